@@ -1,0 +1,124 @@
+"""Documents, their sections and their chunks: the vocabulary every package shares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+BREADCRUMB_SEPARATOR = " > "
+
+
+def content_id(*parts: str) -> str:
+    """Return a 128-bit hexadecimal id that depends on the parts alone.
+
+    Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled span of a document: `text[start:end]` under the headings of `path`.
+
+    Sections of one document are disjoint and in document order. `start` and `end` count
+    characters. `path` holds the headings from the outermost inwards, without the document title.
+    """
+
+    path: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole text with its origin; its id depends on collection-wide identity, not on content.
+
+    Attributes:
+        id: stable name of the document inside a collection (a path or a key), unique there.
+        text: the full text that spans point into.
+        title: what a reader calls it; the first part of every breadcrumb.
+        source: where it came from (file path or package member), for people.
+        media_type: media type of the source bytes.
+        sections: titled spans; empty for a text without structure.
+    """
+
+    id: str
+    text: str
+    title: str
+    source: str
+    media_type: str = "text/plain"
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Content hash over everything a chunk is made from; equal versions give equal chunks."""
+        spans = (f"{'/'.join(s.path)}:{s.start}:{s.end}" for s in self.sections)
+        return content_id(self.id, self.title, self.text, *spans)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of one document that is embedded, ranked, packed and cited as a unit.
+
+    `text == document.text[start:end]`, always. The id is made from content, so that the same
+    document split the same way gives the same ids on every machine.
+
+    Attributes:
+        id: 32 hexadecimal digits, see `Chunk.of`.
+        document: id of the document.
+        title: title of the document.
+        path: headings above the span, outermost first, without the title.
+        start, end: character span in the document's text.
+        text: the span itself.
+        position: ordinal of the chunk in its document, from 0.
+    """
+
+    id: str
+    document: str
+    title: str
+    path: tuple[str, ...]
+    start: int
+    end: int
+    text: str
+    position: int
+
+    @classmethod
+    def of(cls, document: Document, *, start: int, end: int, path: tuple[str, ...], position: int) -> Self:
+        """Cut the span `start:end` out of a document."""
+        text = document.text[start:end]
+        return cls(
+            id=content_id(document.id, document.title, *path, str(start), text),
+            document=document.id,
+            title=document.title,
+            path=path,
+            start=start,
+            end=end,
+            text=text,
+            position=position,
+        )
+
+    @property
+    def breadcrumb(self) -> str:
+        """The title and headings above the chunk, as in "India > Communications"."""
+        return BREADCRUMB_SEPARATOR.join((self.title, *self.path))
+
+    @property
+    def embedded_text(self) -> str:
+        """What the embedder sees: the breadcrumb on a line of its own, then the text."""
+        return f"{self.breadcrumb}\n{self.text}"
+
+
+def check_disjoint(sections: Iterable[Section]) -> None:
+    """Raise ValueError unless the sections are non-empty, disjoint and in document order."""
+    previous_end = 0
+    for section in sections:
+        if not previous_end <= section.start <= section.end:
+            raise ValueError(f"section {section.path} spans {section.start}:{section.end}")
+        previous_end = section.end

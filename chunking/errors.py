@@ -1,0 +1,201 @@
+"""The tree of every expected error; one attribute set drives HTTP statuses and exit codes.
+
+    WindowfitError                        internal_error              500   exit 1
+    ├── InputError                        validation_error            422   exit 2
+    │   ├── UnreadableDocument            unreadable_document         422   exit 3
+    │   ├── CollectionNotFound            collection_not_found        404   exit 2
+    │   ├── ModelNotFound                 model_not_found             404   exit 2
+    │   └── ContextLengthExceeded         context_length_exceeded     400   exit 2
+    ├── ConfigurationError                configuration_error         500   exit 2
+    │   ├── EmbeddingModelMismatch        embedding_model_mismatch    409   exit 2
+    │   ├── TokenizerUnavailable          tokenizer_unavailable       503   exit 4
+    │   └── DependencyMissing             dependency_missing          501   exit 2
+    ├── StoreError                        vector_store_unavailable    503   exit 4
+    │   └── StoreLocked                   store_locked                503   exit 4
+    └── UpstreamError                     upstream_unavailable        503   exit 4
+        ├── UpstreamTimeout               upstream_timeout            504   exit 4
+        ├── UpstreamRejected              upstream_rejected           502   exit 4
+        ├── UpstreamRateLimited           rate_limited                429   exit 4
+        └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
+
+Messages state the numbers, `hint` states the way out. Callers read the attributes; nobody needs an
+isinstance ladder. Foreign exceptions are mapped in the one module that imports their SDK, with the
+cause kept.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WindowfitError(Exception):
+    """An expected failure that tells a caller what happened and what to do about it.
+
+    Attributes:
+        code: stable, machine-readable; part of the public contract.
+        status: HTTP status code of the failure.
+        exit_code: exit code of a command that ends with it.
+        retryable: whether the same request may succeed later, unchanged.
+        hint: one sentence that names the way out.
+        param: the request field or setting at fault, where there is one.
+        retry_after_seconds: how long to wait before a retry, where that is known.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = "report this with the request id; it is a defect"
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint if hint is not None else self.default_hint
+        self.param = param
+
+
+class InputError(WindowfitError):
+    """The request itself is wrong; the same request will fail again."""
+
+    code: ClassVar[str] = "validation_error"
+    status: ClassVar[int] = 422
+    exit_code: ClassVar[int] = 2
+    default_hint: ClassVar[str] = "correct the request and send it again"
+
+
+class UnreadableDocument(InputError):
+    """One document cannot be read; the job goes on and names it as quarantined."""
+
+    code: ClassVar[str] = "unreadable_document"
+    exit_code: ClassVar[int] = 3
+    default_hint: ClassVar[str] = "repair or remove the file, then run the same ingestion again"
+
+
+class CollectionNotFound(InputError):
+    """No collection of that name exists in the store."""
+
+    code: ClassVar[str] = "collection_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = (
+        "create it with `windowfit ingest run SOURCE --collection NAME`"
+    )
+
+
+class ModelNotFound(InputError):
+    """No profile of that name exists."""
+
+    code: ClassVar[str] = "model_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = "`GET /v1/models` lists the profiles"
+
+
+class ContextLengthExceeded(InputError):
+    """The request cannot fit the window, whatever is left out of the context."""
+
+    code: ClassVar[str] = "context_length_exceeded"
+    status: ClassVar[int] = 400
+    default_hint: ClassVar[str] = "shorten the question or choose a model with a longer window"
+
+
+class ConfigurationError(WindowfitError):
+    """The installation is set up wrongly; no request can succeed until it is changed."""
+
+    code: ClassVar[str] = "configuration_error"
+    exit_code: ClassVar[int] = 2
+    default_hint: ClassVar[str] = "`windowfit config show` prints every value and its origin"
+
+
+class EmbeddingModelMismatch(ConfigurationError):
+    """The collection was built with another embedder, dimension or splitter."""
+
+    code: ClassVar[str] = "embedding_model_mismatch"
+    status: ClassVar[int] = 409
+    default_hint: ClassVar[str] = (
+        "use the settings the collection was built with, or ingest into a new collection"
+    )
+
+
+class TokenizerUnavailable(ConfigurationError):
+    """The tokenizer of a profile cannot be loaded, so its prompts cannot be counted."""
+
+    code: ClassVar[str] = "tokenizer_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    default_hint: ClassVar[str] = "`windowfit doctor` tells which tokenizers load on this machine"
+
+
+class DependencyMissing(ConfigurationError):
+    """An optional package is needed and not installed."""
+
+    code: ClassVar[str] = "dependency_missing"
+    status: ClassVar[int] = 501
+
+
+class StoreError(WindowfitError):
+    """The vector store cannot be reached or refused the operation; nothing was half-written."""
+
+    code: ClassVar[str] = "vector_store_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "start the store or correct WINDOWFIT_QDRANT_URL, then retry"
+    retry_after_seconds: ClassVar[int | None] = 5
+
+
+class StoreLocked(StoreError):
+    """Another process holds the embedded store; one process at a time may open it."""
+
+    code: ClassVar[str] = "store_locked"
+    default_hint: ClassVar[str] = (
+        "stop that process, ask through it over HTTP, or use a Qdrant server (WINDOWFIT_QDRANT_URL)"
+    )
+
+
+class UpstreamError(WindowfitError):
+    """The model server cannot be reached or failed; the answer was not made."""
+
+    code: ClassVar[str] = "upstream_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "check that the model server runs at the profile's base_url"
+    retry_after_seconds: ClassVar[int | None] = 5
+
+
+class UpstreamTimeout(UpstreamError):
+    """The model server did not answer within the deadline."""
+
+    code: ClassVar[str] = "upstream_timeout"
+    status: ClassVar[int] = 504
+    default_hint: ClassVar[str] = "raise the profile's timeout_seconds or ask for fewer answer tokens"
+
+
+class UpstreamRejected(UpstreamError):
+    """The model server refused the request as wrong; sending it again changes nothing."""
+
+    code: ClassVar[str] = "upstream_rejected"
+    status: ClassVar[int] = 502
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = "check the profile's model name, key and window against the server"
+    retry_after_seconds: ClassVar[int | None] = None
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The model server asked to be called less often."""
+
+    code: ClassVar[str] = "rate_limited"
+    status: ClassVar[int] = 429
+    default_hint: ClassVar[str] = "wait, or lower the request rate"
+
+
+class UpstreamSilentTruncation(UpstreamError):
+    """The server counted fewer prompt tokens than were sent: it cut the prompt without saying so."""
+
+    code: ClassVar[str] = "upstream_silent_truncation"
+    status: ClassVar[int] = 502
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = (
+        "set the server's window to the profile's window, or the profile's to the server's"
+    )
+    retry_after_seconds: ClassVar[int | None] = None

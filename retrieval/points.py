@@ -1,0 +1,164 @@
+"""The two small protocols a vector engine fulfils, and an in-memory engine that fulfils them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chunking.errors import CollectionNotFound
+
+Vector = NDArray[np.float32]
+Where = Mapping[str, Sequence[str]]
+"""A filter: for every key, the payload value must be one of the given values. Empty matches all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A stored record: an id of 32 hexadecimal digits, a payload, and a vector or none.
+
+    A point without a vector is stored and scrolled like any other and never returned by a query.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPoint:
+    """A point found by a query, with its cosine similarity."""
+
+    id: str
+    score: float
+    payload: Mapping[str, Any]
+
+
+class PointStore(Protocol):
+    """One collection of points. Every acknowledged write survives a killed process.
+
+    All methods raise `StoreError` when the store cannot be reached.
+    """
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Insert the points, replacing those of the same id; durable on return."""
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove the points of these ids; unknown ids are ignored."""
+
+    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+        """Return at most `limit` points, nearest by cosine first, that match the filter."""
+
+    def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
+        """Yield every matching point without its vector, payloads cut down to `fields` if given."""
+
+    def count(self, *, where: Where) -> int:
+        """Return the exact number of matching points."""
+
+
+class Engine(Protocol):
+    """A place that holds collections: a folder on this machine, or a server."""
+
+    def collections(self) -> tuple[str, ...]:
+        """Return the names of all collections, sorted."""
+
+    def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
+        """Create a collection for vectors of `dimension`, with keyword indexes on payload keys.
+
+        Opens the collection when it exists already, so that creating twice changes nothing.
+        """
+
+    def open(self, collection: str) -> PointStore:
+        """Open an existing collection or raise `CollectionNotFound`."""
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection and all its points; an unknown name is ignored."""
+
+    def close(self) -> None:
+        """Release files and connections; the engine is not used afterwards."""
+
+
+def _matches(payload: Mapping[str, Any], where: Where) -> bool:
+    return all(payload.get(key) in values for key, values in where.items())
+
+
+@dataclass(slots=True)
+class MemoryPointStore:
+    """A `PointStore` in a dictionary: exact, not durable; for tests and examples."""
+
+    dimension: int
+    points: dict[str, Point] = field(default_factory=dict)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See `PointStore.upsert`."""
+        self.points.update((point.id, point) for point in points)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See `PointStore.delete`."""
+        for point_id in ids:
+            self.points.pop(point_id, None)
+
+    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+        """See `PointStore.query`."""
+        scored = [
+            ScoredPoint(point.id, _cosine(vector, point.vector), point.payload)
+            for point in self.points.values()
+            if point.vector is not None and _matches(point.payload, where)
+        ]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
+
+    def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
+        """See `PointStore.scroll`."""
+        for point in sorted(self.points.values(), key=lambda point: point.id):
+            if _matches(point.payload, where):
+                kept = point.payload.keys() if fields is None else fields
+                yield Point(point.id, {k: v for k, v in point.payload.items() if k in kept})
+
+    def count(self, *, where: Where) -> int:
+        """See `PointStore.count`."""
+        return sum(_matches(point.payload, where) for point in self.points.values())
+
+
+@dataclass(slots=True)
+class MemoryEngine:
+    """An `Engine` of `MemoryPointStore`s; forgets everything with the process."""
+
+    stores: dict[str, MemoryPointStore] = field(default_factory=dict)
+
+    def collections(self) -> tuple[str, ...]:
+        """See `Engine.collections`."""
+        return tuple(sorted(self.stores))
+
+    def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
+        """See `Engine.create`."""
+        return self.stores.setdefault(collection, MemoryPointStore(dimension))
+
+    def open(self, collection: str) -> PointStore:
+        """See `Engine.open`."""
+        try:
+            return self.stores[collection]
+        except KeyError:
+            raise collection_not_found(collection, self.collections()) from None
+
+    def drop(self, collection: str) -> None:
+        """See `Engine.drop`."""
+        self.stores.pop(collection, None)
+
+    def close(self) -> None:
+        """See `Engine.close`; nothing to release."""
+
+
+def collection_not_found(collection: str, existing: Sequence[str]) -> CollectionNotFound:
+    """Return the error every engine raises for a collection it does not hold."""
+    known = ", ".join(existing) if existing else "none"
+    return CollectionNotFound(
+        f"no collection {collection!r}; existing collections: {known}", param="collection"
+    )
+
+
+def _cosine(left: Vector, right: Vector) -> float:
+    norm = float(np.linalg.norm(left) * np.linalg.norm(right))
+    return float(left @ right) / norm if norm else 0.0
