@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,6 +47,7 @@ class Document:
         source: where it came from (file path or package member), for people.
         media_type: media type of the source bytes.
         sections: titled spans; empty for a text without structure.
+        aliases: other names a question may use for it ("Republic of India").
     """
 
     id: str
@@ -55,12 +56,13 @@ class Document:
     source: str
     media_type: str = "text/plain"
     sections: tuple[Section, ...] = ()
+    aliases: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         """Content hash over everything a chunk is made from; equal versions give equal chunks."""
         spans = (f"{'/'.join(s.path)}:{s.start}:{s.end}" for s in self.sections)
-        return content_id(self.id, self.title, self.text, *spans)
+        return content_id(self.id, self.title, self.text, *self.aliases, *spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ class Chunk:
     position: int
 
     @classmethod
-    def of(cls, document: Document, *, start: int, end: int, path: tuple[str, ...], position: int) -> Self:
+    def of(
+        cls, document: Document, *, start: int, end: int, path: tuple[str, ...], position: int
+    ) -> Self:
         """Cut the span `start:end` out of a document."""
         text = document.text[start:end]
         return cls(
@@ -115,10 +119,12 @@ class Chunk:
         return f"{self.breadcrumb}\n{self.text}"
 
 
-def check_disjoint(sections: Iterable[Section]) -> None:
-    """Raise ValueError unless the sections are non-empty, disjoint and in document order."""
-    previous_end = 0
-    for section in sections:
-        if not previous_end <= section.start <= section.end:
-            raise ValueError(f"section {section.path} spans {section.start}:{section.end}")
-        previous_end = section.end
+def common_path(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the headings that all paths begin with."""
+    shared = paths[0]
+    for path in paths[1:]:
+        length = 0
+        while length < min(len(shared), len(path)) and shared[length] == path[length]:
+            length += 1
+        shared = shared[:length]
+    return shared

@@ -46,13 +46,23 @@ class WindowfitError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
     default_hint: ClassVar[str] = "report this with the request id; it is a defect"
-    retry_after_seconds: ClassVar[int | None] = None
+    default_retry_after_seconds: ClassVar[int | None] = None
 
-    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint if hint is not None else self.default_hint
         self.param = param
+        self.retry_after_seconds = (
+            self.default_retry_after_seconds if retry_after_seconds is None else retry_after_seconds
+        )
 
 
 class InputError(WindowfitError):
@@ -77,9 +87,7 @@ class CollectionNotFound(InputError):
 
     code: ClassVar[str] = "collection_not_found"
     status: ClassVar[int] = 404
-    default_hint: ClassVar[str] = (
-        "create it with `windowfit ingest run SOURCE --collection NAME`"
-    )
+    default_hint: ClassVar[str] = "create it with `windowfit ingest run SOURCE --collection NAME`"
 
 
 class ModelNotFound(InputError):
@@ -140,7 +148,7 @@ class StoreError(WindowfitError):
     exit_code: ClassVar[int] = 4
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "start the store or correct WINDOWFIT_QDRANT_URL, then retry"
-    retry_after_seconds: ClassVar[int | None] = 5
+    default_retry_after_seconds: ClassVar[int | None] = 5
 
 
 class StoreLocked(StoreError):
@@ -160,7 +168,7 @@ class UpstreamError(WindowfitError):
     exit_code: ClassVar[int] = 4
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "check that the model server runs at the profile's base_url"
-    retry_after_seconds: ClassVar[int | None] = 5
+    default_retry_after_seconds: ClassVar[int | None] = 5
 
 
 class UpstreamTimeout(UpstreamError):
@@ -168,7 +176,9 @@ class UpstreamTimeout(UpstreamError):
 
     code: ClassVar[str] = "upstream_timeout"
     status: ClassVar[int] = 504
-    default_hint: ClassVar[str] = "raise the profile's timeout_seconds or ask for fewer answer tokens"
+    default_hint: ClassVar[str] = (
+        "raise the profile's timeout_seconds or ask for fewer answer tokens"
+    )
 
 
 class UpstreamRejected(UpstreamError):
@@ -177,8 +187,10 @@ class UpstreamRejected(UpstreamError):
     code: ClassVar[str] = "upstream_rejected"
     status: ClassVar[int] = 502
     retryable: ClassVar[bool] = False
-    default_hint: ClassVar[str] = "check the profile's model name, key and window against the server"
-    retry_after_seconds: ClassVar[int | None] = None
+    default_hint: ClassVar[str] = (
+        "check the profile's model name, key and window against the server"
+    )
+    default_retry_after_seconds: ClassVar[int | None] = None
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -190,7 +202,7 @@ class UpstreamRateLimited(UpstreamError):
 
 
 class UpstreamSilentTruncation(UpstreamError):
-    """The server counted fewer prompt tokens than were sent: it cut the prompt without saying so."""
+    """The server counted fewer prompt tokens than were sent: it cut the prompt in silence."""
 
     code: ClassVar[str] = "upstream_silent_truncation"
     status: ClassVar[int] = 502
@@ -198,4 +210,4 @@ class UpstreamSilentTruncation(UpstreamError):
     default_hint: ClassVar[str] = (
         "set the server's window to the profile's window, or the profile's to the server's"
     )
-    retry_after_seconds: ClassVar[int | None] = None
+    default_retry_after_seconds: ClassVar[int | None] = None

@@ -67,5 +67,4 @@ class HashEmbedder:
                 row[slot % self.dimension] += 1.0 if slot >> 63 else -1.0
             if not row.any():
                 row[0] = 1.0
-            row /= np.linalg.norm(row)
-        return rows
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)

@@ -13,7 +13,11 @@ from chunking.errors import CollectionNotFound
 
 Vector = NDArray[np.float32]
 Where = Mapping[str, Sequence[str]]
-"""A filter: for every key, the payload value must be one of the given values. Empty matches all."""
+"""A filter: for every key, the payload value must be one of the given values. Empty matches all.
+
+Keys are top-level payload keys without a dot, and their values are strings: engines read a dot as a
+path, and match a list by any of its members.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class ScoredPoint:
 class PointStore(Protocol):
     """One collection of points. Every acknowledged write survives a killed process.
 
-    All methods raise `StoreError` when the store cannot be reached.
+    All methods raise `StoreError` when the store cannot be reached, `CollectionNotFound` when the
+    collection was dropped meanwhile, `EmbeddingModelMismatch` for a vector of another dimension and
+    `InputError` for a payload that cannot be stored.
     """
 
     def upsert(self, points: Sequence[Point]) -> None:
@@ -105,10 +111,10 @@ class MemoryPointStore:
         """See `PointStore.query`."""
         scored = [
             ScoredPoint(point.id, _cosine(vector, point.vector), point.payload)
-            for point in self.points.values()
+            for point in tuple(self.points.values())
             if point.vector is not None and _matches(point.payload, where)
         ]
-        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[:limit]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[: max(limit, 0)]
 
     def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
         """See `PointStore.scroll`."""
@@ -119,7 +125,7 @@ class MemoryPointStore:
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""
-        return sum(_matches(point.payload, where) for point in self.points.values())
+        return sum(_matches(point.payload, where) for point in tuple(self.points.values()))
 
 
 @dataclass(slots=True)
@@ -133,7 +139,8 @@ class MemoryEngine:
         return tuple(sorted(self.stores))
 
     def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
-        """See `Engine.create`."""
+        """See `Engine.create`; a dictionary needs no index."""
+        del indexed
         return self.stores.setdefault(collection, MemoryPointStore(dimension))
 
     def open(self, collection: str) -> PointStore:

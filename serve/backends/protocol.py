@@ -47,7 +47,11 @@ class Completion:
 
 
 class ChatBackend(Protocol):
-    """One way to complete a chat request. Raises `UpstreamError` and its children only."""
+    """One way to complete a chat request.
+
+    Raises only `UpstreamError` and its children, and `ContextLengthExceeded` where the server says
+    that the prompt is longer than its window.
+    """
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Return the answer to a planned prompt."""

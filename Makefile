@@ -1,0 +1,133 @@
+# Every target sets up what it needs, in .venv; nothing outside this folder is changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest
+VLLM := $(BIN)/python scripts/vllm_server.py
+WITH_LLM := $(filter-out 0,$(LLM))
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
+  format format-check lint types structure check docs docs-check constraints clean
+
+## help: Print the targets, one sentence each.
+help:
+	@awk -F': ' '/^## / { sub(/^## /, ""); printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## demo: Ask questions of the World Factbook and see what fitted the window, with no key and no GPU.
+## demo LLM=1: The same, answered by a small language model on this machine.
+demo: $(VENV)/.all $(if $(WITH_LLM),$(VENV)/.local)
+	@$(BIN)/python scripts/fetch_data.py factbook embedder $(if $(WITH_LLM),smollm2)
+	@$(BIN)/python scripts/demo.py $(if $(WITH_LLM),--llm)
+
+## test: Run all tests but those that need vLLM; the ones against a real Qdrant server are included.
+test: setup data
+	$(PYTEST) -m "not vllm"
+
+## test-unit: Run the tests that touch no network and no server.
+test-unit: setup
+	$(PYTEST) tests/unit
+
+## test-contract: Run each plug-point's tests against its fake and every real implementation.
+test-contract: setup data
+	$(PYTEST) tests/contract -m "not vllm"
+
+## test-integration: Run the tests against real servers, vLLM apart.
+test-integration: setup data
+	$(PYTEST) tests/integration -m "not vllm"
+
+## test-vllm: Run the tests against a real vLLM server, which is installed and started if need be.
+test-vllm: setup data
+	$(VLLM) prepare
+	$(PYTEST) -m vllm
+
+## vllm: Start a real vLLM server with a small model on this machine.
+vllm: setup
+	$(VLLM) start
+
+## vllm-stop: Stop that server.
+vllm-stop: setup
+	$(VLLM) stop
+
+## format: Rewrite the code in the project's format.
+format: setup
+	$(BIN)/ruff format .
+
+## format-check: Fail where the code is not in the project's format.
+format-check: setup
+	$(BIN)/ruff format --check .
+
+## lint: Fail where the linter finds fault.
+lint: setup
+	$(BIN)/ruff check .
+
+## types: Check the types, strictly.
+types: setup
+	$(BIN)/mypy --strict
+
+## structure: Check the direction of imports, the sizes, the names and the error tree.
+structure: setup
+	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.check_structure
+
+## check: Run format-check, lint, types and structure.
+check: format-check lint types structure
+
+## docs: Write the generated pages of docs anew.
+docs: setup
+	$(BIN)/python -m scripts.check_docs --write
+
+## docs-check: Run the code of the documentation, follow its links, compare its generated pages.
+docs-check: setup data
+	$(BIN)/python -m scripts.check_docs
+
+## constraints: Resolve the newest allowed versions into constraints.txt.
+constraints: | $(BIN)/python
+	rm -rf .cache/constraints
+	$(PYTHON) -m venv .cache/constraints
+	.cache/constraints/bin/python -m pip install --quiet --quiet -e '.[dev,local]'
+	{ grep '^#' constraints.txt; .cache/constraints/bin/python -m pip freeze --exclude-editable \
+	  | grep -E '^[A-Za-z0-9_.-]+==' | sed -E 's/\+.*$$//'; } > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf .cache/constraints
+
+## clean: Remove the environment and what tools left; data, models and indexes stay.
+clean:
+	rm -rf $(VENV) build dist *.egg-info constraints.new .cache/constraints
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.cache/*' -prune -exec rm -rf {} +
+
+## setup: Install everything that developers and tests need.
+setup: $(VENV)/.dev
+
+## data: Fetch the World Factbook and the embedder's weights, checked by hash.
+data: | $(BIN)/python
+	@$(BIN)/python scripts/fetch_data.py
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Windowfit needs Python 3.11 or later, $(PYTHON) is older or missing:" \
+	    "name another one, as in make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Windowfit into $(VENV): some minutes the first time."
+	@$(INSTALL) -e '.[all]'
+	@touch $@
+
+# Everything a user has is among what a developer has, so this serves the demo too.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Windowfit and its tools into $(VENV): some minutes the first time."
+	@$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.all $@
+
+$(VENV)/.local: pyproject.toml constraints.txt | $(BIN)/python $(VENV)/.all
+	@$(INSTALL) -e '.[local]'
+	@touch $@

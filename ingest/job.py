@@ -1,0 +1,161 @@
+"""Runs an ingestion: reads, splits, embeds and writes documents, in proportion to what changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chunking.document import Chunk, Document
+from chunking.errors import UnreadableDocument
+from chunking.split import Splitter
+from chunking.tokens import TokenCounter
+from ingest.texts import SourceFile
+from retrieval.embed import Embedder
+from retrieval.index import DocumentRecord, Index
+
+BATCH_CHUNKS = 256
+"""Chunks embedded in one go: enough to sort by length, few enough to lose little to a kill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A file that could not be ingested, and why."""
+
+    name: str
+    code: str
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What a run did. `files == written + unchanged + len(quarantined)`, always.
+
+    Attributes:
+        written: documents new or changed, embedded and stored.
+        unchanged: documents found as they were; nothing was done for them.
+        embedded_chunks: chunks embedded in this run.
+        collection_documents, collection_chunks: what the collection holds afterwards.
+    """
+
+    collection: str
+    files: int
+    written: int
+    unchanged: int
+    embedded_chunks: int
+    collection_documents: int
+    collection_chunks: int
+    quarantined: tuple[Quarantined, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, after each file and after each embedded batch."""
+
+    files: int
+    files_done: int
+    embedded_chunks: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of a run under way."""
+
+    files: int
+    written: int = 0
+    unchanged: int = 0
+    embedded_chunks: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    def progress(self) -> Progress:
+        done = self.written + self.unchanged + len(self.quarantined)
+        return Progress(self.files, done, self.embedded_chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A document split and waiting for its batch to be embedded."""
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    position: int
+
+
+def run_ingest(
+    files: Sequence[SourceFile],
+    *,
+    index: Index,
+    embedder: Embedder,
+    splitter: Splitter,
+    counters: Sequence[TokenCounter] = (),
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> IngestReport:
+    """Bring a collection up to date with the files and report what was done.
+
+    A file that cannot be read is quarantined by name and the rest goes on. A document counts as
+    ingested once its chunks are stored, so a killed run is completed by running it again.
+
+    Raises:
+        StoreError: the store failed; what was written before stays.
+    """
+    started = time.perf_counter()
+    tally = _Tally(files=len(files))
+    known = index.records()
+    pending = _changed(files, known, splitter, tally)
+    for batch in _batches(pending):
+        texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
+        vectors = embedder.embed(texts)
+        for item in batch:
+            rows, vectors = vectors[: len(item.chunks)], vectors[len(item.chunks) :]
+            tokens = {counter.name: counter.count(item.document.text) for counter in counters}
+            index.write(item.document, item.chunks, rows, tokens=tokens, position=item.position)
+            tally.written += 1
+            tally.embedded_chunks += len(item.chunks)
+        on_progress(tally.progress())
+    on_progress(tally.progress())
+    return IngestReport(
+        collection=index.name,
+        files=len(files),
+        written=tally.written,
+        unchanged=tally.unchanged,
+        embedded_chunks=tally.embedded_chunks,
+        collection_documents=len(index.records()),
+        collection_chunks=index.chunk_count(),
+        quarantined=tuple(tally.quarantined),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _changed(
+    files: Sequence[SourceFile],
+    known: Mapping[str, DocumentRecord],
+    splitter: Splitter,
+    tally: _Tally,
+) -> Iterator[_Pending]:
+    """Yield the documents that are new or differ from what the index holds, already split."""
+    for position, file in enumerate(files):
+        try:
+            document = file.read()
+        except UnreadableDocument as error:
+            tally.quarantined.append(Quarantined(file.name, error.code, error.message, error.hint))
+            continue
+        record = known.get(document.id)
+        if record is not None and record.version == document.version:
+            tally.unchanged += 1
+            continue
+        chunks = splitter.split(document)
+        yield _Pending(document, chunks, position)
+
+
+def _batches(pending: Iterator[_Pending]) -> Iterator[list[_Pending]]:
+    """Group documents until a batch holds at least `BATCH_CHUNKS` chunks."""
+    batch: list[_Pending] = []
+    for item in pending:
+        batch.append(item)
+        if sum(len(waiting.chunks) for waiting in batch) >= BATCH_CHUNKS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

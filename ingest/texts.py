@@ -1,0 +1,95 @@
+"""Reads bytes into text safely: one file at a time, each failure named and typed."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chunking.document import Document
+from chunking.errors import UnreadableDocument
+
+SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+"""Files above this size are quarantined: they are read whole, and memory must stay bounded."""
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A document that can be read when its turn comes; `read` raises `UnreadableDocument`."""
+
+    name: str
+    read: Callable[[], Document]
+
+
+def read_bytes(path: Path, *, name: str) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises:
+        UnreadableDocument: it is no regular file, too large, or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise UnreadableDocument(f"{name}: not a regular file", param=name)
+        size = path.stat().st_size
+        if size > SIZE_LIMIT_BYTES:
+            raise UnreadableDocument(
+                f"{name}: {size:,} bytes, limit {SIZE_LIMIT_BYTES:,}",
+                hint="split the file into smaller ones",
+                param=name,
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableDocument(f"{name}: {error.strerror or error}", param=name) from error
+
+
+def decode(data: bytes, *, name: str) -> str:
+    r"""Return the text of a file: UTF-8, or UTF-16 with a byte order mark; line ends become "\n".
+
+    Raises:
+        UnreadableDocument: the bytes are binary, in another encoding, or hold no text.
+    """
+    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
+    if encoding == "utf-8-sig" and b"\x00" in data:
+        raise UnreadableDocument(
+            f"{name}: binary (NUL byte at offset {data.index(0)})",
+            hint="text, Markdown and JSON files can be ingested",
+            param=name,
+        )
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableDocument(
+            f"{name}: invalid {error.encoding} at byte {error.start}",
+            hint="convert the file to UTF-8",
+            param=name,
+        ) from error
+    if not text.strip():
+        raise UnreadableDocument(f"{name}: empty", hint="remove the file", param=name)
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")
+
+
+def read_json(data: bytes, *, name: str) -> Any:
+    """Return the JSON value of a file, unpaired surrogates in its strings replaced by U+FFFD.
+
+    Raises:
+        UnreadableDocument: the text is no JSON, or is nested too deeply.
+    """
+    text = decode(data, name=name)
+    try:
+        value = json.loads(text)
+        # A JSON escape can spell an unpaired surrogate, which no store or tokenizer can encode.
+        return json.loads(_replaced(text)) if "\\u" in text else value
+    except ValueError as error:
+        raise UnreadableDocument(f"{name}: invalid JSON: {error}", param=name) from error
+    except RecursionError as error:
+        raise UnreadableDocument(f"{name}: JSON nested too deeply", param=name) from error
+
+
+def _replaced(text: str) -> str:
+    value = json.dumps(json.loads(text), ensure_ascii=False)
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,43 @@
+"""Takes a question apart into the aspects it asks about, by its words alone."""
+
+from __future__ import annotations
+
+import re
+
+ASPECT_LIMIT = 6
+"""Most aspects of one question; each costs a search."""
+
+_SHORTEST_ASPECT = 3
+_BOUNDARY = re.compile(
+    r"[,;:?!()]|\.(?:\s|$)|\b(?:and|or|for|in|on|at|with|between|versus|vs|from)\b", re.IGNORECASE
+)
+_EMPTY_WORDS = frozenset(
+    "a about an any are as be been called can compare could create did do does each give has have "
+    "higher highest how i if is it its larger largest list lower lowest make many me more most "
+    "much my name new of one our please shall should show smaller smallest specifically spend tell "
+    "than that the their them then there these they this those to us was we were what when where "
+    "which who whom whose why will would you your".split()
+)
+
+
+def find_aspects(question: str, names: re.Pattern[str] | None = None) -> tuple[str, ...]:
+    """Return the phrases of a question that name what is asked about, in its order.
+
+    "Give the population and the capital of Chad" asks about "population" and "capital". Names of
+    documents, question words and numbers are no aspects.
+
+    Args:
+        names: matches the names of documents, which are searched on their own.
+    """
+    text = names.sub(", ", question) if names is not None else question
+    found: dict[str, str] = {}
+    for phrase in _BOUNDARY.split(text):
+        words = phrase.split()
+        while words and words[0].lower() in _EMPTY_WORDS:
+            words.pop(0)
+        while words and words[-1].lower() in _EMPTY_WORDS:
+            words.pop()
+        aspect = " ".join(words)
+        if len(aspect) >= _SHORTEST_ASPECT and not aspect.isdecimal():
+            found.setdefault(aspect.lower(), aspect)
+    return tuple(found.values())[:ASPECT_LIMIT]

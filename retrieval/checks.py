@@ -1,0 +1,45 @@
+"""What every engine checks before it touches a store, so that all refuse the same things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from chunking.errors import EmbeddingModelMismatch, InputError
+from retrieval.points import Point, Vector
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def check_collection_name(collection: str) -> None:
+    """Raise `InputError` unless the name is safe as a folder name and in a URL."""
+    if not _NAME.fullmatch(collection):
+        raise InputError(
+            f"collection name {collection!r}: use 1 to 128 letters, digits, '.', '_' or '-', "
+            "a letter or digit first",
+            param="collection",
+        )
+
+
+def check_vector(vector: Vector, *, dimension: int) -> None:
+    """Raise unless the vector is one row of `dimension` finite numbers.
+
+    Raises:
+        EmbeddingModelMismatch: the shape is another.
+        InputError: a value is infinite or not a number.
+    """
+    if vector.shape != (dimension,):
+        raise EmbeddingModelMismatch(
+            f"vector of shape {vector.shape}, collection of dimension {dimension}"
+        )
+    if not np.isfinite(vector).all():
+        raise InputError("a vector holds a value that is not a finite number", param="vector")
+
+
+def check_points(points: Sequence[Point], *, dimension: int) -> None:
+    """Check all vectors, so that a bad one is refused before the first point is written."""
+    for point in points:
+        if point.vector is not None:
+            check_vector(point.vector, dimension=dimension)

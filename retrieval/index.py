@@ -1,0 +1,261 @@
+"""A collection of documents and their chunks over a point store; the one place that maps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chunking.document import Chunk, Document, Section, content_id
+from chunking.errors import EmbeddingModelMismatch, InputError
+from retrieval.points import Engine, Point, PointStore, Vector, Where
+
+TENANT = "default"
+INDEXED_KEYS = ("tenant", "kind", "document")
+FILTER_KEYS = frozenset({"document", "title", "source"})
+"""Payload keys a request may filter by; everything else is refused, never ignored."""
+
+_FINGERPRINT_ID = content_id("windowfit", "fingerprint")
+_RECORD_FIELDS = (
+    "id title source media_type version aliases chunk_ids characters tokens position".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFingerprint:
+    """What the vectors of a collection depend on; vectors of two fingerprints never mix."""
+
+    embedder: str
+    dimension: int
+    splitter: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """What the index knows of a document without its text.
+
+    Attributes:
+        version: `Document.version` at ingestion; equal versions need no work.
+        chunk_ids: the document's chunks in document order.
+        tokens: tokens of the whole text, by tokenizer name.
+        position: place of the document in the corpus, from 0.
+    """
+
+    id: str
+    title: str
+    source: str
+    media_type: str
+    version: str
+    aliases: tuple[str, ...]
+    chunk_ids: tuple[str, ...]
+    characters: int
+    tokens: Mapping[str, int]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found by a search: its cosine similarity, and the step that brought it."""
+
+    chunk: Chunk
+    score: float
+    via: str = "question"
+
+
+class Index:
+    """One collection: documents, chunks and vectors of one tenant.
+
+    Use `Index.create` to write and `Index.open` to read; both check the fingerprint before anything
+    else touches the collection.
+    """
+
+    def __init__(self, name: str, points: PointStore, fingerprint: IndexFingerprint) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self._points = points
+
+    @classmethod
+    def create(cls, engine: Engine, name: str, fingerprint: IndexFingerprint) -> Index:
+        """Open a collection for writing, made first if it does not exist.
+
+        Raises:
+            EmbeddingModelMismatch: the collection holds vectors of another fingerprint.
+        """
+        points = engine.create(name, dimension=fingerprint.dimension, indexed=INDEXED_KEYS)
+        if _read_fingerprint(points) is None:
+            payload = {"kind": "fingerprint", "tenant": TENANT, **asdict(fingerprint)}
+            points.upsert([Point(_FINGERPRINT_ID, payload)])
+        return cls(name, points, _checked(name, _read_fingerprint(points), fingerprint))
+
+    @classmethod
+    def open(cls, engine: Engine, name: str, fingerprint: IndexFingerprint) -> Index:
+        """Open an existing collection for reading.
+
+        Raises:
+            CollectionNotFound: there is no such collection.
+            EmbeddingModelMismatch: its vectors were made with another embedder or dimension.
+        """
+        points = engine.open(name)
+        return cls(name, points, _checked(name, _read_fingerprint(points), fingerprint))
+
+    def write(
+        self,
+        document: Document,
+        chunks: Sequence[Chunk],
+        vectors: Vector,
+        *,
+        tokens: Mapping[str, int],
+        position: int,
+    ) -> None:
+        """Store a document's chunks, then its record, then remove its stale chunks.
+
+        The record is what makes a version count as ingested, so a process that dies on any line
+        leaves a document that the next run ingests again, and never one that is marked done early.
+        """
+        previous = self.records([document.id]).get(document.id)
+        self._points.upsert(
+            [
+                Point(chunk.id, _scoped("chunk", asdict(chunk)), vector)
+                for chunk, vector in zip(chunks, vectors, strict=True)
+            ]
+        )
+        record = {
+            **asdict(document),
+            "document": document.id,
+            "version": document.version,
+            "chunk_ids": [chunk.id for chunk in chunks],
+            "characters": len(document.text),
+            "tokens": dict(tokens),
+            "position": position,
+        }
+        self._points.upsert([Point(_record_id(document.id), _scoped("document", record))])
+        if previous is not None:
+            self._points.delete(sorted(set(previous.chunk_ids) - {chunk.id for chunk in chunks}))
+
+    def remove(self, documents: Sequence[str]) -> None:
+        """Remove documents with their chunks; unknown ids are ignored."""
+        for record in self.records(documents).values():
+            self._points.delete([_record_id(record.id)])
+            self._points.delete(record.chunk_ids)
+
+    def records(self, documents: Sequence[str] | None = None) -> dict[str, DocumentRecord]:
+        """Return the records of all documents, or of those named, by id in corpus order."""
+        where: Where = {} if documents is None else {"document": documents}
+        found = [
+            _record(point.payload) for point in self._scroll("document", where, _RECORD_FIELDS)
+        ]
+        return {record.id: record for record in sorted(found, key=lambda r: (r.position, r.id))}
+
+    def documents(self, documents: Sequence[str] | None = None) -> Iterator[Document]:
+        """Yield whole documents, all or those named."""
+        where: Where = {} if documents is None else {"document": documents}
+        for point in self._scroll("document", where, None):
+            yield _document(point.payload)
+
+    def chunks(self, documents: Sequence[str] | None = None) -> Iterator[Chunk]:
+        """Yield the chunks of all documents, or of those named, in no particular order."""
+        where: Where = {} if documents is None else {"document": documents}
+        for point in self._scroll("chunk", where, None):
+            yield _chunk(point.payload)
+
+    def search(
+        self, vector: Vector, *, limit: int, where: Where | None = None, via: str = "question"
+    ) -> list[Hit]:
+        """Return the chunks nearest to a vector, best first.
+
+        Args:
+            vector: a unit row of `Embedder.embed`.
+            limit: most hits.
+            where: payload filter; every key must be one of `FILTER_KEYS`.
+            via: the name recorded as the step that brought these hits.
+
+        Raises:
+            InputError: the filter names a key that is not allowed.
+        """
+        unknown = sorted(set(where or {}) - FILTER_KEYS)
+        if unknown:
+            raise InputError(
+                f"cannot filter by {unknown}; allowed keys: {sorted(FILTER_KEYS)}", param="filter"
+            )
+        scope = {**_SCOPES["chunk"], **(where or {})}
+        scored = self._points.query(vector, limit=limit, where=scope)
+        return [Hit(_chunk(point.payload), point.score, via) for point in scored]
+
+    def chunk_count(self) -> int:
+        """Return the exact number of chunks."""
+        return self._points.count(where=_SCOPES["chunk"])
+
+    def _scroll(self, kind: str, where: Where, fields: Sequence[str] | None) -> Iterator[Point]:
+        return self._points.scroll(where={**_SCOPES[kind], **where}, fields=fields)
+
+
+_SCOPES: Mapping[str, dict[str, Sequence[str]]] = {
+    kind: {"tenant": (TENANT,), "kind": (kind,)} for kind in ("chunk", "document", "fingerprint")
+}
+"""The filter that every read carries: one tenant, one kind of record."""
+
+
+def _scoped(kind: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {**payload, "kind": kind, "tenant": TENANT}
+
+
+def _record_id(document: str) -> str:
+    return content_id("windowfit", "document", TENANT, document)
+
+
+def _read_fingerprint(points: PointStore) -> IndexFingerprint | None:
+    for point in points.scroll(where=_SCOPES["fingerprint"]):
+        stored = point.payload
+        return IndexFingerprint(stored["embedder"], stored["dimension"], stored["splitter"])
+    return None
+
+
+def _checked(
+    name: str, stored: IndexFingerprint | None, wanted: IndexFingerprint
+) -> IndexFingerprint:
+    """Return the stored fingerprint if it is the wanted one, or say what differs."""
+    differing = [
+        f"{part}: stored {getattr(stored, part, None)!r}, configured {getattr(wanted, part)!r}"
+        for part in ("embedder", "dimension", "splitter")
+        if getattr(stored, part, None) != getattr(wanted, part)
+    ]
+    if differing or stored is None:
+        raise EmbeddingModelMismatch(
+            f"collection {name!r} was built otherwise ({'; '.join(differing)})", param="collection"
+        )
+    return stored
+
+
+def _chunk(payload: Mapping[str, Any]) -> Chunk:
+    return Chunk(
+        id=payload["id"],
+        document=payload["document"],
+        title=payload["title"],
+        path=tuple(payload["path"]),
+        start=payload["start"],
+        end=payload["end"],
+        text=payload["text"],
+        position=payload["position"],
+    )
+
+
+def _document(payload: Mapping[str, Any]) -> Document:
+    return Document(
+        id=payload["id"],
+        text=payload["text"],
+        title=payload["title"],
+        source=payload["source"],
+        media_type=payload["media_type"],
+        sections=tuple(
+            Section(tuple(section["path"]), section["start"], section["end"])
+            for section in payload["sections"]
+        ),
+        aliases=tuple(payload["aliases"]),
+    )
+
+
+def _record(payload: Mapping[str, Any]) -> DocumentRecord:
+    values = {name: payload[name] for name in _RECORD_FIELDS}
+    return DocumentRecord(
+        **{**values, "aliases": tuple(values["aliases"]), "chunk_ids": tuple(values["chunk_ids"])}
+    )

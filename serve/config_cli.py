@@ -1,0 +1,172 @@
+"""`windowfit config show` and `windowfit doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from chunking.errors import WindowfitError
+from retrieval.providers import open_embedder, open_engine, open_splitter
+from retrieval.settings import IndexSettings, TableSettings, config_file
+from serve.profiles import ModelProfile, find_profile
+from serve.runtime import Runtime
+from serve.settings import ServeSettings
+
+_UNAVAILABLE = 4
+_FREE_BYTES_WANTED = 2 * 1024**3
+
+app = typer.Typer(no_args_is_help=True, help="Show the settings in force.")
+
+
+@app.callback()
+def _config() -> None:
+    """Keep `config` a group, whatever the number of its verbs."""
+
+
+@app.command()
+def show(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the settings as JSON.")] = False,
+) -> None:
+    """Print every setting, its value and where the value comes from; secrets are masked."""
+    rows = [*_rows(IndexSettings.load()), *_rows(ServeSettings.load())]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
+        return
+    table = Table("setting", "value", "origin", "what it is")
+    for row in rows:
+        table.add_row(row["setting"], str(row["value"]), row["origin"], row["description"])
+    console = Console(highlight=False)
+    console.print(table)
+    state = "read" if config_file().exists() else "not there; defaults and environment only"
+    console.print(f"file {config_file()}: {state}")
+
+
+def _rows(settings: TableSettings) -> Iterator[dict[str, Any]]:
+    origins = settings.origins()
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = "********" if isinstance(value, SecretStr) else value
+        yield {
+            "setting": f"{settings.table}.{name}",
+            "value": str(shown) if isinstance(shown, Path) else shown,
+            "origin": origins[name],
+            "description": field.description,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the doctor looked at: `ok`, `note` (works without it) or `problem`."""
+
+    subject: str
+    state: str
+    detail: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Test store, embedder, tokenizers, the default model and disk; exit code 4 on a problem."""
+    index_settings, serve_settings = IndexSettings.load(), ServeSettings.load()
+    findings = [
+        _look("disk", lambda: _disk(index_settings)),
+        _look("embedder", lambda: _embedder(index_settings)),
+    ]
+    runtime = None
+    try:
+        runtime = Runtime.open(index_settings, serve_settings, secrets=os.environ)
+    except WindowfitError:
+        findings.append(_look("store", lambda: _store(index_settings)))
+    if runtime is not None:
+        findings += _service_findings(runtime, serve_settings)
+        asyncio.run(runtime.close())
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(item) for item in findings]) + "\n")
+    else:
+        table = Table("what", "state", "detail")
+        for item in findings:
+            table.add_row(item.subject, item.state, item.detail)
+        Console(highlight=False).print(table)
+    if any(item.state == "problem" for item in findings):
+        raise typer.Exit(_UNAVAILABLE)
+
+
+def _look(subject: str, test: Callable[[], str], *, failure: str = "problem") -> Finding:
+    try:
+        return Finding(subject, "ok", test())
+    except WindowfitError as error:
+        return Finding(subject, failure, f"{error.message} — {error.hint}")
+
+
+def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[Finding]:
+    findings = [
+        _look(f"collection {name}", partial(_collection, runtime, name))
+        for name in runtime.engine.collections()
+    ]
+    findings = findings or [
+        Finding("collections", "note", "none; `windowfit ingest run` makes one")
+    ]
+    default = find_profile(runtime.profiles, settings.model)
+    for profile in runtime.profiles.values():
+        failure = "problem" if profile is default else "note"
+        findings.append(
+            _look(
+                f"tokenizer of {profile.name}",
+                partial(_tokenizer, runtime, profile),
+                failure=failure,
+            )
+        )
+    findings.append(_look(f"model {default.name}", lambda: _model(runtime, default)))
+    return findings
+
+
+def _disk(settings: IndexSettings) -> str:
+    existing = settings.home if settings.home.exists() else Path()
+    free = shutil.disk_usage(existing).free
+    if free < _FREE_BYTES_WANTED:
+        raise WindowfitError(
+            f"{free / 1024**3:.1f} GiB free at {settings.home}", hint="2 GiB are wanted"
+        )
+    return f"{free / 1024**3:.0f} GiB free at {settings.home}"
+
+
+def _embedder(settings: IndexSettings) -> str:
+    embedder = open_embedder(settings)
+    splitter = open_splitter(settings, embedder)
+    return f"{embedder.name}, dimension {embedder.dimension}, splitter {splitter.name}"
+
+
+def _store(settings: IndexSettings) -> str:
+    open_engine(settings).close()
+    return settings.qdrant_url or f"embedded engine at {settings.home / 'index'}"
+
+
+def _collection(runtime: Runtime, name: str) -> str:
+    searcher = runtime.searcher(name)
+    documents = len(searcher.catalog().records)
+    return f"{documents:,} documents, {searcher.index.chunk_count():,} chunks"
+
+
+def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
+    counter = runtime.counter(profile)
+    return f"{counter.name}, {'exact' if counter.exact else 'estimated'}"
+
+
+def _model(runtime: Runtime, profile: ModelProfile) -> str:
+    problems = asyncio.run(runtime.backend(profile).check())
+    if problems:
+        raise WindowfitError("; ".join(problems), hint="start the model server or change `model`")
+    return f"ready, window {profile.window:,}"

@@ -1,0 +1,147 @@
+"""The context report: what the model saw, what it did not, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chunking.document import Chunk
+
+Fate = Literal["kept", "trimmed", "merged", "duplicate", "dropped"]
+DropReason = Literal["over_budget", "low_score", "policy", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that might enter the prompt; candidates come in order of priority."""
+
+    chunk: Chunk
+    score: float
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The fate of one candidate.
+
+    Attributes:
+        chunk, document: ids; `start` and `end` are the span in the document's text.
+        rank: place among the candidates, from 1; the order of priority.
+        tokens: count of the chunk with its header, on its own.
+        marker: number under which the prompt shows the chunk; None unless it is in the prompt.
+        reason: why a dropped candidate was dropped.
+        duplicate_of: chunk id whose text stands in the prompt instead.
+        via: the search step that brought the candidate.
+    """
+
+    chunk: str
+    document: str
+    breadcrumb: str
+    start: int
+    end: int
+    rank: int
+    tokens: int
+    fate: Fate
+    score: float
+    via: str
+    marker: int | None = None
+    reason: DropReason | None = None
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Prompt tokens by part; the parts sum to the prompt.
+
+    Each part is what the count grew by when the part was added, so that the sum is exact although
+    token counts do not add up across a join.
+    """
+
+    template: int
+    system: int
+    history: int
+    question: int
+    retrieved: int
+
+    @property
+    def total(self) -> int:
+        """Sum of the parts, the prompt's tokens."""
+        return self.template + self.system + self.history + self.question + self.retrieved
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the corpus and of the candidates the model saw.
+
+    Attributes:
+        corpus_tokens: tokens of all documents, counted at ingestion with the model's tokenizer;
+            None where the collection was not counted with it.
+        candidate_tokens: sum of all entries' tokens; `kept_tokens`: sum of those in the prompt.
+    """
+
+    corpus_documents: int
+    corpus_tokens: int | None
+    candidates: int
+    candidate_tokens: int
+    kept: int
+    kept_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What the model's server says it read, against what was planned.
+
+    Attributes:
+        drift: served minus planned prompt tokens; 0 where the count is exact.
+        silently_truncated: the server read fewer tokens than an exact plan sent.
+    """
+
+    prompt_tokens: int
+    drift: int
+    silently_truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """Where the request went and why."""
+
+    target: Literal["local", "cloud"]
+    reason: str
+    fallback_used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContextReport:
+    """The receipt of an answer, its parts summing to the prompt and to the window.
+
+    Always true of it: `segments.total == prompt_tokens` and `prompt_tokens + reserved_output + free == window`;
+    every candidate has exactly one entry; `truncated` if and only if a candidate was dropped for
+    lack of room.
+
+    Attributes:
+        count: whether `prompt_tokens` is exact or estimated for this model.
+        requested_output: answer tokens asked for; above `reserved_output` where that was cut down.
+        entries: one per candidate, in order of priority.
+        removed_citations: citations of the answer that named nothing in the prompt.
+        upstream: None where no server was called, or it did not say what it read.
+    """
+
+    model: str
+    window: int
+    count: Literal["exact", "estimated"]
+    tokenizer: str
+    segments: Segments
+    prompt_tokens: int
+    reserved_output: int
+    requested_output: int
+    free: int
+    truncated: bool
+    mode: Literal["retrieve", "full"]
+    coverage: Coverage
+    entries: tuple[Entry, ...]
+    route: RouteRecord
+    upstream: Upstream | None = None
+    removed_citations: int = 0
+    llm_calls: int = 0
+    cost_usd: float = 0.0
+    cost_basis: str = "nothing was called"

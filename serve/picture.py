@@ -1,0 +1,128 @@
+"""Draws a context report for a terminal: the window as a bar, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import cycle
+from typing import Any
+
+from rich.text import Text
+
+Json = Mapping[str, Any]
+
+BAR_WIDTH = 72
+_LEFT_OUT_SHOWN = 5
+_CHUNK_STYLES = ("green", "cyan")
+_FIXED_STYLES = {"template": "magenta", "system": "blue", "history": "yellow", "question": "red"}
+
+
+def draw_answer(response: Json) -> Text:
+    """Return an answer with its sources, its window and its numbers, ready to print.
+
+    Args:
+        response: the JSON of `POST /answer`.
+    """
+    text = Text()
+    text.append(f"{response['answer']}\n\n")
+    for citation in response["citations"]:
+        place = f"{citation['source']} characters {citation['start']} to {citation['end']}"
+        text.append(f"  [{citation['marker']}] ", style="bold")
+        text.append(f"{citation['breadcrumb']}  ")
+        text.append(f"({place})\n", style="dim")
+    if response["citations"]:
+        text.append("\n")
+    text.append_text(draw_window(response["context"]))
+    timings = ", ".join(f"{name} {value:,.0f} ms" for name, value in response["timings_ms"].items())
+    cost = f"cost ${response['cost_usd']:.5f} ({response['context']['cost_basis']})"
+    text.append(f"{timings}; {cost}\n", style="dim")
+    return text
+
+
+def draw_window(report: Json) -> Text:
+    """Return the window as a bar with its legend, then the fates of the candidates.
+
+    Args:
+        report: the JSON of a context report.
+    """
+    text = Text()
+    text.append(
+        f"window {report['window']:,} tokens of {report['model']}, "
+        f"count {report['count']} ({report['tokenizer']})\n",
+        style="bold",
+    )
+    parts = list(_parts(report))
+    text.append("▕")
+    for part, width in zip(parts, _widths([tokens for _, tokens, _, _ in parts]), strict=True):
+        text.append(part[2] * width, style=part[3])
+    text.append("▏\n")
+    text.append(_legend(report) + "\n")
+    text.append_text(_fates(report))
+    return text
+
+
+def _parts(report: Json) -> Iterator[tuple[str, int, str, str]]:
+    """Yield name, tokens, letter and style of every part of the window, in prompt order."""
+    segments = report["segments"]
+    for name in ("template", "system", "history"):
+        yield name, segments[name], name[0], _FIXED_STYLES[name]
+    kept = sorted(
+        (entry for entry in report["entries"] if entry["marker"] is not None),
+        key=lambda entry: entry["marker"],
+    )
+    styles = cycle(_CHUNK_STYLES)
+    shades = cycle("█▓")
+    for entry in kept:
+        yield entry["breadcrumb"], entry["tokens"], next(shades), next(styles)
+    yield "question", segments["question"], "q", _FIXED_STYLES["question"]
+    yield "reserved", report["reserved_output"], "░", "white"
+    yield "free", report["free"], "·", "dim"
+
+
+def _widths(tokens: list[int]) -> list[int]:
+    """Return bar widths that add up to `BAR_WIDTH`; what is there at all gets one cell if it can.
+
+    Largest remainders get the cells left over by rounding down.
+    """
+    total = max(sum(tokens), 1)
+    shares = [count * BAR_WIDTH / total for count in tokens]
+    widths = [int(share) for share in shares]
+    order = sorted(range(len(tokens)), key=lambda i: (widths[i] > 0, -(shares[i] - widths[i])))
+    left = BAR_WIDTH - sum(widths)
+    for position in [i for i in order if tokens[i] > 0][:left]:
+        widths[position] += 1
+    return widths
+
+
+def _legend(report: Json) -> str:
+    segments = report["segments"]
+    kept = report["coverage"]["kept"]
+    named = [f"{name} {segments[name]:,}" for name in ("template", "system", "history")]
+    named.append(f"█▓ {kept} chunks {segments['retrieved']:,}")
+    named.append(f"question {segments['question']:,}")
+    used = f"= prompt {report['prompt_tokens']:,}"
+    rest = f"░ reserved {report['reserved_output']:,} | · free {report['free']:,}"
+    return f"{' + '.join(named)} {used} | {rest}"
+
+
+def _fates(report: Json) -> Text:
+    coverage = report["coverage"]
+    fates = Counter((entry["fate"], entry["reason"]) for entry in report["entries"])
+    corpus = f"corpus: {coverage['corpus_documents']:,} documents"
+    if coverage["corpus_tokens"]:
+        share = coverage["kept_tokens"] / coverage["corpus_tokens"]
+        corpus += f", {coverage['corpus_tokens']:,} tokens, {share:.2%} of them in the prompt"
+    text = Text(f"{corpus}\n")
+    summary = ", ".join(
+        f"{count} {fate}" + (f" ({reason})" if reason else "")
+        for (fate, reason), count in sorted(fates.items(), key=str, reverse=True)
+    )
+    text.append(f"candidates: {coverage['candidates']}: {summary or 'none'}\n")
+    left_out = [entry for entry in report["entries"] if entry["marker"] is None]
+    for entry in left_out[:_LEFT_OUT_SHOWN]:
+        why = entry["reason"] or f"same text as {entry['duplicate_of']}"
+        what = f"#{entry['rank']} {entry['breadcrumb']} ({entry['tokens']} tokens)"
+        text.append(f"  left out: {what}: {why}\n", style="dim")
+    if len(left_out) > _LEFT_OUT_SHOWN:
+        text.append(f"  … and {len(left_out) - _LEFT_OUT_SHOWN} more (--json)\n", style="dim")
+    return text

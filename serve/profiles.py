@@ -1,0 +1,194 @@
+"""Model profiles: what is known about each model, where it was read, and when."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from chunking.errors import ConfigurationError, ModelNotFound
+from serve.profile_entry import (
+    SOURCED_FACTS,
+    BackendName,
+    PerMillionPriceEntry,
+    Place,
+    PriceValue,
+    ProfileEntry,
+    SnapshotPriceEntry,
+    parse_entry,
+    unknown_name,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NoCharge:
+    """Nothing is billed by the token; hardware is not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPrice:
+    """The price that genai-prices lists for `provider` and `model`."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerMillionPrice:
+    """USD per million tokens; cached prompt tokens cost `input_usd` where nothing else is said."""
+
+    input_usd: Decimal
+    output_usd: Decimal
+    cached_input_usd: Decimal | None = None
+
+
+Price = NoCharge | SnapshotPrice | PerMillionPrice
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a fact was read (an address or a file), on which day, and what to know about it."""
+
+    url: str
+    read: date
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """Facts about one model as one server serves it.
+
+    Attributes:
+        name: what callers ask for.
+        description: one sentence for people.
+        backend: which implementation of `ChatBackend` answers.
+        model: name sent to the server.
+        base_url: root of the server's OpenAI-compatible routes; None where no server is called.
+        api_key_env: environment variable that holds the key; None where no key is needed.
+        window: most tokens of prompt and answer together.
+        input_limit: most prompt tokens, where the provider caps the prompt below the window.
+        output_limit: most answer tokens in one request.
+        default_output: answer tokens reserved when the caller does not say.
+        tokenizer: the `"provider:model"` string of the token counter.
+        place: whether text leaves the machines under the operator's control ("cloud") or not.
+        licence: licence or terms under which the model may be used.
+        price: how a call is billed.
+        timeout_seconds: deadline of a whole call, retries included.
+        temperature: sampling temperature; None leaves it to the server.
+        system_role: whether the chat template takes a system message.
+        reviewed: the day a person last confirmed the profile.
+        sources: one source for every name in `SOURCED_FACTS`.
+    """
+
+    name: str
+    description: str
+    backend: BackendName
+    model: str
+    base_url: str | None
+    api_key_env: str | None
+    window: int
+    input_limit: int | None
+    output_limit: int
+    default_output: int
+    tokenizer: str
+    place: Place
+    licence: str
+    price: Price
+    timeout_seconds: float
+    temperature: float | None
+    system_role: bool
+    reviewed: date
+    sources: Mapping[str, Source] = field(hash=False)
+
+    def prompt_limit(self, reserved_output: int) -> int:
+        """Return the most prompt tokens a request with that much room for the answer may have."""
+        free = self.window - reserved_output
+        return free if self.input_limit is None else min(free, self.input_limit)
+
+
+def load_profiles(user_file: Path | None = None) -> Mapping[str, ModelProfile]:
+    """Return every profile by name: those of the package, with the user's file laid over them.
+
+    Raises:
+        ConfigurationError: names the file, the profile, the key and the numbers at fault.
+    """
+    shipped = files("serve").joinpath("profiles.toml").read_text(encoding="utf-8")
+    tables = _parse(shipped, origin="serve/profiles.toml")
+    origins = dict.fromkeys(tables, "serve/profiles.toml")
+    if user_file is not None:
+        for name, table in _read_user_file(user_file).items():
+            tables[name] = _lay_over(tables.get(name, {}), table, user_file=user_file)
+            origins[name] = str(user_file)
+    return MappingProxyType(
+        {name: _build(name, table, origin=origins[name]) for name, table in tables.items()}
+    )
+
+
+def find_profile(profiles: Mapping[str, ModelProfile], name: str) -> ModelProfile:
+    """Return the profile of that name.
+
+    Raises:
+        ModelNotFound: lists the names there are and the nearest one.
+    """
+    if name in profiles:
+        return profiles[name]
+    message = f"{unknown_name('model profile', name, profiles)}; there are {', '.join(profiles)}"
+    raise ModelNotFound(message, param="model")
+
+
+def _read_user_file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"profile file {path} cannot be read") from error
+    return _parse(text, origin=str(path))
+
+
+def _parse(text: str, *, origin: str) -> dict[str, dict[str, Any]]:
+    """Return the raw table of each profile; prices keep the digits they were written with."""
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{origin} is not valid TOML: {error}") from error
+    if unknown := [key for key in document if key != "profiles"]:
+        raise ConfigurationError(f"{origin}: {unknown_name('key', unknown[0], ['profiles'])}")
+    tables = document.get("profiles", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
+        raise ConfigurationError(f"{origin}: write each profile as a table [profiles.NAME]")
+    return tables
+
+
+def _lay_over(
+    table: dict[str, Any], override: dict[str, Any], *, user_file: Path
+) -> dict[str, Any]:
+    """Return `table` with the user's keys; a fact the user states is sourced to the user's file."""
+    changed = datetime.fromtimestamp(user_file.stat().st_mtime, tz=UTC).date()
+    own = {"url": user_file.resolve().as_uri(), "read": changed}
+    given = override.get("sources", {})
+    if not isinstance(given, dict):
+        return {**table, **override}
+    stated = {fact: own for fact in SOURCED_FACTS if fact in override}
+    return {**table, **override, "sources": {**table.get("sources", {}), **stated, **given}}
+
+
+def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
+    entry = parse_entry(table, where=f"{origin}: profile {name!r}")
+    values = {key: getattr(entry, key) for key in ProfileEntry.model_fields}
+    values["default_output"] = entry.default_output or min(512, entry.output_limit)
+    values["price"] = _price(entry.price)
+    values["sources"] = {fact: Source(**entry.sources[fact].model_dump()) for fact in SOURCED_FACTS}
+    return ModelProfile(name=name, **values)
+
+
+def _price(entry: PriceValue) -> Price:
+    if isinstance(entry, SnapshotPriceEntry):
+        return SnapshotPrice(**entry.model_dump())
+    if isinstance(entry, PerMillionPriceEntry):
+        return PerMillionPrice(**entry.model_dump())
+    return NoCharge()

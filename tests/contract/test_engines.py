@@ -1,0 +1,210 @@
+"""Every engine keeps the promises of `Engine` and `PointStore`, the in-memory one included."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from chunking.errors import CollectionNotFound
+from retrieval.points import MemoryEngine
+from tests.contract.workbench import (
+    Workbench,
+    ids,
+    payloads,
+    point,
+    point_id,
+    random_points,
+    unit,
+)
+
+# a filter and the numbers of the points that it takes
+FILTERS: list[tuple[dict[str, list[str]], list[int]]] = [
+    ({}, [1, 2, 3, 4]),
+    ({"kind": ["chunk"]}, [1, 2, 3]),
+    ({"kind": ["chunk", "record"]}, [1, 2, 3, 4]),
+    ({"kind": ["chunk"], "document": ["a", "b"]}, [1, 2, 3]),
+    ({"kind": ["chunk"], "document": ["a"]}, [1, 2]),
+    ({"kind": ["record"], "document": ["b"]}, []),
+    ({"plain": ["x"]}, [1, 3]),
+    ({"kind": []}, []),
+    ({"absent": ["x"]}, []),
+]
+
+
+class TestEngine:
+    """The contract."""
+
+    def test_a_point_comes_back_as_it_was_stored(self, bench: Workbench) -> None:
+        store = bench.create()
+        payload = {"text": "a", "nested": {"list": [1, 2.5, None, True]}, "empty": [], "big": 2**53}
+        store.upsert([point(1, unit(0), **payload)])
+        assert payloads(store) == {point_id(1): payload}
+        [hit] = store.query(unit(0), limit=5, where={})
+        assert (hit.id, hit.payload) == (point_id(1), payload)
+        assert hit.score == pytest.approx(1.0, abs=1e-5)
+
+    def test_payloads_keep_every_kind_of_text(self, bench: Workbench) -> None:
+        texts = [
+            "Côte d\u2019Ivoire",
+            "한국",
+            "😀 \u2028 \u0000 \t\r\n",
+            "e\u0301 is not é",
+            '"\\{}',
+            "",
+        ]
+        store = bench.create()
+        store.upsert([point(i, unit(0), kind=text, text=text) for i, text in enumerate(texts)])
+        assert [found["text"] for found in payloads(store).values()] == texts
+        assert [store.count(where={"kind": [text]}) for text in texts] == [1] * len(texts)
+
+    def test_upsert_replaces_the_whole_point(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0), kind="old", only="before"), point(2, unit(1), kind="old")])
+        store.upsert([point(1, unit(3), kind="new")])
+        assert payloads(store)[point_id(1)] == {"kind": "new"}
+        assert ids(store.query(unit(3), limit=1, where={})) == [point_id(1)]
+        assert (store.count(where={}), store.count(where={"kind": ["old"]})) == (2, 1)
+
+    def test_the_last_of_two_points_with_one_id_wins(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0), kind="first"), point(1, unit(1), kind="second")])
+        assert payloads(store) == {point_id(1): {"kind": "second"}}
+
+    def test_replacing_by_a_point_without_vector_takes_it_out_of_queries(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0)), point(2, unit(1))])
+        store.upsert([point(1, kind="record")])
+        assert ids(store.query(unit(0), limit=5, where={})) == [point_id(2)]
+
+    def test_an_empty_upsert_and_an_empty_delete_change_nothing(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([])
+        store.delete([])
+        assert store.count(where={}) == 0
+        assert store.query(unit(0), limit=5, where={}) == []
+        assert list(store.scroll(where={})) == []
+
+    def test_delete_removes_the_named_and_ignores_the_unknown(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0)), point(2, unit(1)), point(3)])
+        store.delete([point_id(1), point_id(3), point_id(99)])
+        assert list(payloads(store)) == [point_id(2)]
+        assert ids(store.query(unit(0), limit=5, where={})) == [point_id(2)]
+
+    def test_query_finds_what_exact_search_in_memory_finds(self, bench: Workbench) -> None:
+        points = random_points(500, dimension=32)
+        store = bench.create(dimension=32)
+        exact = MemoryEngine().create("exact", dimension=32, indexed=())
+        for target in (store, exact):
+            target.upsert(points)
+        for question in np.random.default_rng(8).standard_normal((20, 32), dtype=np.float32):
+            found = store.query(question, limit=25, where={})
+            expected = exact.query(question, limit=25, where={})
+            assert ids(found) == ids(expected)
+            np.testing.assert_allclose(
+                [hit.score for hit in found], [hit.score for hit in expected], atol=1e-4
+            )
+
+    def test_the_length_of_a_vector_does_not_matter(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0) * np.float32(100)), point(2, unit(1) * np.float32(0.01))])
+        [first, second] = store.query(unit(1) * np.float32(7), limit=2, where={})
+        assert (first.id, second.id) == (point_id(2), point_id(1))
+        assert (first.score, second.score) == pytest.approx((1.0, 0.0), abs=1e-5)
+
+    def test_equal_scores_are_in_the_order_of_ids(self, bench: Workbench) -> None:
+        store = bench.create()
+        numbers = random.Random(3).sample(range(50), 50)
+        store.upsert([point(number, unit(0)) for number in numbers])
+        assert ids(store.query(unit(0), limit=50, where={})) == [point_id(i) for i in range(50)]
+
+    def test_points_without_vector_are_stored_and_never_found_by_query(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        store.upsert([point(1, kind="record"), point(2, unit(0), kind="chunk")])
+        assert store.count(where={}) == 2
+        assert ids(store.scroll(where={"kind": ["record"]})) == [point_id(1)]
+        assert ids(store.query(unit(0), limit=10, where={})) == [point_id(2)]
+        assert store.query(unit(0), limit=10, where={"kind": ["record"]}) == []
+
+    def test_a_filter_takes_any_value_of_every_key(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert(
+            [
+                point(1, unit(0), kind="chunk", document="a", plain="x"),
+                point(2, unit(0), kind="chunk", document="a", plain="y"),
+                point(3, unit(0), kind="chunk", document="b", plain="x"),
+                point(4, unit(0), kind="record", document="a"),
+            ]
+        )
+        for where, expected in FILTERS:
+            wanted = [point_id(number) for number in expected]
+            assert ids(store.scroll(where=where)) == wanted, where
+            assert ids(store.query(unit(0), limit=10, where=where)) == wanted, where
+            assert store.count(where=where) == len(wanted), where
+
+    def test_query_returns_at_most_the_limit_among_those_that_match(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(i, unit(0), kind="odd" if i % 2 else "even") for i in range(40)])
+        assert len(store.query(unit(0), limit=7, where={"kind": ["odd"]})) == 7
+        assert len(store.query(unit(0), limit=100, where={"kind": ["odd"]})) == 20
+        assert store.query(unit(0), limit=0, where={}) == []
+
+    def test_scroll_yields_every_point_once_over_many_pages(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(i, kind="odd" if i % 2 else "even") for i in range(2500)])
+        assert ids(store.scroll(where={})) == [point_id(i) for i in range(2500)]
+        odd = [point_id(i) for i in range(1, 2500, 2)]
+        assert ids(store.scroll(where={"kind": ["odd"]})) == odd
+        assert all(found.vector is None for found in store.scroll(where={}))
+
+    def test_scroll_cuts_payloads_down_to_the_fields(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0), kind="chunk", text="long", tokens=3), point(2, text="b")])
+        found = {p.id: p.payload for p in store.scroll(where={}, fields=["kind", "tokens", "none"])}
+        assert found == {point_id(1): {"kind": "chunk", "tokens": 3}, point_id(2): {}}
+        assert [p.payload for p in store.scroll(where={}, fields=[])] == [{}, {}]
+
+    def test_creating_twice_keeps_the_points(self, bench: Workbench) -> None:
+        bench.create().upsert([point(1, unit(0), kind="chunk")])
+        again = bench.create()
+        assert payloads(again) == {point_id(1): {"kind": "chunk"}}
+
+    def test_two_stores_of_one_collection_see_each_other(self, bench: Workbench) -> None:
+        first = bench.create()
+        second = bench.engine.open(bench.collection)
+        first.upsert([point(1, unit(0))])
+        assert ids(second.scroll(where={})) == [point_id(1)]
+
+    def test_collections_are_listed_sorted(self, bench: Workbench) -> None:
+        names = [f"{bench.collection}-{suffix}" for suffix in ("b", "a", "C.1_x")]
+        for name in names:
+            bench.engine.create(name, dimension=4, indexed=())
+        found = [name for name in bench.engine.collections() if name in names]
+        for name in names:
+            bench.engine.drop(name)
+        assert found == sorted(names)
+        assert not set(names) & set(bench.engine.collections())
+
+    def test_an_unknown_collection_is_refused_with_the_names_that_exist(
+        self, bench: Workbench
+    ) -> None:
+        bench.create()
+        with pytest.raises(CollectionNotFound, match=bench.collection) as caught:
+            bench.engine.open("nowhere")
+        assert "'nowhere'" in caught.value.message
+        assert caught.value.param == "collection"
+
+    def test_drop_removes_the_points_and_ignores_the_unknown(self, bench: Workbench) -> None:
+        bench.create().upsert([point(1, unit(0))])
+        bench.engine.drop(bench.collection)
+        bench.engine.drop(bench.collection)
+        assert bench.collection not in bench.engine.collections()
+        with pytest.raises(CollectionNotFound):
+            bench.engine.open(bench.collection)
+        assert bench.create().count(where={}) == 0

@@ -1,0 +1,88 @@
+"""The command line: mounts one group of verbs per package and imports none before it is asked for.
+
+Every expected error ends a command with its message, its hint and its exit code: 0 done, 1 a
+defect, 2 usage or configuration, 3 some documents quarantined, 4 a dependency is unavailable,
+5 a quality gate failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pkgutil import resolve_name
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from chunking.errors import WindowfitError
+
+_INTERRUPTED = 130
+_VERBS = {
+    "ingest": ("ingest.cli:app", "Bring documents into a collection."),
+    "ask": ("serve.cli:ask", "Answer one question and show what the model saw."),
+    "serve": ("serve.cli:serve", "Run the HTTP service."),
+    "eval": ("eval.cli:app", "Measure retrieval and answers."),
+    "config": ("serve.config_cli:app", "Show the settings in force."),
+    "doctor": ("serve.config_cli:doctor", "Test store, embedder, tokenizers, models and disk."),
+}
+
+
+class _Verbs(TyperGroup):
+    """Lists verbs from the table above and loads only the one that runs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs in the order people need them."""
+        del ctx
+        return list(_VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in that carries the help line; `resolve_command` loads the verb."""
+        del ctx
+        known = _VERBS.get(cmd_name)
+        return TyperCommand(cmd_name, help=known[1]) if known else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the verb that was typed."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, load_verb(name) if name in _VERBS else stand_in, rest
+
+
+def load_verb(name: str) -> Any:
+    """Return the command or group behind a verb of the table."""
+    target = resolve_name(_VERBS[name][0])
+    if isinstance(target, typer.Typer):
+        return typer.main.get_command(target)
+    single = typer.Typer(add_completion=False)
+    single.command(name, help=target.__doc__)(target)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    name="windowfit",
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Fits what you know into the window you have, and tells you exactly what it left out.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Do nothing before the verb."""
+
+
+def main() -> None:
+    """Run the command line and exit with the code of what happened."""
+    try:
+        app()
+    except WindowfitError as error:
+        sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again to go on\n")
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()
