@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
-VLLM := $(BIN)/python scripts/vllm_server.py
+VLLM := $(BIN)/python -m scripts.vllm_server
 WITH_LLM := $(filter-out 0,$(LLM))
 
 SHELL := /bin/bash
@@ -24,8 +24,9 @@ help:
 ## demo: Ask questions of the World Factbook and see what fitted the window, with no key and no GPU.
 ## demo LLM=1: The same, answered by a small language model on this machine.
 demo: $(VENV)/.all $(if $(WITH_LLM),$(VENV)/.local)
-	@$(BIN)/python scripts/fetch_data.py factbook embedder $(if $(WITH_LLM),smollm2)
-	@$(BIN)/python scripts/demo.py $(if $(WITH_LLM),--llm)
+	@$(BIN)/python -m scripts.fetch_data factbook embedder
+	$(if $(WITH_LLM),@$(BIN)/python -m scripts.local_model fetch)
+	@$(BIN)/python -m scripts.demo $(if $(WITH_LLM),--llm)
 
 ## test: Run all tests but those that need vLLM; the ones against a real Qdrant server are included.
 test: setup data
@@ -109,7 +110,7 @@ setup: $(VENV)/.dev
 
 ## data: Fetch the World Factbook and the embedder's weights, checked by hash.
 data: | $(BIN)/python
-	@$(BIN)/python scripts/fetch_data.py
+	@$(BIN)/python -m scripts.fetch_data
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

