@@ -75,8 +75,8 @@ class Chunk:
     Attributes:
         id: 32 hexadecimal digits, see `Chunk.of`.
         document: id of the document.
-        title: title of the document.
-        path: headings above the span, outermost first, without the title.
+        title: title of the document, shortened where it would fill the chunk.
+        path: headings above the span, outermost first, without the title; shortened likewise.
         start, end: character span in the document's text.
         text: the span itself.
         position: ordinal of the chunk in its document, from 0.

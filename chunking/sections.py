@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import groupby
 
 from markdown_it import MarkdownIt
 
 from chunking.document import Section
 
 _MARKDOWN = MarkdownIt("commonmark")
+_LINE_END = re.compile(r"\r\n?|\n")
+"""What CommonMark takes for the end of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +25,20 @@ class Field:
 
 
 def markdown_sections(text: str) -> tuple[Section, ...]:
-    r"""Return one section per heading, its heading line included; none for a text without headings.
+    """Return one section per heading, its heading line included; none for a text without headings.
 
     Headings are those CommonMark sees: `#` inside a code fence is none. Text before the first
-    heading becomes a section with an empty path. Lines must end in "\n" alone.
+    heading becomes a section with an empty path.
     """
     tokens = _MARKDOWN.parse(text)
     headings = [
-        (token.map[0], int(token.tag[1:]), tokens[position + 1].content.strip())
+        (token.map[0], int(token.tag[1:]), " ".join(tokens[position + 1].content.split()))
         for position, token in enumerate(tokens)
         if token.type == "heading_open" and token.map is not None and token.level == 0
     ]
     if not headings:
         return ()
-    offsets = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    offsets = [0, *(match.end() for match in _LINE_END.finditer(text))]
     starts = [offsets[line] for line, _, _ in headings]
     sections = [Section((), 0, starts[0])] if text[: starts[0]].strip() else []
     stack: list[tuple[int, str]] = []

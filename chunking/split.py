@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, replace
+from itertools import chain, groupby, pairwise
 
 from nupunkt import sent_spans
 
 from chunking.document import BREADCRUMB_SEPARATOR, Chunk, Document, Section, common_path
+from chunking.errors import UnreadableDocument
 
 Measure = Callable[[Sequence[str]], list[int]]
 """Counts the tokens of each text, special tokens included; an embedder's `count_tokens`."""
@@ -33,7 +34,8 @@ class Splitter:
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
     outermost heading; only a text longer than one chunk is cut, at sentences first, then at
-    clauses, words and characters.
+    clauses, words and characters. A title or heading that would take more than half of a chunk (a
+    paragraph that Markdown reads as a heading, say) stands shortened in the chunks' breadcrumbs.
 
     Attributes:
         measure: counts tokens as the embedder does.
@@ -55,7 +57,12 @@ class Splitter:
         return f"fields:{self.size}/{self.limit}"
 
     def split(self, document: Document) -> tuple[Chunk, ...]:
-        """Return the chunks of a document in document order; none for a blank text."""
+        """Return the chunks of a document in document order; none for a blank text.
+
+        Raises:
+            UnreadableDocument: a single character is longer than `limit`.
+        """
+        document = self._with_short_headings(document)
         special = self.measure([""])[0]
         chunks: list[Chunk] = []
         for _, group in groupby(_sections(document), key=lambda section: section.path[:1]):
@@ -64,6 +71,18 @@ class Splitter:
             for packed in self._pack(units, header):
                 chunks.extend(self._verified(document, packed, len(chunks)))
         return tuple(chunks)
+
+    def _with_short_headings(self, document: Document) -> Document:
+        """Cut title and headings to the length at which no breadcrumb takes over half a chunk."""
+        paths = [section.path for section in document.sections]
+        length = max(map(len, chain((document.title,), *paths)))
+        while length and self._header_tokens(document, [(), *paths]) > self.size // 2:
+            length //= 2
+            sections = [replace(s, path=_shortened(s.path, length)) for s in document.sections]
+            title = "".join(_shortened((document.title,), length))
+            document = replace(document, title=title, sections=tuple(sections))
+            paths = [section.path for section in sections]
+        return document
 
     def _header_tokens(self, document: Document, paths: Sequence[tuple[str, ...]]) -> int:
         """Return the tokens of the longest breadcrumb that a chunk of these paths may carry."""
@@ -152,12 +171,20 @@ class Splitter:
 
 def _cut_in_two(unit: _Unit) -> tuple[list[_Unit], list[_Unit]]:
     if unit.end - unit.start < 2:  # noqa: PLR2004 - one character cannot be cut
-        raise ValueError("the breadcrumb alone is longer than the embedder's input limit")
+        raise UnreadableDocument(
+            f"the character at {unit.start} does not fit the embedder's input limit"
+        )
     middle = (unit.start + unit.end) // 2
     half = unit.tokens // 2
     left = _Unit(unit.start, middle, unit.path, half)
     right = _Unit(middle, unit.end, unit.path, unit.tokens - half)
     return [left], [right]
+
+
+def _shortened(headings: Sequence[str], length: int) -> tuple[str, ...]:
+    """Return the headings cut to `length` characters, an ellipsis for the rest."""
+    cut = (h if len(h) <= length else f"{h[: length - 1].rstrip()}…" for h in headings)
+    return tuple(cut) if length else ()
 
 
 def _sections(document: Document) -> Iterator[Section]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chunking.errors import InputError
 
@@ -33,7 +33,7 @@ class Question:
 
 class _EvidenceLine(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    doc: str
+    document: str = Field(alias="doc")
     text: str
 
 
@@ -67,7 +67,7 @@ def _parse(line: str, *, place: str) -> Question:
         parsed = _Line.model_validate(json.loads(line))
     except (ValueError, ValidationError) as error:
         raise InputError(f"{place} is no question", param="questions") from error
-    evidence = tuple(Evidence(item.doc, item.text) for item in parsed.evidence)
+    evidence = tuple(Evidence(item.document, item.text) for item in parsed.evidence)
     return Question(parsed.id, parsed.type, parsed.question, evidence)
 
 

@@ -62,8 +62,8 @@ class HashEmbedder:
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             for word in _WORD.findall(text.lower()):
-                digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
-                slot = int.from_bytes(digest, "big")
+                data = word.encode("utf-8", "surrogatepass")
+                slot = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
                 row[slot % self.dimension] += 1.0 if slot >> 63 else -1.0
             if not row.any():
                 row[0] = 1.0

@@ -27,22 +27,20 @@ class NameTable:
     @classmethod
     def of(cls, records: Iterable[DocumentRecord]) -> Self:
         """Compile the titles and aliases of these documents."""
-        documents: dict[str, list[str]] = {}
-        titles: set[str] = set()
+        titles: dict[str, dict[str, None]] = {}
+        aliases: dict[str, dict[str, None]] = {}
+        spellings: dict[str, str] = {}
         for record in records:
-            titles.add(record.title.lower())
-            for name in (record.title, *record.aliases):
-                if len(name) >= _SHORTEST_NAME:
-                    holders = documents.setdefault(name.lower(), [])
-                    holders += [record.id] * (record.id not in holders)
-        for record in records:
-            # A title belongs to its own document, whoever else is also called so.
-            if record.title.lower() in documents:
-                documents[record.title.lower()] = [record.id]
-        longest_first = sorted(documents, key=lambda name: (-len(name), name))
+            for names, table in (((record.title,), titles), (record.aliases, aliases)):
+                for name in names:
+                    if len(name.strip()) >= _SHORTEST_NAME:
+                        table.setdefault(name.lower(), {})[record.id] = None
+                        spellings.setdefault(name.lower(), name)
+        longest_first = sorted(spellings.values(), key=lambda name: (-len(name), name))
         pattern = "|".join(re.escape(name) for name in longest_first)
         return cls(
-            {name: tuple(holders) for name, holders in documents.items()},
+            # A title belongs to its own document, whoever else is also called so.
+            {name: tuple(holders) for name, holders in {**aliases, **titles}.items()},
             re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE) if pattern else None,
         )
 
@@ -54,10 +52,11 @@ class NameTable:
         """
         if self.pattern is None:
             return ()
-        capitals = bool(re.search(r"\w\W+[A-Z]", question))
+        capitals = any(word[0].isupper() for word in re.findall(r"\w+", question)[1:])
         found: dict[str, None] = {}
         for match in self.pattern.finditer(question):
             name = match[0]
             if not capitals or name[0].isupper() or not name[0].isalpha():
-                found.update(dict.fromkeys(self.documents[name.lower()]))
+                # The pattern takes more for equal than `lower` does: "ſpain" is "Spain" to it.
+                found.update(dict.fromkeys(self.documents.get(name.lower(), ())))
         return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -107,18 +107,18 @@ class Index:
         tokens: Mapping[str, int],
         position: int,
     ) -> None:
-        """Store a document's chunks, then its record, then remove its stale chunks.
+        """Store a document's chunks, then remove its stale chunks, then store its record.
 
         The record is what makes a version count as ingested, so a process that dies on any line
         leaves a document that the next run ingests again, and never one that is marked done early.
         """
-        previous = self.records([document.id]).get(document.id)
         self._points.upsert(
             [
                 Point(chunk.id, _scoped("chunk", asdict(chunk)), vector)
                 for chunk, vector in zip(chunks, vectors, strict=True)
             ]
         )
+        self._delete_chunks(document.id, keep={chunk.id for chunk in chunks})
         record = {
             **asdict(document),
             "document": document.id,
@@ -129,14 +129,12 @@ class Index:
             "position": position,
         }
         self._points.upsert([Point(_record_id(document.id), _scoped("document", record))])
-        if previous is not None:
-            self._points.delete(sorted(set(previous.chunk_ids) - {chunk.id for chunk in chunks}))
 
     def remove(self, documents: Sequence[str]) -> None:
-        """Remove documents with their chunks; unknown ids are ignored."""
-        for record in self.records(documents).values():
-            self._points.delete([_record_id(record.id)])
-            self._points.delete(record.chunk_ids)
+        """Remove documents with their chunks, their records last; unknown ids are ignored."""
+        for document in documents:
+            self._delete_chunks(document)
+            self._points.delete([_record_id(document)])
 
     def records(self, documents: Sequence[str] | None = None) -> dict[str, DocumentRecord]:
         """Return the records of all documents, or of those named, by id in corpus order."""
@@ -184,6 +182,11 @@ class Index:
     def chunk_count(self) -> int:
         """Return the exact number of chunks."""
         return self._points.count(where=_SCOPES["chunk"])
+
+    def _delete_chunks(self, document: str, *, keep: Collection[str] = ()) -> None:
+        """Remove a document's chunks, also those that a killed run left without a record."""
+        stored = self._scroll("chunk", {"document": (document,)}, ())
+        self._points.delete([point.id for point in stored if point.id not in keep])
 
     def _scroll(self, kind: str, where: Where, fields: Sequence[str] | None) -> Iterator[Point]:
         return self._points.scroll(where={**_SCOPES[kind], **where}, fields=fields)

@@ -50,8 +50,8 @@ def open_embedder(settings: IndexSettings) -> Embedder:
         raise unknown_key(f"embedder {settings.embedder!r}", provider, set(_EMBEDDERS))
     kind = _load(_EMBEDDERS[provider])
     if provider == "hash":
-        if not model.isdecimal():
-            raise ConfigurationError(f"embedder {settings.embedder!r}: hash:N needs a number N")
+        if not model.isdecimal() or int(model) < 1:
+            raise ConfigurationError(f"embedder {settings.embedder!r}: hash:N needs N of 1 or more")
         hashed: Embedder = kind(dimension=int(model))
         return hashed
     embedder: Embedder = kind(model, folders=(settings.models_folder,))

@@ -62,48 +62,52 @@ class Searcher:
             InputError: the filter names a key that is not allowed.
             StoreError: the store cannot be reached.
         """
-        names = self.catalog().names
-        named = self._allowed(names.find(question), where)
-        aspects = find_aspects(question, names.pattern) if named else ()
+        catalog = self.catalog()
+        named = _allowed(catalog.names.find(question), where)
+        aspects = find_aspects(question, catalog.names.pattern) if named else ()
         vectors = self.embedder.embed([question, *aspects])
-        inside = [self._inside(document, aspects, vectors, where) for document in named]
+        inside = [self._inside(catalog.records[name], aspects, vectors, where) for name in named]
         streams = [stream for group in zip(*inside, strict=True) for stream in group]
         streams.append(self.index.search(vectors[0], limit=limit, where=where))
         return take_turns(streams, limit=limit)
 
-    def _allowed(self, named: Sequence[str], where: Where | None) -> list[str]:
-        allowed = (where or {}).get("document")
-        return [name for name in named if allowed is None or name in allowed][:_NAMED_LIMIT]
-
     def _inside(
-        self, document: str, aspects: Sequence[str], vectors: Vector, where: Where | None
+        self,
+        record: DocumentRecord,
+        aspects: Sequence[str],
+        vectors: Vector,
+        where: Where | None,
     ) -> list[list[Hit]]:
         """Return the rankings inside one document: the question's, then each aspect's."""
-        scope = {**(where or {}), "document": (document,)}
-        title = self.catalog().records[document].title
-        streams = [
-            self.index.search(vectors[0], limit=_INSIDE_LIMIT, where=scope, via=f"named: {title}")
-        ]
+        scope = {**(where or {}), "document": (record.id,)}
+        via = f"named: {record.title}"
+        streams = [self.index.search(vectors[0], limit=_INSIDE_LIMIT, where=scope, via=via)]
         for aspect, vector in zip(aspects, vectors[1:], strict=True):
             hits = self.index.search(
                 vector, limit=_INSIDE_LIMIT, where=scope, via=f"aspect: {aspect}"
             )
             streams.append(hits)
             if len(aspects) > 1:
-                heading = self._nearest_heading(document, streams[0], vector)
+                heading = self._nearest_heading(record, streams[0], vector)
                 streams.append(_of_section(hits, heading))
         return streams
 
-    def _nearest_heading(self, document: str, hits: Sequence[Hit], vector: Vector) -> str:
+    def _nearest_heading(
+        self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector
+    ) -> str:
         """Return the outermost heading of a document that is nearest to a vector."""
-        key = self.catalog().records[document].version
-        if key not in self._headings:
+        if record.version not in self._headings:
             headings = tuple(sorted({heading_of(hit) for hit in hits}))
-            title = hits[0].chunk.title if hits else ""
-            rows = self.embedder.embed([f"{title} > {heading}" for heading in headings])
-            self._headings[key] = (headings, rows)
-        headings, rows = self._headings[key]
+            rows = self.embedder.embed([f"{record.title} > {heading}" for heading in headings])
+            self._headings[record.version] = (headings, rows)
+        headings, rows = self._headings[record.version]
         return headings[int(np.argmax(rows @ vector))] if headings else ""
+
+
+def _allowed(named: Sequence[str], where: Where | None) -> list[str]:
+    """Return the named documents that the filter lets through, as many as are searched."""
+    allowed = (where or {}).get("document")
+    return [name for name in named if allowed is None or name in allowed][:_NAMED_LIMIT]
 
 
 def heading_of(hit: Hit) -> str:

@@ -35,10 +35,10 @@ QUESTIONS = (
 )
 LOCAL_PROFILE = "qwen2.5-coder-1.5b-8k"
 FACT_CONTEXT_TOKENS = 1500
-"""Context for the two questions of fact when a model reads it on a CPU, about 100 tokens a second."""
+"""Context of the two questions of fact when a model reads it on a CPU, 100 tokens a second."""
 START_SECONDS = 120
 ANSWER_SECONDS = 900
-NEXT_STEPS = f"""
+NEXT_STEPS = """
 What next:
   your own folder   windowfit ingest run ./docs --collection docs
                     windowfit ask "…" --collection docs

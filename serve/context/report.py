@@ -114,9 +114,9 @@ class RouteRecord:
 class ContextReport:
     """The receipt of an answer, its parts summing to the prompt and to the window.
 
-    Always true of it: `segments.total == prompt_tokens` and `prompt_tokens + reserved_output + free == window`;
-    every candidate has exactly one entry; `truncated` if and only if a candidate was dropped for
-    lack of room.
+    Always true of it: `segments.total == prompt_tokens`;
+    `prompt_tokens + reserved_output + free == window`; every candidate has exactly one entry;
+    `truncated` if and only if a candidate was dropped for lack of room.
 
     Attributes:
         count: whether `prompt_tokens` is exact or estimated for this model.
