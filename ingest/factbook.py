@@ -103,7 +103,7 @@ def read_entity(path: Path, *, name: str) -> Document:
         source=name,
         media_type="application/json",
         sections=sections,
-        aliases=tuple(dict.fromkeys(alias for alias in aliases if alias != path.stem)),
+        aliases=tuple(dict.fromkeys(alias for alias in aliases if alias not in (path.stem, title))),
     )
 
 

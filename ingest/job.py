@@ -52,7 +52,7 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, after each file and after each embedded batch."""
+    """How far a run is, told after each embedded batch and at the end; no count ever falls."""
 
     files: int
     files_done: int
@@ -138,14 +138,14 @@ def _changed(
     for position, file in enumerate(files):
         try:
             document = file.read()
+            record = known.get(document.id)
+            if record is not None and record.version == document.version:
+                tally.unchanged += 1
+                continue
+            chunks = splitter.split(document)
         except UnreadableDocument as error:
             tally.quarantined.append(Quarantined(file.name, error.code, error.message, error.hint))
             continue
-        record = known.get(document.id)
-        if record is not None and record.version == document.version:
-            tally.unchanged += 1
-            continue
-        chunks = splitter.split(document)
         yield _Pending(document, chunks, position)
 
 

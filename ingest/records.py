@@ -23,24 +23,30 @@ def record_fields(record: Mapping[str, object], *, clean: Clean = plain_lines) -
     `Land - total: 7 sq km`. A top-level value that is no mapping is a field of its own.
     """
     for section, fields in record.items():
-        heading = section.strip()
+        path = _label(section)
         if not isinstance(fields, Mapping):
-            lines = tuple(_lines((heading,), fields, clean))
+            lines = tuple(_lines(path, fields, clean))
             if lines:
-                yield Field((heading,), lines)
+                yield Field(path, lines)
             continue
         for field, value in fields.items():
-            name = field.strip()
-            lines = tuple(_lines((name,), value, clean))
+            name = _label(field)
+            lines = tuple(_lines(name, value, clean))
             if lines:
-                yield Field((heading, name), lines)
+                yield Field((*path, *name), lines)
+
+
+def _label(key: str) -> tuple[str, ...]:
+    """Return a key as a heading on one line; none for a blank one."""
+    words = key.split()
+    return (" ".join(words),) if words else ()
 
 
 def _lines(label: tuple[str, ...], value: object, clean: Clean) -> Iterator[str]:
     """Yield "Field - subfield: value" lines of a value under its label."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            below = label if key == "text" else _extended(label, str(key).strip())
+            below = label if key == "text" else _extended(label, _label(key))
             yield from _lines(below, inner, clean)
     elif isinstance(value, list):
         for inner in value:
@@ -52,14 +58,14 @@ def _lines(label: tuple[str, ...], value: object, clean: Clean) -> Iterator[str]
         yield from rest
 
 
-def _extended(label: tuple[str, ...], key: str) -> tuple[str, ...]:
+def _extended(label: tuple[str, ...], key: tuple[str, ...]) -> tuple[str, ...]:
     """Return the label of a subfield; one that repeats its field's name replaces it.
 
     "Exports" > "Exports 2023" reads "Exports 2023", not "Exports - Exports 2023".
     """
-    if label and key.startswith(label[-1]):
-        return (*label[:-1], key)
-    return (*label, key)
+    if label and key and key[0].startswith(label[-1]):
+        return (*label[:-1], *key)
+    return (*label, *key)
 
 
 def _prefix(label: tuple[str, ...], first: str) -> str:

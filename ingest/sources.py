@@ -39,21 +39,20 @@ def list_source(source: str, *, factbook: Path) -> tuple[SourceFile, ...]:
     if source == FACTBOOK:
         return factbook_files(factbook)
     path = Path(source)
-    if path.is_dir():
-        root = path.resolve()
-        files = tuple(
-            SourceFile(name, partial(read_file, file, name=name))
-            for file in _walk(root)
-            for name in (f"{root.name}/{file.relative_to(root).as_posix()}",)
-        )
-        if not files:
-            raise InputError(f"folder {source} holds no files", param="source")
-        return files
-    if path.exists():
-        return (SourceFile(path.name, partial(read_file, path, name=path.name)),)
-    raise InputError(
-        f"no source {source!r}", hint="give `factbook`, a file or a folder", param="source"
-    )
+    try:
+        if path.is_dir():
+            files = tuple(_folder_files(path.resolve()))
+        elif path.exists():
+            name = _printable(path.name)
+            return (SourceFile(name, partial(read_file, path, name=name)),)
+        else:
+            hint = "give `factbook`, a file or a folder"
+            raise InputError(f"no source {source!r}", hint=hint, param="source")
+    except OSError as error:
+        raise InputError(f"source {source!r}: {error.strerror}", param="source") from error
+    if not files:
+        raise InputError(f"folder {source} holds no files", param="source")
+    return files
 
 
 def read_file(path: Path, *, name: str) -> Document:
@@ -79,7 +78,7 @@ def read_file(path: Path, *, name: str) -> Document:
     return Document(
         id=name,
         text=text,
-        title=first or path.stem,
+        title=first or _printable(path.stem),
         source=name,
         media_type=media_type,
         sections=sections,
@@ -88,23 +87,48 @@ def read_file(path: Path, *, name: str) -> Document:
 
 def _json_document(data: bytes, *, path: Path, name: str) -> Document:
     value = read_json(data, name=name)
-    record = value if isinstance(value, dict) else {path.stem: value}
+    stem = _printable(path.stem)
+    record = value if isinstance(value, dict) else {stem: value}
     text, sections = field_sections(record_fields(record))
     if not text.strip():
         raise UnreadableDocument(f"{name}: no text in any field", param=name)
-    title = next((str(record[key]) for key in ("title", "name") if record.get(key)), path.stem)
+    named = (record.get(key) for key in ("title", "name"))
+    titles = (" ".join(value.split()) for value in named if isinstance(value, str))
     return Document(
         id=name,
         text=text,
-        title=title,
+        title=next(filter(None, titles), stem),
         source=name,
         media_type="application/json",
         sections=sections,
     )
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """Yield the files under a folder in path order; hidden ones and linked folders are left out."""
-    for folder, folders, files in os.walk(root, followlinks=False):
+def _folder_files(root: Path) -> Iterator[SourceFile]:
+    """Yield the files below a folder in path order; hidden ones and linked folders are left out.
+
+    A folder that cannot be listed stands as a file that cannot be read, so that it is reported.
+    """
+    failures: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=failures.append, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+        for file in sorted(name for name in files if not name.startswith(".")):
+            path = Path(folder, file)
+            name = _name_below(root, path)
+            yield SourceFile(name, partial(read_file, path, name=name))
+    for error in failures:
+        name = _name_below(root, Path(error.filename))
+        yield SourceFile(name, partial(_refuse, f"{name}: {error.strerror}", name=name))
+
+
+def _refuse(message: str, *, name: str) -> Document:
+    raise UnreadableDocument(message, param=name)
+
+
+def _name_below(root: Path, path: Path) -> str:
+    return _printable(f"{root.name}/{path.relative_to(root).as_posix()}")
+
+
+def _printable(name: str) -> str:
+    r"""Return a file name with the bytes that are no UTF-8 spelled out, as in "caf\xe9.txt"."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

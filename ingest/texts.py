@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,14 @@ from chunking.errors import UnreadableDocument
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 """Files above this size are quarantined: they are read whole, and memory must stay bounded."""
 
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+DEPTH_LIMIT = 100
+"""Levels of JSON below which a record is quarantined; readers of its fields recurse."""
+
+_MARKS = (
+    # UTF-32 first: its little-endian mark begins with that of UTF-16.
+    ("utf-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
+    ("utf-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,12 @@ def read_bytes(path: Path, *, name: str) -> bytes:
 
 
 def decode(data: bytes, *, name: str) -> str:
-    r"""Return the text of a file: UTF-8, or UTF-16 with a byte order mark; line ends become "\n".
+    r"""Return a file's text: UTF-8, or what its byte order mark says; line ends become "\n".
 
     Raises:
         UnreadableDocument: the bytes are binary, in another encoding, or hold no text.
     """
-    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
+    encoding = next((name for name, marks in _MARKS if data.startswith(marks)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\x00" in data:
         raise UnreadableDocument(
             f"{name}: binary (NUL byte at offset {data.index(0)})",
@@ -82,14 +89,36 @@ def read_json(data: bytes, *, name: str) -> Any:
     text = decode(data, name=name)
     try:
         value = json.loads(text)
-        # A JSON escape can spell an unpaired surrogate, which no store or tokenizer can encode.
-        return json.loads(_replaced(text)) if "\\u" in text else value
+        if "\\u" in text:
+            # An escape can spell an unpaired surrogate, which no store or tokenizer can encode.
+            value = json.loads(_replaced(value))
+        too_deep = _deeper_than(value, DEPTH_LIMIT)
     except ValueError as error:
         raise UnreadableDocument(f"{name}: invalid JSON: {error}", param=name) from error
-    except RecursionError as error:
-        raise UnreadableDocument(f"{name}: JSON nested too deeply", param=name) from error
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise UnreadableDocument(
+            f"{name}: JSON nested deeper than {DEPTH_LIMIT} levels",
+            hint="split the file into flatter ones",
+            param=name,
+        )
+    return value
 
 
-def _replaced(text: str) -> str:
-    value = json.dumps(json.loads(text), ensure_ascii=False)
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _deeper_than(value: Any, limit: int) -> bool:
+    """Return whether containers stand inside each other on more than `limit` levels."""
+    level = [value]
+    for _ in range(limit + 1):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in containers for inner in _members(item)]
+    return bool(containers)
+
+
+def _members(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
+
+
+def _replaced(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -52,11 +52,11 @@ class NameTable:
         """
         if self.pattern is None:
             return ()
-        capitals = any(word[0].isupper() for word in re.findall(r"\w+", question)[1:])
+        capitals = any(w[0].isupper() and w != "I" for w in re.findall(r"\w+", question)[1:])
         found: dict[str, None] = {}
         for match in self.pattern.finditer(question):
             name = match[0]
             if not capitals or name[0].isupper() or not name[0].isalpha():
-                # The pattern takes more for equal than `lower` does: "ſpain" is "Spain" to it.
+                # The pattern takes more for equal than `lower` does, a long s for an s.
                 found.update(dict.fromkeys(self.documents.get(name.lower(), ())))
         return tuple(found)

@@ -112,9 +112,10 @@ class Index:
         The record is what makes a version count as ingested, so a process that dies on any line
         leaves a document that the next run ingests again, and never one that is marked done early.
         """
+        source = {"source": document.source}
         self._points.upsert(
             [
-                Point(chunk.id, _scoped("chunk", asdict(chunk)), vector)
+                Point(chunk.id, _scoped("chunk", asdict(chunk) | source), vector)
                 for chunk, vector in zip(chunks, vectors, strict=True)
             ]
         )

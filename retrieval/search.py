@@ -92,16 +92,16 @@ class Searcher:
                 streams.append(_of_section(hits, heading))
         return streams
 
-    def _nearest_heading(
-        self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector
-    ) -> str:
+    def _nearest_heading(self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector) -> str:
         """Return the outermost heading of a document that is nearest to a vector."""
+        if not hits:
+            return ""
         if record.version not in self._headings:
             headings = tuple(sorted({heading_of(hit) for hit in hits}))
             rows = self.embedder.embed([f"{record.title} > {heading}" for heading in headings])
             self._headings[record.version] = (headings, rows)
         headings, rows = self._headings[record.version]
-        return headings[int(np.argmax(rows @ vector))] if headings else ""
+        return headings[int(np.argmax(rows @ vector))]
 
 
 def _allowed(named: Sequence[str], where: Where | None) -> list[str]:

@@ -12,7 +12,12 @@ from typing import Any, ClassVar, Self
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
 from chunking.errors import ConfigurationError
@@ -68,6 +73,8 @@ class TableSettings(BaseSettings):
             problem = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in problem["loc"])
             raise ConfigurationError(f"setting {name!r}: {problem['msg']}", param=name) from None
+        except SettingsError as error:
+            raise ConfigurationError(f"{error}: write it as JSON") from error
 
     @classmethod
     def _check_variables(cls) -> None:
@@ -167,9 +174,11 @@ def read_config() -> Mapping[str, Any]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
-    for table in tables:
+    for table, values in tables.items():
         if table not in TABLES:
             raise unknown_key(f"table [{table}] of {path}", table, TABLES)
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"{table} of {path} is no table: write [{table}]", param=table)
     return tables
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chunking.counters import well_formed
 from chunking.errors import ConfigurationError, DependencyMissing
 from retrieval.weights import WeightFacts, find_weights, read_facts
 
@@ -54,7 +56,8 @@ class TransformerEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the word pieces of each text, [CLS] and [SEP] included, uncut."""
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+        encodable = [well_formed(text) for text in texts]
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(encodable)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit row per text, float32, shape (len(texts), dimension)."""
@@ -104,27 +107,29 @@ class _Encoder:
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = self.model.encode(
-            list(texts),
+            [well_formed(text) for text in texts],
             batch_size=_BATCH_SIZES[self.device],
-            normalize_embeddings=True,
             show_progress_bar=False,
             convert_to_tensor=True,
         )
-        return np.asarray(rows.float().cpu().numpy(), dtype=np.float32)
+        wide = rows.float().cpu().numpy()
+        # A half-precision norm is off by up to 0.3 %, so the rows are brought to one here.
+        return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True), dtype=np.float32)
 
     def _choose_precision(self, sample: Sequence[str]) -> None:
         """Keep the faster of float32 and bfloat16, measured on this machine with a few texts."""
         import torch
 
         self._measured = True
-        seconds: dict[torch.dtype, float] = {}
-        for dtype in (torch.float32, torch.bfloat16):
-            self.model.to(dtype)
+        # A copy is narrowed: weights that come back from bfloat16 are not what they were.
+        models = (self.model, copy.deepcopy(self.model).to(torch.bfloat16))
+        seconds: list[float] = []
+        for self.model in models:
             self._encode(sample[:1])
             start = time.perf_counter()
             self._encode(sample)
-            seconds[dtype] = time.perf_counter() - start
-        self.model.to(min(seconds, key=lambda dtype: seconds[dtype]))
+            seconds.append(time.perf_counter() - start)
+        self.model = models[seconds.index(min(seconds))]
 
 
 def _load_tokenizer(location: str, encoder: _Encoder | None) -> Any:

@@ -166,6 +166,12 @@ def _free_port(wanted: int) -> int:
     return port
 
 
+def _fastest_type(cpu_description: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the number type this CPU multiplies natively; emulated bfloat16 is ten times slower."""
+    flags = set(cpu_description.read_text().split())
+    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
 def _spawn(folder: Path, model: Path, port: int) -> Running:
     """Start the server in a session of its own, so that it outlives this process."""
     python = folder / "venv" / "bin" / "python"
@@ -173,7 +179,7 @@ def _spawn(folder: Path, model: Path, port: int) -> Running:
         *(str(python), "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", SERVED_NAME),
         *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(WINDOW)),
-        *("--dtype", "bfloat16", "--enforce-eager"),
+        *("--dtype", _fastest_type(), "--enforce-eager"),
     ]
     log = str(folder / "server.log")
     files = [

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from chunking.errors import WindowfitError
 from serve.answer import answer
 from serve.context.report import ContextReport
-from serve.problems import add_problem_handlers
+from serve.problems import add_problem_handlers, defect_response
 from serve.runtime import Runtime
 from serve.schema import (
     AnswerRequest,
@@ -38,10 +38,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         "content": {"application/problem+json": {}},
     }
     for status, description in {
-        400: "the request cannot fit the window, or is no JSON",
+        400: "the request cannot fit the window, or is no text",
         404: "no such collection or model",
         409: "the collection was built with another embedder",
-        422: "a field is wrong",
+        422: "a field is wrong, or the body is no JSON",
         429: "the model server is rate limited",
         500: "a setting is wrong, or a defect",
         502: "the model server refused or silently cut the prompt",
@@ -130,7 +130,10 @@ async def _observe(
     given = request.headers.get("x-request-id", "")
     request.state.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     started = time.perf_counter()
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception as error:  # noqa: BLE001 - a defect too gets its id and its log line
+        response = defect_response(request, error)
     response.headers["x-request-id"] = request.state.request_id
     fields = {
         "request_id": request.state.request_id,

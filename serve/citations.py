@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chunking.document import Chunk
 
-_MARKERS = re.compile(r"\s?\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_MARKERS = re.compile(r"(\s?)\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ def check_citations(answer: str, kept: Sequence[Chunk]) -> tuple[str, tuple[Cita
 
     def replace(match: re.Match[str]) -> str:
         nonlocal removed
-        markers = [int(marker) for marker in match[1].split(",")]
+        markers = [int(marker) for marker in match[2].split(",")]
         true = [marker for marker in markers if 1 <= marker <= len(kept)]
         removed += len(markers) - len(true)
         cited.update((marker, kept[marker - 1]) for marker in true)
         if len(true) == len(markers):
             return match[0]
-        return f" [{', '.join(map(str, true))}]" if true else ""
+        return f"{match[1]}[{', '.join(map(str, true))}]" if true else ""
 
     text = _MARKERS.sub(replace, answer)
     citations = tuple(

@@ -124,11 +124,19 @@ def _ask_service(url: str, body: dict[str, Any]) -> dict[str, Any]:
             answered: dict[str, Any] = json.load(response)
             return answered
     except urllib.error.HTTPError as error:
-        problem = json.load(error)
-        raise UpstreamRejected(
-            f"{problem.get('code')}: {problem.get('detail')}", hint=problem.get("hint")
-        ) from error
+        raise _refusal(url, error) from error
     except (OSError, ValueError) as error:
         raise UpstreamError(
             f"no service answers at {url}", hint="start one with `windowfit serve`"
         ) from error
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> UpstreamRejected:
+    try:
+        problem = json.load(error)
+        return UpstreamRejected(f"{problem['code']}: {problem['detail']}", hint=problem["hint"])
+    except (ValueError, KeyError, TypeError):
+        return UpstreamRejected(
+            f"{url} answered HTTP {error.code}, and not as Windowfit does",
+            hint="give the address that `windowfit serve` prints",
+        )

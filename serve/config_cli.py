@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ from serve.settings import ServeSettings
 
 _UNAVAILABLE = 4
 _FREE_BYTES_WANTED = 2 * 1024**3
+_MASK = "********"
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings in force.")
 
@@ -57,14 +60,21 @@ def show(
 def _rows(settings: TableSettings) -> Iterator[dict[str, Any]]:
     origins = settings.origins()
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        shown = "********" if isinstance(value, SecretStr) else value
         yield {
             "setting": f"{settings.table}.{name}",
-            "value": str(shown) if isinstance(shown, Path) else shown,
+            "value": _shown(getattr(settings, name)),
             "origin": origins[name],
             "description": field.description,
         }
+
+
+def _shown(value: object) -> object:
+    """Return a value as JSON can hold it, without keys and without passwords in addresses."""
+    if isinstance(value, SecretStr):
+        return _MASK
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(f"//{_MASK}@", value)
+    return str(value) if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,10 @@ def doctor(
     runtime = None
     try:
         runtime = Runtime.open(index_settings, serve_settings, secrets=os.environ)
-    except WindowfitError:
+    except WindowfitError as error:
         findings.append(_look("store", lambda: _store(index_settings)))
+        if all(item.state == "ok" for item in findings):
+            findings.append(Finding("service", "problem", f"{error.message} — {error.hint}"))
     if runtime is not None:
         findings += _service_findings(runtime, serve_settings)
         asyncio.run(runtime.close())
@@ -151,7 +163,7 @@ def _embedder(settings: IndexSettings) -> str:
 
 def _store(settings: IndexSettings) -> str:
     open_engine(settings).close()
-    return settings.qdrant_url or f"embedded engine at {settings.home / 'index'}"
+    return str(_shown(settings.qdrant_url or f"embedded engine at {settings.home / 'index'}"))
 
 
 def _collection(runtime: Runtime, name: str) -> str:

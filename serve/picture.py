@@ -13,6 +13,8 @@ Json = Mapping[str, Any]
 
 BAR_WIDTH = 72
 _LEFT_OUT_SHOWN = 5
+_CONTROLS = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, " ")
+"""Text of documents and models may hold escape sequences; printed, they would steer a terminal."""
 _CHUNK_STYLES = ("green", "cyan")
 _FIXED_STYLES = {"template": "magenta", "system": "blue", "history": "yellow", "question": "red"}
 
@@ -24,12 +26,12 @@ def draw_answer(response: Json) -> Text:
         response: the JSON of `POST /answer`.
     """
     text = Text()
-    text.append(f"{response['answer']}\n\n")
+    text.append(f"{_printable(response['answer'])}\n\n")
     for citation in response["citations"]:
-        place = f"{citation['source']} characters {citation['start']} to {citation['end']}"
+        span = f"characters {citation['start']} to {citation['end']}"
         text.append(f"  [{citation['marker']}] ", style="bold")
-        text.append(f"{citation['breadcrumb']}  ")
-        text.append(f"({place})\n", style="dim")
+        text.append(f"{_printable(citation['breadcrumb'])}  ")
+        text.append(f"({_printable(citation['source'])} {span})\n", style="dim")
     if response["citations"]:
         text.append("\n")
     text.append_text(draw_window(response["context"]))
@@ -82,15 +84,15 @@ def _parts(report: Json) -> Iterator[tuple[str, int, str, str]]:
 def _widths(tokens: list[int]) -> list[int]:
     """Return bar widths that add up to `BAR_WIDTH`; what is there at all gets one cell if it can.
 
-    Largest remainders get the cells left over by rounding down.
+    Cells are added where a part has fewer than its share, and taken where it has more.
     """
-    total = max(sum(tokens), 1)
-    shares = [count * BAR_WIDTH / total for count in tokens]
-    widths = [int(share) for share in shares]
-    order = sorted(range(len(tokens)), key=lambda i: (widths[i] > 0, -(shares[i] - widths[i])))
-    left = BAR_WIDTH - sum(widths)
-    for position in [i for i in order if tokens[i] > 0][:left]:
-        widths[position] += 1
+    shares = [count * BAR_WIDTH / max(sum(tokens), 1) for count in tokens]
+    widths = [max(int(share), 1) if share else 0 for share in shares]
+    places = range(len(tokens))
+    while sum(widths) < BAR_WIDTH:
+        widths[max(places, key=lambda i: shares[i] - widths[i])] += 1
+    while sum(widths) > BAR_WIDTH:
+        widths[max(places, key=lambda i: (widths[i] > 1, widths[i] - shares[i]))] -= 1
     return widths
 
 
@@ -121,8 +123,12 @@ def _fates(report: Json) -> Text:
     left_out = [entry for entry in report["entries"] if entry["marker"] is None]
     for entry in left_out[:_LEFT_OUT_SHOWN]:
         why = entry["reason"] or f"same text as {entry['duplicate_of']}"
-        what = f"#{entry['rank']} {entry['breadcrumb']} ({entry['tokens']} tokens)"
+        what = f"#{entry['rank']} {_printable(entry['breadcrumb'])} ({entry['tokens']} tokens)"
         text.append(f"  left out: {what}: {why}\n", style="dim")
     if len(left_out) > _LEFT_OUT_SHOWN:
         text.append(f"  … and {len(left_out) - _LEFT_OUT_SHOWN} more (--json)\n", style="dim")
     return text
+
+
+def _printable(text: str) -> str:
+    return text.translate(_CONTROLS)

@@ -130,10 +130,12 @@ def _hits(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
 def _whole_documents(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
     """Return whole documents, those with the best chunks first, then the rest in corpus order."""
     hits = searcher.search(ask.question, limit=_CANDIDATE_RANGE[1], where=ask.where)
+    records = searcher.catalog().records
     best: dict[str, float] = {}
     for hit in hits:
-        best.setdefault(hit.chunk.document, hit.score)
-    records = searcher.catalog().records
+        # A document that is being ingested has chunks before it has a record.
+        if hit.chunk.document in records:
+            best.setdefault(hit.chunk.document, hit.score)
     others = [] if ask.where else [name for name in records if name not in best]
     wanted: list[str] = []
     characters = 0

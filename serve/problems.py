@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from chunking.counters import well_formed
 from chunking.errors import InputError, WindowfitError
 from serve.schema import OpenAIError, Problem
 
@@ -26,11 +29,11 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(WindowfitError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(Exception, _defect)
 
 
 def problem_response(request: Request, error: WindowfitError, *, status: int) -> JSONResponse:
     """Return the response for an expected error."""
+    request.state.error_code = error.code
     request_id = str(getattr(request.state, "request_id", ""))
     kind = "invalid_request_error" if status < _SERVER_ERROR else "server_error"
     problem = Problem(
@@ -55,32 +58,38 @@ def problem_response(request: Request, error: WindowfitError, *, status: int) ->
     )
 
 
+def defect_response(request: Request, error: Exception) -> JSONResponse:
+    """Return the response for anything unexpected, and log where it happened."""
+    request_id = getattr(request.state, "request_id", "")
+    _LOG.error("defect", exc_info=error, extra={"fields": {"request_id": request_id}})
+    defect = _Internal(f"internal error, request {request_id}")
+    return problem_response(request, defect, status=defect.status)
+
+
 async def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, WindowfitError)  # noqa: S101 - the handler is registered for it
-    request.state.error_code = error.code
     return problem_response(request, error, status=error.status)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    problems = [
-        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
-        for problem in error.errors()
-    ]
-    first = error.errors()[0]["loc"]
-    invalid = InputError("; ".join(problems), param=str(first[1]) if len(first) > 1 else None)
+    problems = error.errors()
+    told = [f"{'.'.join(_place(problem)) or 'body'}: {problem['msg']}" for problem in problems]
+    invalid = InputError(
+        well_formed("; ".join(told)), param=well_formed(next(iter(_place(problems[0])), "")) or None
+    )
     return await _expected(request, invalid)
+
+
+def _place(problem: Mapping[str, Any]) -> list[str]:
+    """Return the path of the field at fault; of a body that is no JSON, none."""
+    if problem["type"] == "json_invalid":
+        return []
+    return [str(part) for part in problem["loc"][1:]]
 
 
 async def _routing(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     path = request.url.path
     unknown = InputError(f"{request.method} {path}: {error.detail}", hint="see /docs")
-    request.state.error_code = unknown.code
     return problem_response(request, unknown, status=error.status_code)
-
-
-async def _defect(request: Request, error: Exception) -> JSONResponse:
-    request_id = getattr(request.state, "request_id", "")
-    _LOG.error("defect", exc_info=error, extra={"fields": {"request_id": request_id}})
-    return await _expected(request, _Internal(f"internal error, request {request_id}"))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, time
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -23,10 +23,14 @@ from serve.plan import Ask, Mode, Plan, Truncation
 from serve.profiles import ModelProfile
 from serve.settings import ServeSettings
 
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=2_000_000), AfterValidator(well_formed)
-]
-"""JSON can spell unpaired surrogates, which no tokenizer and no server can encode."""
+
+def _well_formed(value: object) -> object:
+    """Replace unpaired surrogates: JSON can spell them, no tokenizer and no server encode them."""
+    return well_formed(value) if isinstance(value, str) else value
+
+
+WellFormed = Annotated[str, BeforeValidator(_well_formed)]
+Text = Annotated[WellFormed, StringConstraints(min_length=1, max_length=2_000_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TokenLimit = Annotated[int, Field(ge=1, le=100_000_000)]
 
@@ -74,7 +78,7 @@ class AnswerRequest(BaseModel):
     max_context_tokens: TokenLimit | None = Field(default=None, description="cap on retrieved text")
     max_output_tokens: TokenLimit | None = Field(default=None, description="room for the answer")
     history: tuple[Turn, ...] = Field(default=(), description="earlier turns, user first")
-    filter: dict[str, str | list[str]] | None = Field(
+    filter: dict[str, WellFormed | list[WellFormed]] | None = Field(
         default=None, description="allowed keys: document, title, source"
     )
 

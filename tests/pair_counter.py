@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from chunking.tokens import Message
 
-_UNIT = re.compile(r"\s*\n\s*\n\s*|\d|[^\W\d_]+|[^\w\s]|_")
-_SHORT = 3
+_UNIT = re.compile(r"(\s*\n\s*\n\s*)|(\b[^\W\d_]{1,3}\b)|\d|[^\W\d_]+|([^\w\s]|_)")
+_KINDS = ("blank", "short", "mark")
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounter:
-    """Counts words, digits and marks, with two habits that make sums of parts wrong.
+    """Counts words, digits and marks, with three habits that make sums of parts wrong.
 
-    A short word merges with the short word before it, across a line break too, so that a joined
-    text has fewer tokens than its parts; a blank line costs a token inside of a text and nothing at
-    its ends, so that a joined text has more.
+    A blank line costs a token inside of a text and nothing at its ends, so that a joined text has
+    more tokens than its parts. A short word merges with the short word before it, across a line
+    break too, and a mark with the blank line and the mark before it, so that it has fewer.
     """
 
     name: str = "pairs:v1"
@@ -27,16 +27,21 @@ class PairCounter:
 
     def count(self, text: str) -> int:
         """See `TokenCounter.count`."""
-        tokens, open_pair = 0, False
-        for unit in _UNIT.findall(text.strip()):
-            short = unit.isalpha() and len(unit) <= _SHORT
-            if short and open_pair:
-                open_pair = False
+        tokens, before, after_blank = 0, "", False
+        for match in _UNIT.finditer(text.strip()):
+            kind = _KINDS[match.lastindex - 1] if match.lastindex else "plain"
+            if kind == "blank":
+                tokens, after_blank = tokens + 1, True
                 continue
-            tokens += 1
-            open_pair = short
+            if kind == before == "short":
+                before = ""
+            elif kind == before == "mark" and after_blank:
+                tokens, before = tokens - 1, ""
+            else:
+                tokens, before = tokens + 1, kind
+            after_blank = False
         return tokens
 
     def count_messages(self, messages: Sequence[Message]) -> int:
-        """See `TokenCounter.count_messages`: two marks a turn, and one for the reply."""
+        """See `TokenCounter.count_messages`: two for each turn, and one for the reply."""
         return sum(2 + self.count(message.content) for message in messages) + 1

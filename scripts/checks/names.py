@@ -53,6 +53,9 @@ FOREIGN_NAMES = frozenset(
         "max_retries",
         "max_tokens",
         "n_ctx",  # llama.cpp's window
+        "end_char_idx",  # where a LlamaIndex node ends in its document
+        "parent_doc_map",  # as LlamaIndex' node parsers have it
+        "start_char_idx",
     }
 )
 

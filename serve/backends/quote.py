@@ -14,6 +14,10 @@ NOTHING_FOUND = (
     "No language model is configured, and no passage of the sources shares a word with the "
     "question."
 )
+TOO_LITTLE_ROOM = (
+    "No language model is configured, and every passage that answers is longer than the room for "
+    "the answer."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +31,30 @@ class QuoteBackend:
     counter: TokenCounter
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        """Return the passages that answer best, as many as the answer has room for."""
-        lines: list[str] = []
-        for passage in find_passages(request.question, request.sources):
+        """Return the passages that answer best, as many as the answer has room for.
+
+        Where one had to be left out, the finish reason is "length"; where there is no room even to
+        say so, the text is empty.
+        """
+        passages = find_passages(request.question, request.sources)
+        lines = [INTRODUCTION]
+        for passage in passages:
             line = f"- {passage.text} [{passage.marker}]"
-            text = "\n".join((INTRODUCTION, *lines, line))
-            if self.counter.count(text) <= request.max_output_tokens:
+            if self._fits("\n".join((*lines, line)), request):
                 lines.append(line)
-        text = "\n".join((INTRODUCTION, *lines)) if lines else NOTHING_FOUND
-        return Completion(text=text, prompt_tokens=None, output_tokens=0)
+        quoted = len(lines) - 1
+        notice = TOO_LITTLE_ROOM if passages else NOTHING_FOUND
+        text = "\n".join(lines) if quoted else notice
+        fits = self._fits(text, request)
+        return Completion(
+            text=text if fits else "",
+            prompt_tokens=None,
+            output_tokens=0,
+            finish_reason="stop" if fits and quoted == len(passages) else "length",
+        )
+
+    def _fits(self, text: str, request: CompletionRequest) -> bool:
+        return self.counter.count(text) <= request.max_output_tokens
 
     async def check(self) -> Sequence[str]:
         """Return no problems: nothing is called."""

@@ -12,9 +12,6 @@ from serve.context.budget import TokenBudget
 from serve.context.prompt import Prompt
 from serve.context.report import Candidate, DropReason, Entry, Fate, Segments
 
-_REFILL_LIMIT = 3
-"""Recounts spent on filling the room that adding up single counts had overestimated."""
-
 
 @dataclass(frozen=True, slots=True)
 class ContextWindow:
@@ -114,23 +111,15 @@ class _Packing:
         return self._refill(kept, total)
 
     def _refill(self, kept: list[int], total: int) -> list[int]:
-        """Try the best of the dropped again in the room that the final count shows to be left."""
-        for _ in range(_REFILL_LIMIT):
+        """Try the dropped again, best first, in the room that the final count shows to be left."""
+        for place, tokens in enumerate(self._tokens):
             free = self._budget.prompt_limit - total
-            chosen = set(kept)
-            fitting = (
-                place
-                for place, tokens in enumerate(self._tokens)
-                if place not in chosen and place not in self._duplicates and tokens <= free
-            )
-            place = next(fitting, None)
-            if place is None:
-                break
+            if place in kept or place in self._duplicates or tokens > free:
+                continue
             longer = sorted([*kept, place])
             longer_total = self._total(longer)
-            if longer_total > self._budget.prompt_limit:
-                break
-            kept, total = longer, longer_total
+            if longer_total <= self._budget.prompt_limit:
+                kept, total = longer, longer_total
         return kept
 
     def shown(self, kept: Sequence[int]) -> tuple[Chunk, ...]:

@@ -63,7 +63,7 @@ def plan_budget(
     if input_limit is not None and input_limit < fixed:
         raise ContextLengthExceeded(
             f"input limit {input_limit} < prompt {fixed}",
-            hint=_way_out(input_limit - fixed),
+            hint=_shorten(fixed - input_limit),
             param="question",
         )
     room = window - fixed - reserved
@@ -75,6 +75,8 @@ def plan_budget(
 
 def _way_out(left: int) -> str:
     """Return what to do when `left` tokens are left for the answer; negative if none are."""
-    if left >= 1:
-        return f"ask for at most {left} answer tokens"
-    return f"shorten question and history by at least {1 - left} tokens, or take a longer window"
+    return f"ask for at most {left} answer tokens" if left >= 1 else _shorten(1 - left)
+
+
+def _shorten(surplus: int) -> str:
+    return f"shorten question and history by at least {surplus} tokens, or take a longer window"

@@ -65,6 +65,7 @@ class Prompt:
     def _turns(self, system: str, history: Sequence[Message], last: str) -> tuple[Message, ...]:
         turns = [Message(turn.role, defuse(turn.content, self.control_tokens)) for turn in history]
         turns.append(Message("user", last))
+        system = defuse(system, self.control_tokens)
         if self.system_role:
             return (Message("system", system), *turns)
         opening = f"{system}\n\n{turns[0].content}" if system else turns[0].content
@@ -80,6 +81,6 @@ def defuse(text: str, control_tokens: Sequence[str]) -> str:
     present = [token for token in control_tokens if len(token) > 1 and token in text]
     if not present:
         return text
-    longest_first = sorted(present, key=len, reverse=True)
-    pattern = "|".join(re.escape(token) for token in longest_first)
-    return re.sub(pattern, lambda match: match[0][0] + _BREAK + match[0][1:], text)
+    # Looking ahead finds tokens that overlap or lie inside of others, too.
+    begins = f"(?={'|'.join(map(re.escape, present))})."
+    return re.sub(begins, lambda match: match[0] + _BREAK, text, flags=re.DOTALL)

@@ -1,0 +1,264 @@
+"""The laws of splitting, for any text, any sections and any way of counting tokens."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chunking.document import Chunk, Document, Section
+from chunking.errors import UnreadableDocument
+from chunking.sections import markdown_sections
+from chunking.split import Measure, Splitter
+from ingest.factbook import factbook_files
+from tests.weights import real_embedder
+
+FACTBOOK = Path(os.environ.get("WINDOWFIT_FACTBOOK", ".cache/data/factbook")).absolute()
+SPECIAL = 2
+
+
+def words(texts: Sequence[str]) -> list[int]:
+    """Count words and marks, as simple tokenizers do: parts add up across spaces."""
+    return [len(re.findall(r"\w+|[^\w\s]", text)) + SPECIAL for text in texts]
+
+
+def characters(texts: Sequence[str]) -> list[int]:
+    return [len(text) + SPECIAL for text in texts]
+
+
+def data_bytes(texts: Sequence[str]) -> list[int]:
+    """Count bytes: one character is up to four tokens."""
+    return [len(text.encode("utf-8", "surrogatepass")) + SPECIAL for text in texts]
+
+
+def runs(texts: Sequence[str]) -> list[int]:
+    """Count runs of one character, which is fewer than the sum of the parts where runs join."""
+    return [len(re.findall(r"(.)\1*", text, re.DOTALL)) + SPECIAL for text in texts]
+
+
+def growing(texts: Sequence[str]) -> list[int]:
+    """Count more for a text than for its parts: the longer it is, the more a word weighs."""
+    return [int(len(text.split()) ** 1.3 + len(text) ** 0.9) + SPECIAL for text in texts]
+
+
+MEASURES: list[Measure] = [words, characters, data_bytes, runs, growing]
+SIZES = st.integers(16, 80).flatmap(lambda size: st.tuples(st.just(size), st.integers(size, 100)))
+SPLITTERS = st.builds(
+    lambda measure, sizes: Splitter(measure, size=sizes[0], limit=sizes[1]),
+    st.sampled_from(MEASURES),
+    SIZES,
+)
+CODE_POINTS = st.lists(st.integers(0, 0x10FFFF).map(chr), max_size=80).map("".join)
+PROSE = st.lists(
+    st.sampled_from(
+        [
+            "word",
+            "another one",
+            "Sentence. Next one!",
+            "a; b: c, d",
+            "x" * 150,
+            "東京都の人口は約千四百万人である。" * 6,
+            "👩‍👩‍👧‍👦🇮🇳" * 20,
+            "e\u0301",
+            "\n",
+            "\n\n",
+            "\t \u00a0\u2028",
+            "12,345.67",
+        ]
+    ),
+    max_size=30,
+).map(" ".join)
+TEXTS = st.text(max_size=300) | CODE_POINTS | PROSE
+HEADINGS = st.sampled_from(
+    ["A", "Communications", "A heading of several words", "", "長い見出し" * 9]
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Document:
+    """Any text under any disjoint sections in order, with gaps between them, or under none."""
+    text = draw(TEXTS)
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    sections = tuple(
+        Section(tuple(draw(st.lists(HEADINGS, max_size=3))), start, end)
+        for start, end in list(pairwise(cuts))[:: draw(st.integers(1, 2))]
+    )
+    title = draw(st.sampled_from(["", "India", "A title as long as a sentence, or longer. " * 5]))
+    return Document("id", text, title, "source", sections=sections)
+
+
+def covered(document: Document, chunks: Sequence[Chunk]) -> bool:
+    """Return whether the chunks hold every visible character of the document's sections."""
+    inside = {place for chunk in chunks for place in range(chunk.start, chunk.end)}
+    sections = document.sections or (Section((), 0, len(document.text)),)
+    return all(
+        place in inside
+        for section in sections
+        for place in range(section.start, section.end)
+        if not document.text[place].isspace()
+    )
+
+
+class TestLaws:
+    @given(document=documents(), splitter=SPLITTERS)
+    def test_chunks_are_spans_disjoint_and_in_order(
+        self, document: Document, splitter: Splitter
+    ) -> None:
+        chunks = splitter.split(document)
+        assert all(chunk.text == document.text[chunk.start : chunk.end] for chunk in chunks)
+        assert all(chunk.text.strip() for chunk in chunks)
+        assert all(before.end <= after.start for before, after in pairwise(chunks))
+        assert [chunk.position for chunk in chunks] == list(range(len(chunks)))
+
+    @given(document=documents(), splitter=SPLITTERS)
+    def test_chunks_cover_every_visible_character_of_the_sections(
+        self, document: Document, splitter: Splitter
+    ) -> None:
+        assert covered(document, splitter.split(document))
+
+    @given(document=documents(), splitter=SPLITTERS)
+    def test_no_chunk_with_its_breadcrumb_exceeds_the_limit(
+        self, document: Document, splitter: Splitter
+    ) -> None:
+        chunks = splitter.split(document)
+        counts = splitter.measure([chunk.embedded_text for chunk in chunks])
+        assert max(counts, default=0) <= splitter.limit
+
+    @given(document=documents(), splitter=SPLITTERS)
+    def test_ids_are_unique_and_the_same_each_time(
+        self, document: Document, splitter: Splitter
+    ) -> None:
+        chunks = splitter.split(document)
+        assert len({chunk.id for chunk in chunks}) == len(chunks)
+        assert splitter.split(replace(document)) == chunks
+
+
+def split(text: str, *, measure: Measure = words, size: int = 20, title: str = "T") -> list[Chunk]:
+    document = Document("id", text, title, "source", sections=markdown_sections(text))
+    return list(Splitter(measure, size=size, limit=size).split(document))
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n\t\u2028", "\u00a0"])
+def test_a_blank_text_has_no_chunks(text: str) -> None:
+    assert split(text) == []
+
+
+def test_a_short_text_is_one_chunk() -> None:
+    [chunk] = split("  One sentence. Another.\n")
+    assert chunk.text == "One sentence. Another."
+
+
+def test_a_long_text_is_cut_between_sentences() -> None:
+    sentences = [f"The number {word} stands in here." for word in "one two three four five".split()]
+    chunks = split(" ".join(sentences))
+    assert len(chunks) > 1
+    assert all(chunk.text.endswith(".") for chunk in chunks)
+
+
+def test_a_long_sentence_is_cut_at_clauses_then_commas_then_words() -> None:
+    clauses = split("; ".join(["one two three four five six seven"] * 5))
+    assert all(chunk.text.startswith("one") for chunk in clauses)
+    commas = split(", ".join(["one two three four five six seven"] * 5))
+    assert all(chunk.text.startswith("one") for chunk in commas)
+    plain = split(" ".join(["word"] * 100))
+    assert {word for chunk in plain for word in chunk.text.split()} == {"word"}
+
+
+def test_a_word_longer_than_the_limit_is_cut_into_pieces_near_the_size() -> None:
+    chunks = split("x" * 1000, measure=characters, size=100)
+    assert "".join(chunk.text for chunk in chunks) == "x" * 1000
+    assert len(chunks) <= 1000 / 40
+
+
+def test_a_text_without_spaces_is_cut() -> None:
+    text = "東京都は日本の首都である" * 200
+    chunks = split(text, measure=characters, size=100)
+    assert "".join(chunk.text for chunk in chunks) == text
+
+
+def test_a_sections_text_stays_whole_where_it_fits() -> None:
+    chunks = split("# A\n" + "a " * 9 + "\n# B\n" + "b " * 9 + "\n# C\nc\n")
+    assert [chunk.path for chunk in chunks] == [("A",), ("B",), ("C",)]
+
+
+def test_neighbours_under_one_outermost_heading_share_a_chunk() -> None:
+    [chunk, other] = split("# A\n## B\none\n## C\ntwo\n# D\nthree\n", size=40)
+    assert (chunk.path, other.path) == (("A",), ("D",))
+    assert "one" in chunk.text
+    assert "two" in chunk.text
+
+
+def test_a_heading_that_is_a_paragraph_is_shortened_in_the_breadcrumb_only() -> None:
+    heading = " ".join(f"word{number}" for number in range(300))
+    text = f"# {heading}\nbody\n# Short\nmore\n"
+    chunks = split(text, size=64)
+    assert words([chunks[0].breadcrumb])[0] <= 32
+    assert chunks[0].breadcrumb.endswith("…")
+    assert chunks[-1].breadcrumb == "T > Short"
+    assert "word299" in "".join(chunk.text for chunk in chunks)
+    assert max(words([chunk.embedded_text for chunk in chunks])) <= 64
+
+
+def test_a_title_longer_than_the_limit_is_shortened() -> None:
+    chunks = split("body", title="word " * 500, size=64)
+    assert [chunk.text for chunk in chunks] == ["body"]
+    assert chunks[0].title.startswith("word word")
+    assert chunks[0].title.endswith("…")
+
+
+def test_a_breadcrumb_of_half_a_chunk_stays_as_it_is() -> None:
+    title = " ".join(["word"] * 30)
+    [chunk] = split("body", title=title, size=64)
+    assert chunk.title == title
+
+
+def test_a_path_of_very_many_levels_still_leaves_room_for_the_text() -> None:
+    sections = (Section(tuple("abcdefgh" * 20), 0, 4),)
+    document = Document("id", "body", "T", "source", sections=sections)
+    [chunk] = Splitter(words, size=16, limit=16).split(document)
+    assert chunk.text == "body"
+
+
+def test_a_character_that_fits_no_chunk_makes_the_document_unreadable() -> None:
+    def costly(texts: Sequence[str]) -> list[int]:
+        return [100 if "x" in text else 2 for text in texts]
+
+    with pytest.raises(UnreadableDocument, match="character at 2"):
+        split("a x", measure=costly)
+
+
+@pytest.mark.parametrize(("size", "limit"), [(15, 256), (257, 256), (0, 0)])
+def test_a_size_that_cannot_hold_a_breadcrumb_or_exceeds_the_limit_is_refused(
+    size: int, limit: int
+) -> None:
+    with pytest.raises(ValueError, match=f"size {size} .* limit {limit}"):
+        Splitter(words, size=size, limit=limit)
+
+
+def test_the_name_tells_size_and_limit() -> None:
+    assert Splitter(words, size=100, limit=120).name == "fields:100/120"
+
+
+@pytest.mark.factbook
+def test_no_chunk_of_the_factbook_is_cut_by_the_real_embedder() -> None:
+    if not FACTBOOK.is_dir():
+        pytest.skip(f"no Factbook under {FACTBOOK}: `make data` fetches it")
+    embedder = real_embedder()
+    splitter = Splitter(embedder.count_tokens)
+    longest = 0
+    for file in factbook_files(FACTBOOK):
+        document = file.read()
+        chunks = splitter.split(document)
+        longest = max(longest, *embedder.count_tokens([c.embedded_text for c in chunks]))
+        assert all(document.text[c.start : c.end] == c.text for c in chunks)
+        assert all(before.end <= after.start for before, after in pairwise(chunks))
+        assert {chunk.title for chunk in chunks} == {document.title}
+        assert covered(document, chunks), document.title
+    assert 150 < longest <= embedder.input_limit == 256

@@ -1,0 +1,322 @@
+"""An ingestion does what changed and nothing else, and a broken one is completed by the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import pytest
+
+from chunking.document import Document
+from chunking.errors import StoreError, UnreadableDocument
+from chunking.split import Splitter
+from chunking.tokens import Message
+from ingest import job
+from ingest.job import IngestReport, Progress, run_ingest
+from ingest.texts import SourceFile
+from retrieval.embed import HashEmbedder
+from retrieval.index import Index
+from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Point, Vector
+from retrieval.providers import fingerprint_of
+
+SENTENCES = 30
+
+
+@dataclass
+class CountingEmbedder:
+    """Embeds by hash, notes every text, and fails on texts that hold `failing`."""
+
+    failing: str | None = None
+    texts: list[str] = field(default_factory=list)
+    name: str = "hash:64"
+    dimension: int = 64
+    input_limit: int = 64
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return HashEmbedder(self.dimension).count_tokens(texts)
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        if self.failing is not None and any(self.failing in text for text in texts):
+            raise RuntimeError("the device is gone")
+        self.texts.extend(texts)
+        return HashEmbedder(self.dimension).embed(texts)
+
+
+@dataclass
+class FailingStore(MemoryPointStore):
+    """Acknowledges so many writes and refuses the one after them."""
+
+    writes_left: int = 1_000_000
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        self._spend()
+        super().upsert(points)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        self._spend()
+        super().delete(ids)
+
+    def _spend(self) -> None:
+        if self.writes_left == 0:
+            raise StoreError("the store is down")
+        self.writes_left -= 1
+
+
+class WordCounter:
+    name = "words"
+    exact = True
+    control_tokens = ()
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def count_messages(self, messages: Sequence[Message]) -> int:
+        return sum(self.count(message.content) for message in messages)
+
+
+def document(number: int, word: str = "word") -> Document:
+    text = "\n".join(f"Sentence {line} of {number} says {word}." for line in range(SENTENCES))
+    return Document(f"d{number}", text, f"Title {number}", f"d{number}.txt")
+
+
+def files_of(*documents: Document) -> list[SourceFile]:
+    return [SourceFile(each.source, lambda each=each: each) for each in documents]  # type: ignore[misc]
+
+
+def unreadable(name: str) -> SourceFile:
+    def read() -> Document:
+        raise UnreadableDocument(f"{name}: broken", hint="repair it", param=name)
+
+    return SourceFile(name, read)
+
+
+def ingest(
+    files: Sequence[SourceFile],
+    engine: Engine,
+    *,
+    embedder: CountingEmbedder | None = None,
+    progress: list[Progress] | None = None,
+    counters: Sequence[WordCounter] = (),
+) -> IngestReport:
+    embedder = embedder or CountingEmbedder()
+    splitter = Splitter(embedder.count_tokens, size=32, limit=64)
+    report = run_ingest(
+        files,
+        index=Index.create(engine, "c", fingerprint_of(embedder, splitter)),
+        embedder=embedder,
+        splitter=splitter,
+        counters=counters,
+        on_progress=(progress if progress is not None else []).append,
+    )
+    assert report.files == report.written + report.unchanged + len(report.quarantined)
+    return report
+
+
+def content(engine: MemoryEngine) -> dict[str, Point]:
+    """Return everything that the collection holds, comparable."""
+    points = engine.stores["c"].points
+    return {i: Point(i, p.payload, None) for i, p in sorted(points.items())}
+
+
+def fresh(*documents: Document) -> dict[str, Point]:
+    """Return what a collection holds after these documents were ingested once, undisturbed."""
+    engine = MemoryEngine()
+    ingest(files_of(*documents), engine)
+    return content(engine)
+
+
+def searchable(engine: MemoryEngine) -> list[str]:
+    return [p.payload["text"] for p in content(engine).values() if p.payload["kind"] == "chunk"]
+
+
+def test_a_first_run_writes_every_document() -> None:
+    engine, embedder = MemoryEngine(), CountingEmbedder()
+    report = ingest(files_of(document(1), document(2)), engine, embedder=embedder)
+    assert (report.written, report.unchanged, report.quarantined) == (2, 0, ())
+    assert report.collection == "c"
+    assert report.collection_documents == 2
+    assert report.collection_chunks == report.embedded_chunks == len(embedder.texts) > 2
+    assert all(text.startswith("Title ") for text in embedder.texts)
+
+
+def test_a_second_run_embeds_and_writes_nothing() -> None:
+    engine, embedder = MemoryEngine(), CountingEmbedder()
+    files = files_of(document(1), document(2))
+    ingest(files, engine)
+    before = content(engine)
+    report = ingest(files, engine, embedder=embedder)
+    assert (report.written, report.unchanged, report.embedded_chunks) == (0, 2, 0)
+    assert embedder.texts == []
+    assert content(engine) == before
+
+
+def test_only_a_changed_document_is_embedded_and_its_stale_chunks_go() -> None:
+    engine, embedder = MemoryEngine(), CountingEmbedder()
+    old, kept, new = document(1), document(2), document(1, "other")
+    ingest(files_of(old, kept), engine)
+    report = ingest(files_of(new, kept), engine, embedder=embedder)
+    assert (report.written, report.unchanged) == (1, 1)
+    assert all(text.startswith("Title 1") for text in embedder.texts)
+    assert content(engine) == fresh(new, kept)
+
+
+def test_a_document_that_shrank_leaves_nothing_of_its_rest() -> None:
+    engine = MemoryEngine()
+    short = replace(document(1), text="Sentence 0 of 1 says word.")
+    ingest(files_of(document(1)), engine)
+    ingest(files_of(short), engine)
+    assert searchable(engine) == ["Sentence 0 of 1 says word."]
+
+
+def test_a_bad_file_among_many_is_named_and_the_rest_goes_on() -> None:
+    engine = MemoryEngine()
+    good = files_of(document(1), document(2))
+    report = ingest([good[0], unreadable("bad.txt"), good[1]], engine)
+    [bad] = report.quarantined
+    assert (bad.name, bad.code) == ("bad.txt", "unreadable_document")
+    assert (bad.reason, bad.hint) == ("bad.txt: broken", "repair it")
+    assert (report.written, report.collection_documents) == (2, 2)
+
+
+def test_a_document_that_cannot_be_split_is_named_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    split = Splitter.split
+
+    def refuse(splitter: Splitter, each: Document) -> object:
+        if each.id == "d1":
+            raise UnreadableDocument("the character at 3 does not fit")
+        return split(splitter, each)
+
+    monkeypatch.setattr(Splitter, "split", refuse)
+    report = ingest(files_of(document(1), document(2)), MemoryEngine())
+    assert [bad.name for bad in report.quarantined] == ["d1.txt"]
+    assert report.written == 1
+
+
+def test_a_quarantined_file_leaves_what_was_ingested_of_it_before() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1)), engine)
+    before = content(engine)
+    report = ingest([unreadable("d1.txt")], engine)
+    assert len(report.quarantined) == 1
+    assert content(engine) == before
+
+
+def test_no_files_and_only_bad_files_are_runs_too() -> None:
+    assert ingest([], MemoryEngine()).collection_documents == 0
+    report = ingest([unreadable("a"), unreadable("b")], MemoryEngine())
+    assert [bad.name for bad in report.quarantined] == ["a", "b"]
+
+
+def test_a_blank_document_is_recorded_without_chunks() -> None:
+    engine = MemoryEngine()
+    blank = Document("blank", " \n", "Blank", "blank.txt")
+    assert ingest(files_of(blank, document(1)), engine).written == 2
+    report = ingest(files_of(blank), engine)
+    assert (report.unchanged, report.collection_documents) == (1, 2)
+
+
+def test_records_keep_tokens_and_the_order_of_the_files() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(2), document(1)), engine, counters=[WordCounter()])
+    embedder = CountingEmbedder()
+    splitter = Splitter(embedder.count_tokens, size=32, limit=64)
+    records = Index.open(engine, "c", fingerprint_of(embedder, splitter)).records()
+    assert [(r.id, r.position) for r in records.values()] == [("d2", 0), ("d1", 1)]
+    assert records["d1"].tokens == {"words": 6 * SENTENCES}
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_the_size_of_a_batch_changes_nothing_that_is_stored(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    documents = [document(number) for number in range(4)]
+    expected = fresh(*documents)
+    monkeypatch.setattr(job, "BATCH_CHUNKS", size)
+    assert fresh(*documents) == expected
+
+
+def test_progress_never_falls_and_ends_with_every_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "BATCH_CHUNKS", 1)
+    engine = MemoryEngine()
+    seen: list[Progress] = []
+    ingest(files_of(document(1)), engine)
+    files = [*files_of(document(1), document(2)), unreadable("x"), *files_of(document(3))]
+    report = ingest(files, engine, progress=seen)
+    assert len(seen) >= 3
+    assert {progress.files for progress in seen} == {4}
+    for earlier, later in pairwise(seen):
+        assert earlier.files_done <= later.files_done
+        assert earlier.embedded_chunks <= later.embedded_chunks
+    assert (seen[-1].files_done, seen[-1].embedded_chunks) == (4, report.embedded_chunks)
+
+
+# --- interrupted runs
+
+OLD = [document(1, "old"), document(2, "old")]
+KILLED = [document(1, "killed"), document(2, "killed")]
+NEW = [document(1, "new"), document(2, "new")]
+
+
+def interrupted(documents: Sequence[Document], *, after: int) -> MemoryEngine | None:
+    """Return an engine with old documents, whose store failed `after` writes into the next run.
+
+    None where the run came to its end before.
+    """
+    engine, store = MemoryEngine(), FailingStore(dimension=64)
+    engine.stores["c"] = store
+    ingest(files_of(*OLD), engine)
+    store.writes_left = after
+    try:
+        ingest(files_of(*documents), engine)
+    except StoreError:
+        store.writes_left = 1_000_000
+        return engine
+    return None
+
+
+def test_a_run_that_the_store_broke_off_anywhere_is_completed_by_the_next() -> None:
+    after = 0
+    while (engine := interrupted(NEW, after=after)) is not None:
+        report = ingest(files_of(*NEW), engine)
+        assert content(engine) == fresh(*NEW), f"broken off after {after} writes"
+        assert report.collection_documents == 2
+        after += 1
+    assert after >= 4
+
+
+def test_what_a_broken_run_left_goes_even_if_the_documents_changed_since() -> None:
+    after = 0
+    while (engine := interrupted(KILLED, after=after)) is not None:
+        ingest(files_of(*NEW), engine)
+        assert content(engine) == fresh(*NEW), f"broken off after {after} writes"
+        after += 1
+    assert after >= 4
+
+
+def test_a_document_is_only_recorded_when_its_chunks_are_stored() -> None:
+    after = 0
+    while (engine := interrupted(NEW, after=after)) is not None:
+        complete = fresh(*NEW)
+        for point_id, point in content(engine).items():
+            if point.payload["kind"] == "document" and point == complete[point_id]:
+                stored = {*engine.stores["c"].points}
+                assert set(point.payload["chunk_ids"]) <= stored
+        after += 1
+
+
+def test_an_embedder_that_fails_on_one_batch_leaves_the_batches_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job, "BATCH_CHUNKS", 1)
+    engine = MemoryEngine()
+    files = files_of(document(1), document(2, "poison"), document(3))
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        ingest(files, engine, embedder=CountingEmbedder(failing="poison"))
+    embedder = CountingEmbedder()
+    report = ingest(files, engine, embedder=embedder)
+    assert (report.written, report.unchanged) == (2, 1)
+    assert not any(text.startswith("Title 1") for text in embedder.texts)
+    assert content(engine) == fresh(document(1), document(2, "poison"), document(3))

@@ -1,0 +1,288 @@
+"""Documents, chunks and records come back from a store as they went in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from chunking.document import Chunk, Document, Section
+from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
+from retrieval.index import FILTER_KEYS, DocumentRecord, Index, IndexFingerprint
+from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
+
+FINGERPRINT = IndexFingerprint("hash:2", 2, "fields:200/256")
+TEXT = "Climate: dry 🙂\nRivers: Chari\n"
+CHAD = Document(
+    "chad.json",
+    TEXT,
+    "Chad",
+    "factbook/chad.json",
+    media_type="application/json",
+    sections=(Section(("Geography", "Climate"), 0, 14), Section(("Geography", "Rivers"), 15, 28)),
+    aliases=("Tchad",),
+)
+PERU = replace(CHAD, id="peru.json", title="Peru", source="factbook/peru.json", aliases=())
+
+
+@dataclass
+class RecordingStore(MemoryPointStore):
+    """Notes every call, writes and reads apart."""
+
+    writes: list[tuple[str, list[str]]] = field(default_factory=list)
+    reads: int = 0
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        self.writes.append(("upsert", [str(point.payload["kind"]) for point in points]))
+        super().upsert(points)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        known = [self.points[i] for i in ids if i in self.points]
+        self.writes.append(("delete", [str(point.payload["kind"]) for point in known]))
+        super().delete(ids)
+
+    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+        self.reads += 1
+        return super().query(vector, limit=limit, where=where)
+
+
+@pytest.fixture
+def store() -> RecordingStore:
+    return RecordingStore(dimension=2)
+
+
+@pytest.fixture
+def engine(store: RecordingStore) -> MemoryEngine:
+    return MemoryEngine({"c": store})
+
+
+@pytest.fixture
+def index(engine: MemoryEngine) -> Index:
+    return Index.create(engine, "c", FINGERPRINT)
+
+
+def chunks_of(document: Document) -> list[Chunk]:
+    return [
+        Chunk.of(document, start=s.start, end=s.end, path=s.path, position=position)
+        for position, s in enumerate(document.sections)
+    ]
+
+
+def rows(*pairs: tuple[float, float]) -> Vector:
+    return np.array(pairs, dtype=np.float32).reshape(-1, 2)
+
+
+def write(index: Index, document: Document, *, position: int = 0) -> list[Chunk]:
+    chunks = chunks_of(document)
+    vectors = rows((1, 0), (0, 1))[: len(chunks)]
+    index.write(document, chunks, vectors, tokens={"words": 4}, position=position)
+    return chunks
+
+
+def texts(index: Index, where: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    hits = index.search(rows((1, 0))[0], limit=9, where=where)
+    return [f"{hit.chunk.title}: {hit.chunk.text}" for hit in hits]
+
+
+# --- round trips
+
+
+def test_a_document_comes_back_as_it_was(index: Index) -> None:
+    write(index, CHAD)
+    assert list(index.documents()) == [CHAD]
+
+
+def test_chunks_come_back_as_they_were(index: Index) -> None:
+    chunks = write(index, CHAD)
+    found = sorted(index.chunks(), key=lambda chunk: chunk.position)
+    assert found == chunks
+    assert index.chunk_count() == 2
+
+
+def test_a_record_says_what_a_document_is_without_its_text(index: Index) -> None:
+    chunks = write(index, CHAD, position=7)
+    assert index.records() == {
+        "chad.json": DocumentRecord(
+            id="chad.json",
+            title="Chad",
+            source="factbook/chad.json",
+            media_type="application/json",
+            version=CHAD.version,
+            aliases=("Tchad",),
+            chunk_ids=tuple(chunk.id for chunk in chunks),
+            characters=len(TEXT),
+            tokens={"words": 4},
+            position=7,
+        )
+    }
+
+
+def test_records_are_in_corpus_order(index: Index) -> None:
+    write(index, CHAD, position=1)
+    write(index, PERU, position=0)
+    assert list(index.records()) == ["peru.json", "chad.json"]
+
+
+def test_documents_chunks_and_records_can_be_asked_for_by_name(index: Index) -> None:
+    write(index, CHAD)
+    write(index, PERU)
+    assert [document.id for document in index.documents(["peru.json"])] == ["peru.json"]
+    assert {chunk.document for chunk in index.chunks(["peru.json"])} == {"peru.json"}
+    assert list(index.records(["peru.json", "unknown"])) == ["peru.json"]
+    assert [*index.documents([]), *index.chunks([])] == []
+    assert index.records([]) == {}
+
+
+def test_a_document_without_text_is_recorded_without_chunks(index: Index) -> None:
+    empty = Document("empty", "", "Empty", "empty.txt")
+    index.write(empty, [], np.zeros((0, 2), dtype=np.float32), tokens={}, position=0)
+    assert list(index.documents()) == [empty]
+    assert index.records()["empty"].chunk_ids == ()
+    assert index.chunk_count() == 0
+
+
+def test_an_empty_collection_has_nothing(index: Index) -> None:
+    assert (index.records(), list(index.documents()), index.chunk_count()) == ({}, [], 0)
+    assert texts(index) == []
+
+
+# --- fingerprint
+
+
+def test_a_collection_keeps_the_fingerprint_it_was_made_with(engine: MemoryEngine) -> None:
+    assert Index.create(engine, "c", FINGERPRINT).fingerprint == FINGERPRINT
+    assert Index.create(engine, "c", FINGERPRINT).fingerprint == FINGERPRINT
+    assert Index.open(engine, "c", FINGERPRINT).fingerprint == FINGERPRINT
+
+
+@pytest.mark.parametrize("open_index", [Index.create, Index.open])
+@pytest.mark.parametrize(
+    ("other", "differing"),
+    [
+        (replace(FINGERPRINT, embedder="hash:3"), "embedder: stored 'hash:2', configured 'hash:3'"),
+        (replace(FINGERPRINT, dimension=3), "dimension: stored 2, configured 3"),
+        (replace(FINGERPRINT, splitter="x"), "splitter: stored 'fields:200/256', configured 'x'"),
+    ],
+)
+def test_another_fingerprint_is_refused_before_anything_is_written_or_queried(
+    engine: MemoryEngine,
+    store: RecordingStore,
+    open_index: type[Index],
+    other: IndexFingerprint,
+    differing: str,
+) -> None:
+    write(Index.create(engine, "c", FINGERPRINT), CHAD)
+    before = len(store.writes)
+    with pytest.raises(EmbeddingModelMismatch, match=differing) as caught:
+        open_index(engine, "c", other)  # type: ignore[arg-type]
+    assert caught.value.param == "collection"
+    assert (len(store.writes), store.reads) == (before, 0)
+
+
+def test_a_collection_that_is_not_ours_is_refused(engine: MemoryEngine) -> None:
+    with pytest.raises(EmbeddingModelMismatch, match="stored None"):
+        Index.open(engine, "c", FINGERPRINT)
+
+
+def test_opening_does_not_create(engine: MemoryEngine) -> None:
+    with pytest.raises(CollectionNotFound, match="existing collections: c"):
+        Index.open(engine, "other", FINGERPRINT)
+    assert engine.collections() == ("c",)
+
+
+# --- writing and removing
+
+
+def test_the_record_is_written_last(index: Index, store: RecordingStore) -> None:
+    write(index, CHAD)
+    store.writes.clear()
+    changed = replace(CHAD, text="Climate: wet!!\n", sections=CHAD.sections[:1])
+    write(index, changed)
+    assert store.writes == [
+        ("upsert", ["chunk"]),
+        ("delete", ["chunk", "chunk"]),
+        ("upsert", ["document"]),
+    ]
+    assert texts(index) == ["Chad: Climate: wet!!"]
+    assert list(index.documents()) == [changed]
+
+
+def test_writing_again_changes_nothing(index: Index, store: RecordingStore) -> None:
+    write(index, CHAD)
+    before = {i: point.payload for i, point in store.points.items()}
+    write(index, CHAD)
+    assert {i: point.payload for i, point in store.points.items()} == before
+
+
+def test_writing_a_document_leaves_the_others_alone(index: Index) -> None:
+    write(index, CHAD)
+    write(index, PERU)
+    write(index, replace(CHAD, text="", sections=()))
+    assert {chunk.document for chunk in index.chunks()} == {"peru.json"}
+
+
+def test_chunks_and_vectors_must_be_as_many(index: Index) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        index.write(CHAD, chunks_of(CHAD), rows((1, 0)), tokens={}, position=0)
+    assert index.records() == {}
+
+
+def test_removing_takes_a_document_with_its_chunks(index: Index, store: RecordingStore) -> None:
+    write(index, CHAD)
+    write(index, PERU)
+    store.writes.clear()
+    index.remove(["chad.json", "unknown"])
+    assert list(index.records()) == ["peru.json"]
+    assert {chunk.document for chunk in index.chunks()} == {"peru.json"}
+    assert store.writes[:2] == [("delete", ["chunk", "chunk"]), ("delete", ["document"])]
+
+
+# --- search
+
+
+def test_a_search_returns_chunks_nearest_first_and_how_they_were_found(index: Index) -> None:
+    chunks = write(index, CHAD)
+    first, second = index.search(rows((1, 0.1))[0], limit=5, via="named: Chad")
+    assert [first.chunk, second.chunk] == chunks
+    assert first.score > second.score
+    assert (first.via, second.via) == ("named: Chad",) * 2
+    assert index.search(rows((1, 0))[0], limit=1)[0].via == "question"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"document": ["chad.json"]},
+        {"title": ["Chad"]},
+        {"source": ["factbook/chad.json"]},
+        {"title": ["Chad", "Peru"], "document": ["chad.json"]},
+    ],
+)
+def test_a_filter_takes_the_chunks_it_names(index: Index, where: dict[str, list[str]]) -> None:
+    for document in (CHAD, PERU):
+        index.write(
+            document,
+            [replace(chunk) for chunk in chunks_of(document)],
+            rows((1, 0), (0, 1)),
+            tokens={},
+            position=0,
+        )
+    assert set(texts(index, where)) == {"Chad: Climate: dry 🙂", "Chad: Rivers: Chari"}
+
+
+@pytest.mark.parametrize("key", ["tenant", "kind", "text", "id", "path", "Document", ""])
+def test_a_filter_by_any_other_key_is_refused(
+    index: Index, store: RecordingStore, key: str
+) -> None:
+    with pytest.raises(InputError, match="allowed keys") as caught:
+        texts(index, {key: ["x"]})
+    assert caught.value.param == "filter"
+    assert all(allowed in caught.value.message for allowed in FILTER_KEYS)
+    assert store.reads == 0
+
+
+def test_records_are_never_hits(index: Index) -> None:
+    write(index, CHAD)
+    assert len(texts(index)) == 2

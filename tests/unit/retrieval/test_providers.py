@@ -1,0 +1,86 @@
+"""The engine, embedder and splitter that settings name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from chunking.errors import ConfigurationError, DependencyMissing, StoreLocked
+from retrieval.edge import EdgeEngine
+from retrieval.embed import HashEmbedder
+from retrieval.index import IndexFingerprint
+from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
+from retrieval.settings import IndexSettings
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IndexSettings:
+    monkeypatch.chdir(tmp_path)
+    return IndexSettings.load(home=tmp_path / "home", embedder="hash:32")
+
+
+def test_without_a_server_the_engine_is_the_embedded_one(settings: IndexSettings) -> None:
+    engine = open_engine(settings)
+    try:
+        assert isinstance(engine, EdgeEngine)
+        assert (settings.home / "index").is_dir()
+        with pytest.raises(StoreLocked):
+            open_engine(settings)
+    finally:
+        engine.close()
+
+
+def test_the_hash_embedder_is_named_with_its_dimension(settings: IndexSettings) -> None:
+    embedder = open_embedder(settings)
+    assert embedder == HashEmbedder(32)
+    assert embedder.name == "hash:32"
+
+
+@pytest.mark.parametrize("name", ["hash:", "hash:many", "hash:-1", "hash:0", "hash", "hash:1.5"])
+def test_a_hash_embedder_needs_a_dimension(settings: IndexSettings, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"embedder '{name}'"):
+        open_embedder(settings.model_copy(update={"embedder": name}))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("sentence-transformer:x", "did you mean 'sentence-transformers'?"),
+        ("", "known: hash, sentence-transformers"),
+        ("openai:text-embedding-3-small", "known: hash, sentence-transformers"),
+    ],
+)
+def test_an_unknown_embedder_names_the_nearest(
+    settings: IndexSettings, name: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="unknown embedder") as caught:
+        open_embedder(settings.model_copy(update={"embedder": name}))
+    assert caught.value.hint == hint
+
+
+def test_a_provider_whose_package_is_missing_says_what_to_install(
+    settings: IndexSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "retrieval.qdrant", raising=False)
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    server = settings.model_copy(update={"qdrant_url": "http://127.0.0.1:1"})
+    with pytest.raises(DependencyMissing, match="qdrant_client") as caught:
+        open_engine(server)
+    assert caught.value.hint == "pip install 'windowfit[qdrant]'"
+
+
+@pytest.mark.parametrize(("chunk_size", "size"), [(100, 100), (5000, 256)])
+def test_chunks_are_no_longer_than_what_the_embedder_reads(
+    settings: IndexSettings, chunk_size: int, size: int
+) -> None:
+    embedder = HashEmbedder(32)
+    splitter = open_splitter(settings.model_copy(update={"chunk_size": chunk_size}), embedder)
+    assert (splitter.size, splitter.limit) == (size, embedder.input_limit)
+
+
+def test_the_fingerprint_names_all_that_vectors_depend_on(settings: IndexSettings) -> None:
+    embedder = HashEmbedder(32)
+    fingerprint = fingerprint_of(embedder, open_splitter(settings, embedder))
+    assert fingerprint == IndexFingerprint("hash:32", 32, "fields:200/256")

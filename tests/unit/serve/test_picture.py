@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve.picture import BAR_WIDTH, draw_answer, draw_window
+
+BAR = re.compile(r"▕(.*)▏")
+
+
+def entry(
+    rank: int, *, tokens: int = 100, marker: int | None = None, **fields: Any
+) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "breadcrumb": f"Peru > Part {rank}",
+        "tokens": tokens,
+        "marker": marker,
+        "fate": "dropped" if marker is None else "kept",
+        "reason": "over_budget" if marker is None else None,
+        "duplicate_of": None,
+        **fields,
+    }
+
+
+def report(
+    entries: list[dict[str, Any]], *, reserved: int = 512, free: int = 1000, **segments: int
+) -> dict[str, Any]:
+    kept = [item for item in entries if item["marker"] is not None]
+    retrieved = sum(item["tokens"] for item in kept)
+    parts = {"template": 23, "system": 210, "history": 0, "question": 19, "retrieved": retrieved}
+    parts = {**parts, **segments}
+    return {
+        "model": "mistral-7b-8k",
+        "window": sum(parts.values()) + reserved + free,
+        "count": "exact",
+        "tokenizer": "mistral:v3",
+        "segments": parts,
+        "prompt_tokens": sum(parts.values()),
+        "reserved_output": reserved,
+        "free": free,
+        "coverage": {
+            "corpus_documents": 256,
+            "corpus_tokens": 2_687_784,
+            "candidates": len(entries),
+            "kept": len(kept),
+            "kept_tokens": retrieved,
+        },
+        "entries": entries,
+        "cost_basis": "no per-token charge",
+    }
+
+
+def bar(drawn: str) -> str:
+    found = BAR.search(drawn)
+    assert found is not None
+    return found[1]
+
+
+TOKENS = st.integers(0, 200_000)
+
+
+@given(
+    kept=st.lists(TOKENS, max_size=120),
+    reserved=st.integers(1, 200_000),
+    free=TOKENS,
+    segments=st.fixed_dictionaries(
+        {name: TOKENS for name in ("template", "system", "history", "question")}
+    ),
+)
+def test_the_bar_has_its_width_whatever_the_window_holds(
+    kept: list[int], reserved: int, free: int, segments: dict[str, int]
+) -> None:
+    entries = [entry(n, tokens=tokens, marker=n) for n, tokens in enumerate(kept, start=1)]
+
+    drawn = bar(draw_window(report(entries, reserved=reserved, free=free, **segments)).plain)
+
+    assert len(drawn) == BAR_WIDTH == 72
+    assert re.fullmatch(r"t*s*h*[█▓]*q*░*·*", drawn)
+
+
+def test_every_part_that_is_there_gets_a_cell_and_no_other() -> None:
+    entries = [entry(1, tokens=3000, marker=1), entry(2, tokens=1, marker=2)]
+
+    drawn = bar(draw_window(report(entries, free=0)).plain)
+
+    assert {"t", "s", "q", "█", "▓", "░"} == set(drawn)
+
+
+def test_a_part_takes_its_share_of_the_bar() -> None:
+    half = report([entry(1, tokens=4000, marker=1)], reserved=2000, free=1748)
+
+    drawn = bar(draw_window(half).plain)
+
+    assert half["window"] == 8000
+    assert abs(drawn.count("█") - 36) <= 1
+    assert abs(drawn.count("░") - 18) <= 1
+
+
+def test_neighbouring_chunks_are_told_apart_in_the_order_of_the_prompt() -> None:
+    entries = [entry(1, tokens=900, marker=2), entry(2, tokens=2700, marker=1)]
+
+    drawn = bar(draw_window(report(entries)).plain)
+
+    first, second = drawn.count("█"), drawn.count("▓")
+    assert drawn.index("█") < drawn.index("▓")
+    assert first > 2 * second > 0
+
+
+def test_the_legend_states_the_numbers_and_they_sum_to_the_window() -> None:
+    drawn = report([entry(1, tokens=7159, marker=1), entry(2)], free=269)
+
+    text = draw_window(drawn).plain
+
+    assert (
+        "template 23 + system 210 + history 0 + █▓ 1 chunks 7,159 + question 19 = prompt 7,411"
+        " | ░ reserved 512 | · free 269"
+    ) in text
+    assert "window 8,192 tokens of mistral-7b-8k, count exact (mistral:v3)" in text
+    assert 7411 + 512 + 269 == drawn["window"]
+
+
+def test_what_was_left_out_is_named_with_its_reason() -> None:
+    entries = [
+        entry(1, marker=1),
+        entry(2, tokens=300),
+        entry(3, fate="duplicate", reason=None, duplicate_of="abc"),
+    ]
+
+    text = draw_window(report(entries)).plain
+
+    assert "candidates: 3: 1 kept, 1 duplicate, 1 dropped (over_budget)" in text
+    assert "left out: #2 Peru > Part 2 (300 tokens): over_budget" in text
+    assert "left out: #3 Peru > Part 3 (100 tokens): same text as abc" in text
+
+
+def test_a_long_list_of_what_was_left_out_says_how_much_it_does_not_show() -> None:
+    text = draw_window(report([entry(rank) for rank in range(1, 14)])).plain
+
+    assert text.count("left out:") == 5
+    assert "and 8 more (--json)" in text
+
+
+def test_the_share_of_the_corpus_is_stated_where_it_is_known() -> None:
+    known = report([entry(1, tokens=26_878, marker=1)])
+    unknown = report([entry(1, marker=1)])
+    unknown["coverage"]["corpus_tokens"] = None
+
+    assert (
+        "256 documents, 2,687,784 tokens, 1.00% of them in the prompt" in draw_window(known).plain
+    )
+    assert "corpus: 256 documents\n" in draw_window(unknown).plain
+
+
+def test_no_candidate_is_said_so() -> None:
+    assert "candidates: 0: none" in draw_window(report([])).plain
+
+
+def test_an_answer_is_drawn_with_its_sources_times_and_cost() -> None:
+    response = {
+        "answer": "Lima [1].",
+        "citations": [
+            {
+                "marker": 1,
+                "breadcrumb": "Peru > Government",
+                "source": "peru.md",
+                "start": 5,
+                "end": 19,
+            }
+        ],
+        "context": report([entry(1, marker=1)]),
+        "timings_ms": {"search": 12.3, "total": 4567.8},
+        "cost_usd": 0.00021,
+    }
+
+    text = draw_answer(response).plain
+
+    assert text.startswith("Lima [1].\n")
+    assert "[1] Peru > Government  (peru.md characters 5 to 19)" in text
+    assert "search 12 ms, total 4,568 ms; cost $0.00021 (no per-token charge)" in text
+
+
+def test_text_of_documents_cannot_steer_the_terminal() -> None:
+    response = {
+        "answer": "red \x1b[31malert\x07 \x9b2J\x1b]0;title\x07",
+        "citations": [],
+        "context": report([entry(1, breadcrumb="Peru\x1b[2J")]),
+        "timings_ms": {},
+        "cost_usd": 0,
+    }
+
+    drawn = draw_answer(response).plain
+
+    assert not [c for c in drawn if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
+    assert "alert" in drawn
