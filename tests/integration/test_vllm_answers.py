@@ -31,10 +31,10 @@ pytestmark = [pytest.mark.vllm, pytest.mark.network]
 
 SEED = 20261121
 REQUESTS = 200
-FULL_WINDOWS = 3
-"""Requests that fill the whole window; each takes ten seconds of prefill on two cores."""
+FULL_WINDOWS = 1
+"""Requests that fill the whole window; one takes most of a minute of prefill on a slow CPU."""
 PROFILE = "smollm2-135m-8k"
-SHORT_CONTEXT_TOKENS = (0, 64, 128, 256, 400)
+SHORT_CONTEXT_TOKENS = (0, 40, 80, 160)
 
 
 def documents() -> list[SourceFile]:
@@ -80,7 +80,7 @@ def asks() -> list[Ask]:
             max_context_tokens=None if number < FULL_WINDOWS else rng.choice(SHORT_CONTEXT_TOKENS),
             history=tuple(
                 Message("user" if turn % 2 == 0 else "assistant", text(rng, pieces=1))
-                for turn in range(2 * rng.choice([0, 0, 1, 2, 5]))
+                for turn in range(2 * rng.choice([0, 0, 0, 1, 3]))
             ),
         )
         for number in range(REQUESTS)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -75,10 +74,9 @@ def test_a_line_break_in_a_message_stays_inside_its_line() -> None:
 
 
 def test_of_an_exception_type_and_place_are_kept_and_its_text_is_not() -> None:
-    try:
-        raise ValueError(DOCUMENT_TEXT)
-    except ValueError:
-        line = formatted(msg="defect", exc_info=sys.exc_info())
+    with pytest.raises(ValueError, match=DOCUMENT_TEXT) as caught:
+        int(DOCUMENT_TEXT)
+    line = formatted(msg="defect", exc_info=(caught.type, caught.value, caught.tb))
 
     assert line["exception"] == "ValueError"
     assert "test_logs.py" in line["place"]

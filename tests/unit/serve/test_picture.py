@@ -68,7 +68,7 @@ TOKENS = st.integers(0, 200_000)
     reserved=st.integers(1, 200_000),
     free=TOKENS,
     segments=st.fixed_dictionaries(
-        {name: TOKENS for name in ("template", "system", "history", "question")}
+        dict.fromkeys(("template", "system", "history", "question"), TOKENS)
     ),
 )
 def test_the_bar_has_its_width_whatever_the_window_holds(
@@ -120,7 +120,7 @@ def test_the_legend_states_the_numbers_and_they_sum_to_the_window() -> None:
         " | ░ reserved 512 | · free 269"
     ) in text
     assert "window 8,192 tokens of mistral-7b-8k, count exact (mistral:v3)" in text
-    assert 7411 + 512 + 269 == drawn["window"]
+    assert drawn["window"] == 7411 + 512 + 269
 
 
 def test_what_was_left_out_is_named_with_its_reason() -> None:

@@ -1,0 +1,536 @@
+"""The commands as a shell sees them: what they print, and with which code they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import windowfit
+from retrieval.edge import EdgeEngine
+from serve.schema import AnswerResponse
+
+ROOT = Path(__file__).parents[2]
+PERU = "# Peru\n\n## Government\nCapital: Lima\n\n## Geography\nArea: 1,285,216 sq km\n"
+GOOD = {
+    "peru.md": PERU.encode(),
+    "chad.txt": b"Chad lies in Africa.\nCapital: N'Djamena\n",
+    "bolivia.json": b'{"name": "Bolivia", "Government": {"Capital": {"text": "Sucre"}}}',
+}
+BAD = {
+    "empty.md": b"",
+    "blank.txt": b" \n\t\n",
+    "binary.txt": b"text\x00\x01\x02",
+    "latin.txt": "Capital: Asunci\xf3n".encode("latin-1"),
+    "picture.png": b"\x89PNG\r\n\x1a\n",
+    "broken.json": b'{"name": ',
+    "hollow.json": b"{}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run a command in this process, in an empty folder, with an embedder that needs no weights."""
+    for variable in [name for name in os.environ if name.startswith("WINDOWFIT_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("WINDOWFIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:64")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["windowfit", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            windowfit.main()
+        printed = capsys.readouterr()
+        code = 0 if ended.value.code is None else int(ended.value.code)
+        assert "Traceback" not in printed.err
+        return Ended(code, printed.out, printed.err)
+
+    return run
+
+
+def write(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def ingest(command: Command, tmp_path: Path, files: dict[str, bytes] | None = None) -> Ended:
+    write(tmp_path / "files", GOOD if files is None else files)
+    return command("ingest", "run", "files", "--collection", "small", "--json")
+
+
+def refused(ended: Ended, *, code: int) -> str:
+    """Check that a command ended with that code, one message and one hint, and return both."""
+    assert (ended.code, ended.out) == (code, "")
+    lines = [line for line in ended.err.splitlines() if not line.startswith("{")]
+    message, hint = lines
+    assert message.startswith("error: ")
+    assert hint.startswith("hint: ")
+    assert len(hint) > len("hint: ")
+    return f"{message}\n{hint}"
+
+
+# --- ingest
+
+
+def test_a_folder_is_ingested_and_counted(command: Command, tmp_path: Path) -> None:
+    ended = ingest(command, tmp_path)
+
+    assert ended.code == 0
+    assert ended.json["collection_documents"] == ended.json["written"] == len(GOOD)
+    assert ended.json["collection_chunks"] == ended.json["embedded_chunks"] > 0
+
+
+def test_each_bad_file_is_named_and_every_good_one_is_kept(
+    command: Command, tmp_path: Path
+) -> None:
+    ended = ingest(command, tmp_path, {**GOOD, **BAD})
+
+    report = ended.json
+    assert ended.code == 3
+    assert {item["name"] for item in report["quarantined"]} == {f"files/{name}" for name in BAD}
+    for item in report["quarantined"]:
+        assert item["code"] == "unreadable_document"
+        assert item["name"] in item["reason"]
+        assert item["hint"]
+    assert report["written"] == report["collection_documents"] == len(GOOD)
+    assert report["files"] == len(GOOD) + len(BAD)
+    assert report["files"] == report["written"] + report["unchanged"] + len(report["quarantined"])
+
+
+def test_the_reason_of_a_bad_file_is_told(command: Command, tmp_path: Path) -> None:
+    report = ingest(command, tmp_path, {**GOOD, **BAD}).json
+    reasons = {
+        item["name"].removeprefix("files/"): item["reason"] for item in report["quarantined"]
+    }
+
+    assert "empty" in reasons["empty.md"]
+    assert "binary" in reasons["binary.txt"]
+    assert "invalid utf-8 at byte 15" in reasons["latin.txt"]
+    assert ".png is not supported" in reasons["picture.png"]
+    assert "invalid JSON" in reasons["broken.json"]
+
+
+def test_for_people_each_bad_file_is_named_too(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "files", {**GOOD, **BAD})
+
+    ended = command("ingest", "run", "files", "--collection", "small", "--quiet")
+
+    assert ended.code == 3
+    for name in BAD:
+        assert f"files/{name}" in ended.out
+    assert "10 files = 3 written + 0 unchanged + 7 quarantined" in ended.out
+    assert ended.err == ""
+
+
+def test_progress_is_told_in_lines_of_json_where_there_is_no_terminal(
+    command: Command, tmp_path: Path
+) -> None:
+    events = [json.loads(line) for line in ingest(command, tmp_path).err.splitlines()]
+
+    assert events[-1] == {
+        "event": "progress",
+        "files": len(GOOD),
+        "files_done": len(GOOD),
+        "embedded_chunks": events[-1]["embedded_chunks"],
+    }
+
+
+def test_a_second_run_embeds_nothing_and_changes_nothing(command: Command, tmp_path: Path) -> None:
+    first = ingest(command, tmp_path, {**GOOD, **BAD}).json
+    second = ingest(command, tmp_path, {**GOOD, **BAD})
+
+    assert second.code == 3
+    assert (second.json["embedded_chunks"], second.json["written"]) == (0, 0)
+    assert second.json["unchanged"] == len(GOOD)
+    for key in ("collection_documents", "collection_chunks", "quarantined"):
+        assert second.json[key] == first[key]
+
+
+def test_a_repaired_file_is_ingested_by_running_the_command_again(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path, {**GOOD, "late.txt": b"\xff\xff\xff"})
+
+    ended = ingest(command, tmp_path, {**GOOD, "late.txt": b"Now it is text."})
+
+    assert ended.code == 0
+    assert (ended.json["written"], ended.json["unchanged"]) == (1, len(GOOD))
+
+
+def test_a_changed_document_replaces_its_old_text(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    ingest(command, tmp_path, {"peru.md": PERU.replace("Lima", "Cusco").encode()})
+
+    answer = command("ask", "What is the capital of Peru?", "--collection", "small", "--json")
+
+    assert "Capital: Cusco" in answer.json["answer"]
+    assert "Lima" not in answer.out
+
+
+@pytest.mark.parametrize("source", ["nonesuch", "hollow"])
+def test_a_source_without_files_is_refused(command: Command, tmp_path: Path, source: str) -> None:
+    (tmp_path / "hollow").mkdir()
+
+    assert source in refused(command("ingest", "run", source, "--collection", "small"), code=2)
+
+
+@pytest.mark.parametrize("collection", ["../evil", "", ".hidden", "a/b", "x" * 129])
+def test_a_name_that_is_no_collection_is_refused(
+    command: Command, tmp_path: Path, collection: str
+) -> None:
+    write(tmp_path / "files", GOOD)
+
+    ended = command("ingest", "run", "files", "--collection", collection)
+
+    assert "collection name" in refused(ended, code=2)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_another_embedder_is_refused_and_the_collection_left_as_it_was(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(command, tmp_path)
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:32")
+
+    told = refused(ingest(command, tmp_path), code=2)
+
+    assert "hash:64" in told
+    assert "hash:32" in told
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:64")
+    assert ingest(command, tmp_path).json["unchanged"] == len(GOOD)
+
+
+def test_an_interrupted_run_says_that_it_goes_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ingest.cli.run_ingest", interrupt)
+
+    ended = ingest(command, tmp_path)
+
+    assert ended.code == 130
+    assert "run the same command again" in ended.err
+
+
+# --- ask
+
+
+def test_an_answer_is_drawn_with_its_sources_and_its_window(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+
+    ended = command("ask", "What is the capital of Peru?", "--collection", "small")
+
+    assert ended.code == 0
+    assert "Capital: Lima" in ended.out
+    assert "Peru > Government" in ended.out
+    assert "files/peru.md characters" in ended.out
+    assert "▕" in ended.out
+    assert "reserved 512" in ended.out
+
+
+def test_an_answer_as_json_is_the_response_of_the_service(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+
+    ended = command(
+        *("ask", "What is the capital of Peru?", "--collection", "small", "--json"),
+        *("--mode", "full", "--max-context-tokens", "100", "--max-output-tokens", "200"),
+    )
+
+    response = AnswerResponse.model_validate(ended.json)
+    report = response.context
+    assert report.mode == "full"
+    assert report.segments.retrieved <= 100
+    assert report.reserved_output == 200
+    assert report.prompt_tokens + report.reserved_output + report.free == report.window
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["Why?", "--collection", "nonesuch"], "existing collections: small"),
+        (["Why?", "--collection", "small", "--model", "quotes"], "did you mean 'quote'?"),
+        ([" ", "--collection", "small"], "question is blank"),
+        (["Why?", "--collection", "small", "--max-output-tokens", "0"], "max_output_tokens"),
+        (["why " * 9000, "--collection", "small"], "window 8192 <"),
+        (
+            ["Why?", "--collection", "small", "--truncation", "disabled"]
+            + ["--max-context-tokens", "1"],
+            "room for 1",
+        ),
+        (["Why?", "--url", "ftp://localhost"], "no http address"),
+    ],
+    ids=["collection", "model", "blank", "no room", "too long", "truncation", "url"],
+)
+def test_a_wrong_question_is_refused_with_a_hint(
+    command: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    ingest(command, tmp_path)
+
+    assert said in refused(command("ask", *arguments), code=2)
+
+
+def test_a_wrong_flag_is_a_usage_error(command: Command) -> None:
+    assert command("ask", "Why?", "--mode", "all").code == 2
+    assert command("ask").code == 2
+    assert command("nonesuch").code == 2
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "run", "files", "--collection", "small"],
+        ["ask", "Why?"],
+        ["serve"],
+        ["config", "show"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_variable_stops_every_command_with_the_nearest_name(
+    command: Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDOWFIT_QDRANT_ULR", "http://localhost:6333")
+
+    told = refused(command(*arguments), code=2)
+
+    assert "WINDOWFIT_QDRANT_ULR" in told
+    assert "did you mean 'WINDOWFIT_QDRANT_URL'?" in told
+
+
+def test_an_unknown_embedder_is_a_configuration_error(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hsah:64")
+
+    assert "did you mean 'hash'?" in refused(ingest(command, tmp_path), code=2)
+
+
+def test_the_settings_in_force_are_shown(command: Command) -> None:
+    rows = {row["setting"]: row for row in command("config", "show", "--json").json}
+
+    assert (rows["index.embedder"]["value"], rows["index.embedder"]["origin"]) == (
+        "hash:64",
+        "environment",
+    )
+    assert rows["serve.port"]["origin"] == "default"
+    assert "index.embedder" in command("config", "show").out
+
+
+def test_the_doctor_finds_a_healthy_installation_healthy(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+
+    ended = command("doctor", "--json")
+
+    findings = {item["subject"]: item for item in ended.json}
+    assert ended.code == 0, ended.out
+    assert findings["embedder"]["detail"].startswith("hash:64, dimension 64")
+    assert findings["collection small"]["detail"].startswith("3 documents")
+    assert findings["tokenizer of quote"]["detail"] == "mistral:v3, exact"
+    assert findings["model quote"]["state"] == "ok"
+    assert {"disk"} <= set(findings)
+    assert "collection small" in command("doctor").out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WINDOWFIT_EMBEDDER", "hash:many", "hash:N needs a number"),
+        ("WINDOWFIT_SERVE_MODEL", "quotes", "did you mean 'quote'?"),
+        ("WINDOWFIT_SERVE_PROFILES", "nonesuch.toml", "nonesuch.toml"),
+    ],
+)
+def test_the_doctor_names_what_is_set_up_wrongly(
+    command: Command, variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    ended = command("doctor", "--json")
+
+    assert ended.code == 4
+    problems = [item["detail"] for item in ended.json if item["state"] == "problem"]
+    assert said in " ".join(problems)
+
+
+# --- what else may be away
+
+
+@contextmanager
+def process(*arguments: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a command as a process of its own."""
+    started = subprocess.Popen(
+        [sys.executable, "-m", "windowfit", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def test_a_second_process_is_told_which_one_holds_the_store(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+    engine = EdgeEngine(tmp_path / "home" / "index")
+    try:
+        asking = ("ask", "What is the capital of Peru?", "--collection", "small")
+        with process(*asking, folder=tmp_path) as second:
+            out, err = second.communicate(timeout=60)
+        ingesting = ingest(command, tmp_path)
+        doctor = command("doctor", "--json")
+    finally:
+        engine.close()
+
+    told = refused(Ended(second.returncode, out, err), code=4)
+    assert f"process {os.getpid()}" in told
+    assert "stop that process" in told
+    assert f"process {os.getpid()}" in refused(ingesting, code=4)
+    assert doctor.code == 4
+    assert command("ask", "capital of Peru", "--collection", "small").code == 0
+
+
+@pytest.mark.network
+def test_a_qdrant_server_that_is_down_is_named_with_a_hint(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDOWFIT_QDRANT_URL", "http://127.0.0.1:9")
+
+    for ended in (ingest(command, tmp_path), command("ask", "Why?", "--collection", "small")):
+        told = refused(ended, code=4)
+        assert "127.0.0.1:9" in told
+        assert "WINDOWFIT_QDRANT_URL" in told
+    doctor = command("doctor", "--json")
+    assert doctor.code == 4
+    assert "127.0.0.1:9" in doctor.out
+
+
+@pytest.mark.network
+def test_a_model_server_that_is_down_is_named_with_a_hint(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "profiles.toml").write_text(
+        '[profiles.mistral-7b-8k]\nbase_url = "http://127.0.0.1:9/v1"\ntimeout_seconds = 5\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "windowfit.toml").write_text(
+        '[serve]\nprofiles = "profiles.toml"\nmodel = "mistral-7b-8k"\n', encoding="utf-8"
+    )
+    ingest(command, tmp_path)
+
+    told = refused(command("ask", "Why?", "--collection", "small"), code=4)
+
+    assert "127.0.0.1:9" in told
+    assert "base_url" in told
+    doctor = command("doctor", "--json")
+    assert doctor.code == 4
+    (model,) = [item for item in doctor.json if item["subject"] == "model mistral-7b-8k"]
+    assert model["state"] == "problem"
+
+
+@pytest.mark.network
+def test_a_service_answers_over_http_until_it_is_interrupted(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+    with process("serve", "--port", "0", folder=tmp_path) as service:
+        assert service.stdout is not None
+        line = service.stdout.readline()
+        address = line.split()[2]
+        asked = ("What is the capital of Peru?", "--collection", "small", "--url", address)
+        answered = command("ask", *asked, "--json")
+        unknown = command("ask", "Why?", "--collection", "nonesuch", "--url", address)
+        elsewhere = command("ask", "Why?", "--url", f"{address}/docs")
+        second = command("ask", "Why?", "--collection", "small")
+        taken = command("serve", "--port", address.rsplit(":", 1)[1])
+        service.send_signal(signal.SIGINT)
+        out, err = service.communicate(timeout=30)
+
+    assert line == f"listening on {address} (model quote; {address}/docs)\n"
+    assert "Capital: Lima" in answered.json["answer"]
+    assert "existing collections: small" in refused(unknown, code=4)
+    refused(elsewhere, code=4)
+    assert f"process {service.pid}" in refused(second, code=4)
+    assert "windowfit serve" in second.err
+    assert f"process {service.pid}" in refused(taken, code=4)
+    assert out == ""
+    requests = [json.loads(text) for text in err.splitlines() if '"event": "request"' in text]
+    assert [request["status"] for request in requests] == [200, 404, 404]
+    assert "capital" not in err
+    assert "Traceback" not in err
+    assert service.returncode in {0, 130}
+
+
+@pytest.mark.network
+def test_a_service_that_is_down_is_named_with_a_hint(command: Command) -> None:
+    told = refused(command("ask", "Why?", "--url", "http://127.0.0.1:9"), code=4)
+
+    assert "no service answers at http://127.0.0.1:9" in told
+    assert "windowfit serve" in told
+
+
+# --- the command itself
+
+
+def test_the_help_lists_every_verb_without_loading_any(tmp_path: Path) -> None:
+    code = (
+        "import sys, windowfit\n"
+        "sys.argv = ['windowfit', '--help']\n"
+        "try:\n    windowfit.main()\n"
+        "except SystemExit as ended:\n    assert not ended.code\n"
+        "heavy = {'fastapi', 'openai', 'qdrant_edge', 'pydantic', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    for verb in ("ingest", "ask", "serve", "config", "doctor"):
+        assert verb in done.stdout
