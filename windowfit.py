@@ -79,7 +79,10 @@ def main() -> None:
     except WindowfitError as error:
         sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        # Typer turns an interruption inside a command into an exit with this code.
+        if isinstance(ended, SystemExit) and ended.code != _INTERRUPTED:
+            raise
         sys.stderr.write("interrupted; run the same command again to go on\n")
         sys.exit(_INTERRUPTED)
 

@@ -61,7 +61,7 @@ class Document:
     @property
     def version(self) -> str:
         """Content hash over everything a chunk is made from; equal versions give equal chunks."""
-        spans = (f"{'/'.join(s.path)}:{s.start}:{s.end}" for s in self.sections)
+        spans = (content_id(*s.path, str(s.start), str(s.end)) for s in self.sections)
         return content_id(self.id, self.title, self.text, *self.aliases, *spans)
 
 

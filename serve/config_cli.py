@@ -101,7 +101,7 @@ def doctor(
     except WindowfitError as error:
         findings.append(_look("store", lambda: _store(index_settings)))
         if all(item.state == "ok" for item in findings):
-            findings.append(Finding("service", "problem", f"{error.message} — {error.hint}"))
+            findings.append(_problem("service", error))
     if runtime is not None:
         findings += _service_findings(runtime, serve_settings)
         asyncio.run(runtime.close())
@@ -120,17 +120,15 @@ def _look(subject: str, test: Callable[[], str], *, failure: str = "problem") ->
     try:
         return Finding(subject, "ok", test())
     except WindowfitError as error:
-        return Finding(subject, failure, f"{error.message} — {error.hint}")
+        return _problem(subject, error, state=failure)
+
+
+def _problem(subject: str, error: WindowfitError, *, state: str = "problem") -> Finding:
+    return Finding(subject, state, f"{error.message} — {error.hint}")
 
 
 def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[Finding]:
-    findings = [
-        _look(f"collection {name}", partial(_collection, runtime, name))
-        for name in runtime.engine.collections()
-    ]
-    findings = findings or [
-        Finding("collections", "note", "none; `windowfit ingest run` makes one")
-    ]
+    findings = _store_findings(runtime)
     default = find_profile(runtime.profiles, settings.model)
     for profile in runtime.profiles.values():
         failure = "problem" if profile is default else "note"
@@ -143,6 +141,16 @@ def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[Finding
         )
     findings.append(_look(f"model {default.name}", lambda: _model(runtime, default)))
     return findings
+
+
+def _store_findings(runtime: Runtime) -> list[Finding]:
+    try:
+        names = runtime.engine.collections()
+    except WindowfitError as error:
+        return [_problem("store", error)]
+    if not names:
+        return [Finding("store", "note", "no collection; `windowfit ingest run` makes one")]
+    return [_look(f"collection {name}", partial(_collection, runtime, name)) for name in names]
 
 
 def _disk(settings: IndexSettings) -> str:
