@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from chunking.errors import WindowfitError
+from chunking.errors import DependencyMissing, WindowfitError
 
 _INTERRUPTED = 130
 _VERBS = {
@@ -49,7 +49,13 @@ class _Verbs(TyperGroup):
 
 def load_verb(name: str) -> Any:
     """Return the command or group behind a verb of the table."""
-    target = resolve_name(_VERBS[name][0])
+    try:
+        target = resolve_name(_VERBS[name][0])
+    except ModuleNotFoundError as error:
+        raise DependencyMissing(
+            f"`windowfit {name}` needs the package {error.name!r}",
+            hint="pip install 'windowfit[embed,server]'",
+        ) from error
     if isinstance(target, typer.Typer):
         return typer.main.get_command(target)
     single = typer.Typer(add_completion=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from chunking.document import Chunk, Document
 from chunking.errors import UnreadableDocument
@@ -139,6 +140,7 @@ def _changed(
         try:
             document = file.read()
             record = known.get(document.id)
+            _check_origin(document, record)
             if record is not None and record.version == document.version:
                 tally.unchanged += 1
                 continue
@@ -147,6 +149,20 @@ def _changed(
             tally.quarantined.append(Quarantined(file.name, error.code, error.message, error.hint))
             continue
         yield _Pending(document, chunks, position)
+
+
+def _check_origin(document: Document, record: DocumentRecord | None) -> None:
+    """Refuse to replace a document by another file that happens to have the same name.
+
+    A source that is gone has moved, and its document is brought up to date from the new place.
+    """
+    if record is None or record.source == document.source or not Path(record.source).exists():
+        return
+    raise UnreadableDocument(
+        f"{document.id}: this name is taken in the collection by {record.source}",
+        hint="ingest it into another collection, or rename the file or its folder",
+        param=document.id,
+    )
 
 
 def _batches(pending: Iterator[_Pending]) -> Iterator[list[_Pending]]:

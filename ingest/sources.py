@@ -79,7 +79,7 @@ def read_file(path: Path, *, name: str) -> Document:
         id=name,
         text=text,
         title=first or _printable(path.stem),
-        source=name,
+        source=_printable(str(path.resolve())),
         media_type=media_type,
         sections=sections,
     )
@@ -98,7 +98,7 @@ def _json_document(data: bytes, *, path: Path, name: str) -> Document:
         id=name,
         text=text,
         title=next(filter(None, titles), stem),
-        source=name,
+        source=_printable(str(path.resolve())),
         media_type="application/json",
         sections=sections,
     )

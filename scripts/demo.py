@@ -38,6 +38,7 @@ FACT_CONTEXT_TOKENS = 1500
 """Context of the two questions of fact when a model reads it on a CPU, 100 tokens a second."""
 START_SECONDS = 120
 ANSWER_SECONDS = 900
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
 NEXT_STEPS = """
 What next:
   your own folder   windowfit ingest run ./docs --collection docs
@@ -129,7 +130,7 @@ def _wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=START_SECONDS):
+            with _OPENER.open(f"{address}/readyz", timeout=START_SECONDS):
                 return
         except urllib.error.URLError as error:
             if time.monotonic() > deadline:
@@ -144,7 +145,7 @@ def _post(address: str, body: dict[str, Any]) -> Any:
         headers={"content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
+        with _OPENER.open(request, timeout=ANSWER_SECONDS) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         raise SystemExit(f"the service refused: {error.read().decode()}") from error

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from anyio import to_thread
-
 from chunking.errors import UpstreamSilentTruncation
 from serve.backends.protocol import Completion, CompletionRequest
-from serve.citations import Citation, check_citations
+from serve.citations import Citation, check_citations, cite
 from serve.context.report import ContextReport, Upstream
-from serve.cost import price
+from serve.cost import Cost, price
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
 
@@ -36,7 +35,9 @@ async def answer(ask: Ask, runtime: Runtime) -> Answer:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
     started = time.perf_counter()
-    plan = await to_thread.run_sync(runtime.plan, ask)
+    plan = await asyncio.to_thread(runtime.plan, ask)
+    # Before anything is paid: a model whose price is unknown is refused here, not after the call.
+    _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
     called = time.perf_counter()
     request = CompletionRequest(
         messages=plan.context.messages,
@@ -47,15 +48,8 @@ async def answer(ask: Ask, runtime: Runtime) -> Answer:
     completion = await runtime.backend(plan.profile).complete(request)
     completed = time.perf_counter()
     upstream = check_upstream(plan, completion)
-    planned = plan.report.prompt_tokens
-    text, citations, removed = check_citations(completion.text, plan.context.chunks)
-    cost = price(
-        plan.profile,
-        prompt_tokens=planned if completion.prompt_tokens is None else completion.prompt_tokens,
-        cached_tokens=completion.cached_tokens,
-        output_tokens=completion.output_tokens,
-        at=datetime.now(UTC),
-    )
+    text, citations, removed = _cited(plan, completion)
+    cost = _price(plan, completion)
     report = replace(
         plan.report,
         upstream=upstream,
@@ -83,4 +77,23 @@ def check_upstream(plan: Plan, completion: Completion) -> Upstream | None:
             f"{plan.profile.name}: {planned} prompt tokens sent, {served} read by the server: "
             f"{planned - served} were cut without notice"
         )
-    return Upstream(served, served - planned, silently_truncated=False)
+    # An estimate cannot tell a cut from its own error, unless half of the prompt is missing.
+    return Upstream(served, served - planned, silently_truncated=served * 2 < planned)
+
+
+def _price(plan: Plan, completion: Completion) -> Cost:
+    served = completion.prompt_tokens
+    return price(
+        plan.profile,
+        prompt_tokens=plan.report.prompt_tokens if served is None else served,
+        cached_tokens=completion.cached_tokens,
+        output_tokens=completion.output_tokens,
+        at=datetime.now(UTC),
+    )
+
+
+def _cited(plan: Plan, completion: Completion) -> tuple[str, tuple[Citation, ...], int]:
+    """Return the answer's text, its citations, and how many false ones were removed."""
+    if completion.markers is not None:
+        return completion.text, cite(completion.markers, plan.context.chunks), 0
+    return check_citations(completion.text, plan.context.chunks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chunking.document import Chunk
@@ -31,7 +31,7 @@ def check_citations(answer: str, kept: Sequence[Chunk]) -> tuple[str, tuple[Cita
 
     A marker outside of the prompt's numbers is removed from the text; `[1, 99]` becomes `[1]`.
     """
-    cited: dict[int, Chunk] = {}
+    cited: set[int] = set()
     removed = 0
 
     def replace(match: re.Match[str]) -> str:
@@ -39,13 +39,18 @@ def check_citations(answer: str, kept: Sequence[Chunk]) -> tuple[str, tuple[Cita
         markers = [int(marker) for marker in match[2].split(",")]
         true = [marker for marker in markers if 1 <= marker <= len(kept)]
         removed += len(markers) - len(true)
-        cited.update((marker, kept[marker - 1]) for marker in true)
+        cited.update(true)
         if len(true) == len(markers):
             return match[0]
         return f"{match[1]}[{', '.join(map(str, true))}]" if true else ""
 
     text = _MARKERS.sub(replace, answer)
-    citations = tuple(
+    return text, cite(cited, kept), removed
+
+
+def cite(markers: Iterable[int], kept: Sequence[Chunk]) -> tuple[Citation, ...]:
+    """Return the citations of these markers, each once and in order; `kept[n - 1]` has marker n."""
+    return tuple(
         Citation(
             marker=marker,
             chunk=chunk.id,
@@ -57,6 +62,6 @@ def check_citations(answer: str, kept: Sequence[Chunk]) -> tuple[str, tuple[Cita
             end=chunk.end,
             text=chunk.text,
         )
-        for marker, chunk in sorted(cited.items())
+        for marker in sorted(set(markers))
+        for chunk in (kept[marker - 1],)
     )
-    return text, citations, removed

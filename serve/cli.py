@@ -29,6 +29,8 @@ from serve.schema import AnswerRequest, AnswerResponse
 from serve.settings import ServeSettings
 
 _DEADLINE_SECONDS = 600
+# A proxy of the environment would carry the question to a third party.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(
@@ -74,14 +76,14 @@ def serve(
     error; neither holds any text of a question or a document.
     """
     settings = ServeSettings.load(host=host, port=port, model=model)
-    runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
-    configure_logs()
-    listener = _listen(settings)
-    address = f"http://{settings.host}:{listener.getsockname()[1]}"
-    sys.stdout.write(f"listening on {address} (model {settings.model}; {address}/docs)\n")
-    sys.stdout.flush()
-    config = uvicorn.Config(create_app(runtime, settings), log_config=None, access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    with _listen(settings) as listener:
+        runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
+        configure_logs()
+        address = f"http://{settings.host}:{listener.getsockname()[1]}"
+        sys.stdout.write(f"listening on {address} (model {settings.model}; {address}/docs)\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(create_app(runtime, settings), log_config=None, access_log=False)
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(settings: ServeSettings) -> socket.socket:
@@ -114,13 +116,13 @@ async def _ask_here(body: dict[str, Any]) -> dict[str, Any]:
 def _ask_service(url: str, body: dict[str, Any]) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url!r} is no http address", param="url")
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/answer",
-        data=json.dumps(body).encode(),
-        headers={"content-type": "application/json"},
-    )
     try:
-        with urllib.request.urlopen(request, timeout=_DEADLINE_SECONDS) as response:  # noqa: S310
+        request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+            f"{url.rstrip('/')}/answer",
+            data=json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with _OPENER.open(request, timeout=_DEADLINE_SECONDS) as response:
             answered: dict[str, Any] = json.load(response)
             return answered
     except urllib.error.HTTPError as error:

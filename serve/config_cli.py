@@ -103,8 +103,7 @@ def doctor(
         if all(item.state == "ok" for item in findings):
             findings.append(_problem("service", error))
     if runtime is not None:
-        findings += _service_findings(runtime, serve_settings)
-        asyncio.run(runtime.close())
+        findings += asyncio.run(_service_findings(runtime, serve_settings))
     if as_json:
         sys.stdout.write(json.dumps([asdict(item) for item in findings]) + "\n")
     else:
@@ -127,20 +126,21 @@ def _problem(subject: str, error: WindowfitError, *, state: str = "problem") -> 
     return Finding(subject, state, f"{error.message} — {error.hint}")
 
 
-def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[Finding]:
-    findings = _store_findings(runtime)
+async def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[Finding]:
+    """Look at what a running service uses, then close it: connections belong to one event loop."""
     default = find_profile(runtime.profiles, settings.model)
-    for profile in runtime.profiles.values():
-        failure = "problem" if profile is default else "note"
-        findings.append(
+    try:
+        tokenizers = [
             _look(
                 f"tokenizer of {profile.name}",
                 partial(_tokenizer, runtime, profile),
-                failure=failure,
+                failure="problem" if profile is default else "note",
             )
-        )
-    findings.append(_look(f"model {default.name}", lambda: _model(runtime, default)))
-    return findings
+            for profile in runtime.profiles.values()
+        ]
+        return [*_store_findings(runtime), *tokenizers, await _model(runtime, default)]
+    finally:
+        await runtime.close()
 
 
 def _store_findings(runtime: Runtime) -> list[Finding]:
@@ -185,8 +185,13 @@ def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
     return f"{counter.name}, {'exact' if counter.exact else 'estimated'}"
 
 
-def _model(runtime: Runtime, profile: ModelProfile) -> str:
-    problems = asyncio.run(runtime.backend(profile).check())
+async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
+    subject = f"model {profile.name}"
+    try:
+        problems = await runtime.backend(profile).check()
+    except WindowfitError as error:
+        return _problem(subject, error)
     if problems:
-        raise WindowfitError("; ".join(problems), hint="start the model server or change `model`")
-    return f"ready, window {profile.window:,}"
+        way_out = "start the model server or change `model`"
+        return Finding(subject, "problem", f"{'; '.join(problems)} — {way_out}")
+    return Finding(subject, "ok", f"ready, window {profile.window:,}")

@@ -103,7 +103,9 @@ def _legend(report: Json) -> str:
     named.append(f"█▓ {kept} chunks {segments['retrieved']:,}")
     named.append(f"question {segments['question']:,}")
     used = f"= prompt {report['prompt_tokens']:,}"
-    rest = f"░ reserved {report['reserved_output']:,} | · free {report['free']:,}"
+    asked = report["requested_output"]
+    cut = f" of {asked:,} asked for" if asked > report["reserved_output"] else ""
+    rest = f"░ reserved {report['reserved_output']:,}{cut} | · free {report['free']:,}"
     return f"{' + '.join(named)} {used} | {rest}"
 
 
@@ -112,8 +114,7 @@ def _fates(report: Json) -> Text:
     fates = Counter((entry["fate"], entry["reason"]) for entry in report["entries"])
     corpus = f"corpus: {coverage['corpus_documents']:,} documents"
     if coverage["corpus_tokens"]:
-        share = coverage["kept_tokens"] / coverage["corpus_tokens"]
-        corpus += f", {coverage['corpus_tokens']:,} tokens, {share:.2%} of them in the prompt"
+        corpus += f", {coverage['corpus_tokens']:,} tokens"
     text = Text(f"{corpus}\n")
     summary = ", ".join(
         f"{count} {fate}" + (f" ({reason})" if reason else "")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from chunking.document import Chunk
 from chunking.tokens import Message, TokenCounter
+from retrieval.index import DocumentRecord
 from retrieval.points import Where
 from retrieval.search import Searcher
 from serve.context.assemble import ContextWindow, assemble, count_fixed, refuse_truncation
@@ -22,8 +23,12 @@ Truncation = Literal["auto", "disabled"]
 
 _TOKENS_PER_CANDIDATE = 100
 """Half of what a chunk usually takes, so that there are twice the candidates that can fit."""
-_CANDIDATE_RANGE = (40, 400)
+_CANDIDATE_RANGE = (40, 4000)
 _CHARACTERS_PER_TOKEN = 4
+_FEWEST_CHARACTERS_PER_TOKEN = 3
+"""For texts not counted at ingestion: estimates high, so that `auto` does not cut what it chose."""
+_RANKED_FOR_FULL = 400
+"""Hits that rank whole documents; documents without one follow in corpus order."""
 _FULL_SURPLUS = 2
 """Whole documents are read up to about this many times the room; more could not be kept."""
 
@@ -117,7 +122,10 @@ def _mode(
     if ask.mode != "auto":
         return ask.mode
     total = _corpus_tokens(searcher, tokenizer)
-    return "full" if total is not None and total <= budget.context_limit else "retrieve"
+    if total is None:
+        records = searcher.catalog().records.values()
+        total = sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
+    return "full" if total <= budget.context_limit else "retrieve"
 
 
 def _hits(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
@@ -129,17 +137,17 @@ def _hits(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
 
 def _whole_documents(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
     """Return whole documents, those with the best chunks first, then the rest in corpus order."""
-    hits = searcher.search(ask.question, limit=_CANDIDATE_RANGE[1], where=ask.where)
+    hits = searcher.search(ask.question, limit=_RANKED_FOR_FULL, where=ask.where)
     records = searcher.catalog().records
     best: dict[str, float] = {}
     for hit in hits:
         # A document that is being ingested has chunks before it has a record.
         if hit.chunk.document in records:
             best.setdefault(hit.chunk.document, hit.score)
-    others = [] if ask.where else [name for name in records if name not in best]
+    others = [name for name, record in records.items() if _passes(record, ask.where)]
     wanted: list[str] = []
     characters = 0
-    for name in [*best, *others]:
+    for name in dict.fromkeys([*best, *others]):
         if wanted and characters > budget.context_limit * _CHARACTERS_PER_TOKEN * _FULL_SURPLUS:
             break
         wanted.append(name)
@@ -154,6 +162,12 @@ def _whole_documents(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[
         for name in wanted
         if (document := documents.get(name)) is not None
     ]
+
+
+def _passes(record: DocumentRecord, where: Where | None) -> bool:
+    """Return whether a document passes the request's filter."""
+    held = {"document": record.id, "title": record.title, "source": record.source}
+    return all(held[key] in values for key, values in (where or {}).items())
 
 
 def _report(

@@ -102,12 +102,13 @@ class Runtime:
         Raises:
             TokenizerUnavailable: the tokenizer is on no folder and no hub within reach.
         """
-        with self._lock:
-            if profile.tokenizer not in self._counters:
-                self._counters[profile.tokenizer] = load_counter(
-                    profile.tokenizer, folders=(self.models_folder,)
-                )
-            return self._counters[profile.tokenizer]
+        counter = self._counters.get(profile.tokenizer)
+        if counter is None:
+            # Without the lock: a tokenizer that has to be looked for on the hub holds up nobody.
+            counter = load_counter(profile.tokenizer, folders=(self.models_folder,))
+            with self._lock:
+                counter = self._counters.setdefault(profile.tokenizer, counter)
+        return counter
 
     def backend(self, profile: ModelProfile) -> ChatBackend:
         """Return the backend of a profile, made on first use."""

@@ -77,7 +77,9 @@ class AnswerRequest(BaseModel):
     )
     max_context_tokens: TokenLimit | None = Field(default=None, description="cap on retrieved text")
     max_output_tokens: TokenLimit | None = Field(default=None, description="room for the answer")
-    history: tuple[Turn, ...] = Field(default=(), description="earlier turns, user first")
+    history: tuple[Turn, ...] = Field(
+        default=(), max_length=1000, description="earlier turns, user first"
+    )
     filter: dict[str, WellFormed | list[WellFormed]] | None = Field(
         default=None, description="allowed keys: document, title, source"
     )

@@ -90,6 +90,8 @@ class OpenAICompatibleBackend:
             http_client=openai.DefaultAsyncHttpxClient(
                 # A redirect would carry the prompt to a place that the profile does not name.
                 follow_redirects=False,
+                # A proxy of the environment would carry a local prompt off this machine.
+                trust_env=not _is_loopback(base_url),
                 event_hooks={"response": [self._refuse_long_waits]},
             ),
         )
@@ -273,6 +275,14 @@ def _sendable_key(api_key: str | None) -> str:
             param="api_key_env",
         )
     return key
+
+
+def _is_loopback(base_url: str) -> bool:
+    try:
+        host = urlsplit(base_url).hostname or ""
+    except ValueError:
+        return False
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> int | None:

@@ -37,6 +37,8 @@ class Completion:
         output_tokens: tokens the server says it wrote.
         cached_tokens: part of `prompt_tokens` served from a prompt cache.
         finish_reason: "stop" or "length", as the server says it.
+        markers: the sources the answer rests on, where the backend knows them; None where they
+            stand in the text as [n].
     """
 
     text: str
@@ -44,6 +46,7 @@ class Completion:
     output_tokens: int
     cached_tokens: int = 0
     finish_reason: str = "stop"
+    markers: tuple[int, ...] | None = None
 
 
 class ChatBackend(Protocol):

@@ -38,10 +38,12 @@ class QuoteBackend:
         """
         passages = find_passages(request.question, request.sources)
         lines = [INTRODUCTION]
+        markers: list[int] = []
         for passage in passages:
             line = f"- {passage.text} [{passage.marker}]"
             if self._fits("\n".join((*lines, line)), request):
                 lines.append(line)
+                markers.append(passage.marker)
         quoted = len(lines) - 1
         notice = TOO_LITTLE_ROOM if passages else NOTHING_FOUND
         text = "\n".join(lines) if quoted else notice
@@ -51,6 +53,8 @@ class QuoteBackend:
             prompt_tokens=None,
             output_tokens=0,
             finish_reason="stop" if fits and quoted == len(passages) else "length",
+            # Brackets inside of a quotation are the document's: the text is not searched for [n].
+            markers=tuple(markers),
         )
 
     def _fits(self, text: str, request: CompletionRequest) -> bool:

@@ -93,7 +93,8 @@ class Upstream:
 
     Attributes:
         drift: served minus planned prompt tokens; 0 where the count is exact.
-        silently_truncated: the server read fewer tokens than an exact plan sent.
+        silently_truncated: an estimated prompt of which the server read less than half; where the
+            count is exact, any cut is refused instead.
     """
 
     prompt_tokens: int

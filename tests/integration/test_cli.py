@@ -523,7 +523,6 @@ def test_a_service_answers_over_http_until_it_is_interrupted(
         asked = ("What is the capital of Peru?", "--collection", "small", "--url", address)
         answered = command("ask", *asked, "--json")
         unknown = command("ask", "Why?", "--collection", "nonesuch", "--url", address)
-        elsewhere = command("ask", "Why?", "--url", f"{address}/docs")
         second = command("ask", "Why?", "--collection", "small")
         monkeypatch.setenv("WINDOWFIT_HOME", str(tmp_path / "other"))
         taken = command("serve", "--port", address.rsplit(":", 1)[1])
@@ -533,12 +532,11 @@ def test_a_service_answers_over_http_until_it_is_interrupted(
     assert line == f"listening on {address} (model quote; {address}/docs)\n"
     assert "Capital: Lima" in answered.json["answer"]
     assert "existing collections: small" in refused(unknown, code=4)
-    refused(elsewhere, code=4)
     assert f"process {service.pid}" in refused(second, code=4)
     assert "--port" in refused(taken, code=4)
     assert out == ""
     requests = [json.loads(text) for text in err.splitlines() if '"event": "request"' in text]
-    assert [request["status"] for request in requests] == [200, 404, 404]
+    assert [request["status"] for request in requests] == [200, 404]
     assert "capital" not in err
     assert "Traceback" not in err
     assert service.returncode in {0, 130}
@@ -549,6 +547,18 @@ def test_a_service_that_is_down_is_named_with_a_hint(command: Command) -> None:
     told = refused(command("ask", "Why?", "--url", "http://127.0.0.1:9"), code=4)
 
     assert "no service answers at http://127.0.0.1:9" in told
+    assert "windowfit serve" in told
+
+
+@pytest.mark.network
+def test_a_server_of_another_kind_is_told_apart_from_the_service(command: Command) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Models) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        ended = command("ask", "Why?", "--url", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+    told = refused(ended, code=4)
+    assert "answered HTTP 501, and not as Windowfit does" in told
     assert "windowfit serve" in told
 
 

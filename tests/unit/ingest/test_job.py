@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -320,3 +321,28 @@ def test_an_embedder_that_fails_on_one_batch_leaves_the_batches_before_it(
     assert (report.written, report.unchanged) == (2, 1)
     assert not any(text.startswith("Title 1") for text in embedder.texts)
     assert content(engine) == fresh(document(1), document(2, "poison"), document(3))
+
+
+def test_two_files_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    sources = [tmp_path / folder / "readme.md" for folder in ("a", "b")]
+    for source in sources:
+        source.parent.mkdir()
+        source.write_text("text", encoding="utf-8")
+    first = replace(document(0, "one"), source=str(sources[0]))
+    second = replace(document(0, "two"), source=str(sources[1]))
+    engine = MemoryEngine()
+    ingest(files_of(first), engine)
+
+    report = ingest(files_of(second), engine)
+
+    assert report.written == 0
+    assert str(sources[0]) in report.quarantined[0].reason
+    assert any("one" in text for text in searchable(engine))
+
+
+def test_a_file_that_moved_is_brought_up_to_date_from_its_new_place(tmp_path: Path) -> None:
+    moved = replace(document(0, "new"), source=str(tmp_path / "here.md"))
+    engine = MemoryEngine()
+    ingest(files_of(replace(document(0), source=str(tmp_path / "gone.md"))), engine)
+
+    assert ingest(files_of(moved), engine).written == 1

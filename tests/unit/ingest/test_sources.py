@@ -147,7 +147,7 @@ def test_the_factbook_goes_by_its_word(tmp_path: Path) -> None:
 def test_a_text_file_is_titled_by_its_name(folder: Path) -> None:
     path = put(folder, "travel notes.txt", "# no heading\r\nline\r\n")
     assert document_of(path) == Document(
-        "travel notes.txt", "# no heading\nline\n", "travel notes", "travel notes.txt"
+        "travel notes.txt", "# no heading\nline\n", "travel notes", str(path.resolve())
     )
 
 

@@ -12,6 +12,7 @@ from chunking.errors import (
     UpstreamSilentTruncation,
     UpstreamTimeout,
 )
+from retrieval.points import MemoryEngine
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion
 from serve.backends.quote import INTRODUCTION
@@ -19,17 +20,23 @@ from serve.backends.scripted import ScriptedBackend
 from serve.plan import Ask
 from serve.profiles import ModelProfile, PerMillionPrice
 from serve.schema import AnswerResponse
-from tests.serving import mistral, profile, small_runtime
+from tests.serving import country, fill, mistral, profile, small_runtime
 
 ASK = Ask("What is the capital of Peru?", collection="small", model="scripted")
 PRICED = PerMillionPrice(input_usd=Decimal(2), output_usd=Decimal(10))
 
 
 def answered(
-    backend: ScriptedBackend, *, model: ModelProfile | None = None, ask: Ask = ASK
+    backend: ScriptedBackend,
+    *,
+    model: ModelProfile | None = None,
+    ask: Ask = ASK,
+    engine: MemoryEngine | None = None,
 ) -> Answer:
+    profiles = None if model is None else {"scripted": model}
+
     async def scenario() -> Answer:
-        runtime = small_runtime(backend, profiles=None if model is None else {"scripted": model})
+        runtime = small_runtime(backend, profiles=profiles, engine=engine)
         try:
             return await answer(ask, runtime)
         finally:
@@ -180,3 +187,14 @@ def test_the_default_answers_without_a_model_and_charges_nothing() -> None:
     assert given.citations
     assert (given.report.llm_calls, given.report.cost_usd) == (0, 0.0)
     assert given.report.upstream is None
+
+
+def test_a_quoted_passage_keeps_the_brackets_of_its_source() -> None:
+    noted = country("Peru", capital="Lima [12], founded in 1535 [2]", area="1,285,216")
+    engine = MemoryEngine()
+    fill(engine, (noted,), counter=mistral())
+
+    given = answered(ScriptedBackend(()), ask=replace(ASK, model="quote"), engine=engine)
+
+    assert "Capital: Lima [12], founded in 1535 [2]" in given.text
+    assert given.report.removed_citations == 0

@@ -41,6 +41,7 @@ def report(
         "segments": parts,
         "prompt_tokens": sum(parts.values()),
         "reserved_output": reserved,
+        "requested_output": reserved,
         "free": free,
         "coverage": {
             "corpus_documents": 256,
@@ -144,14 +145,19 @@ def test_a_long_list_of_what_was_left_out_says_how_much_it_does_not_show() -> No
     assert "and 8 more (--json)" in text
 
 
-def test_the_share_of_the_corpus_is_stated_where_it_is_known() -> None:
+def test_output_that_was_cut_down_is_said_so() -> None:
+    cut = {**report([]), "requested_output": 9000}
+
+    assert "of 9,000 asked for" in draw_window(cut).plain
+    assert "asked for" not in draw_window(report([])).plain
+
+
+def test_the_size_of_the_corpus_is_stated_where_it_is_known() -> None:
     known = report([entry(1, tokens=26_878, marker=1)])
     unknown = report([entry(1, marker=1)])
     unknown["coverage"]["corpus_tokens"] = None
 
-    assert (
-        "256 documents, 2,687,784 tokens, 1.00% of them in the prompt" in draw_window(known).plain
-    )
+    assert "corpus: 256 documents, 2,687,784 tokens\n" in draw_window(known).plain
     assert "corpus: 256 documents\n" in draw_window(unknown).plain
 
 

@@ -164,8 +164,21 @@ def test_auto_retrieves_where_the_corpus_is_larger_than_the_room() -> None:
     assert plan(mode="auto", max_context_tokens=total).report.mode == "full"
 
 
-def test_auto_retrieves_where_the_size_of_the_corpus_is_not_known() -> None:
-    assert plan(mode="auto", counter=PairCounter(name="other")).report.mode == "retrieve"
+def test_auto_judges_by_characters_where_the_corpus_was_not_counted_with_the_tokenizer() -> None:
+    other = PairCounter(name="other")
+    estimate = sum(len(document.text) for document in DOCUMENTS) // 3
+
+    assert plan(mode="auto", counter=other, max_context_tokens=estimate).report.mode == "full"
+    below = plan(mode="auto", counter=other, max_context_tokens=estimate - 1)
+    assert below.report.mode == "retrieve"
+
+
+def test_full_accounts_for_every_document_that_passes_the_filter() -> None:
+    wanted = tuple(document.id for document in DOCUMENTS[:2])
+
+    planned = plan(mode="full", where={"document": wanted})
+
+    assert {entry.document for entry in planned.report.entries} == set(wanted)
 
 
 def test_full_reads_past_chunks_whose_document_was_never_finished() -> None:

@@ -112,6 +112,17 @@ def test_a_chunk_that_only_the_whole_has_room_for_is_kept_after_all() -> None:
     assert context.segments.retrieved == needed
 
 
+def test_a_chunk_that_is_kept_after_all_is_shown_at_its_rank() -> None:
+    shorter = [candidate(f"landlocked{'.' * (n + 1)}") for n in range(20)]
+    late, last = words(12), words(1, document="e")
+    sums = [entry.tokens for entry in pack(*shorter, late, last, tokens=900).entries]
+
+    context = pack(*shorter, late, last, tokens=340)
+
+    assert sum(sums[:20]) + sums[21] <= 340 < sum(sums[:20]) + sums[20]
+    assert [entry.marker for entry in context.entries] == list(range(1, 23))
+
+
 def test_when_the_best_chunk_fails_the_recount_the_others_are_still_tried() -> None:
     best, small, smaller = words(20), words(3, document="e"), words(2, document="f")
     tokens = pack(best, tokens=500).entries[0].tokens

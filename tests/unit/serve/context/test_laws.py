@@ -17,7 +17,7 @@ from retrieval.index import Hit, Index, IndexFingerprint
 from retrieval.points import MemoryEngine, Where
 from retrieval.search import Searcher
 from serve.citations import check_citations
-from serve.context.prompt import defuse
+from serve.context.prompt import defuse, unforged
 from serve.context.report import DropReason, Entry, Fate
 from serve.plan import Ask, make_plan
 from serve.profiles import load_profiles
@@ -111,8 +111,9 @@ def rebuilt(
     """Write the messages as the promises say, from the receipt and the stored documents alone."""
     kept = sorted((e for e in entries if e.marker is not None), key=lambda e: e.marker or 0)
     pieces = [
-        defuse(
-            f"[{e.marker}] {e.breadcrumb}\n{documents[e.document].text[e.start : e.end]}", controls
+        f"[{e.marker}] "
+        + defuse(
+            unforged(f"{e.breadcrumb}\n{documents[e.document].text[e.start : e.end]}"), controls
         )
         for e in kept
     ]
