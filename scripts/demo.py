@@ -37,7 +37,7 @@ LOCAL_PROFILE = "qwen2.5-coder-1.5b-8k"
 FACT_CONTEXT_TOKENS = 1500
 """Context of the two questions of fact when a model reads it on a CPU, 100 tokens a second."""
 START_SECONDS = 120
-ANSWER_SECONDS = 900
+ANSWER_SECONDS = 1800
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
 NEXT_STEPS = """
 What next:

@@ -27,6 +27,9 @@ def draw_answer(response: Json) -> Text:
     """
     text = Text()
     text.append(f"{_printable(response['answer'])}\n\n")
+    if response.get("finish_reason") == "length":
+        limit = response["context"]["reserved_output"]
+        text.append(f"(The answer was cut at {limit:,} tokens; max_output_tokens raises it.)\n\n")
     for citation in response["citations"]:
         span = f"characters {citation['start']} to {citation['end']}"
         text.append(f"  [{citation['marker']}] ", style="bold")
@@ -59,6 +62,10 @@ def draw_window(report: Json) -> Text:
         text.append(part[2] * width, style=part[3])
     text.append("▏\n")
     text.append(_legend(report) + "\n")
+    upstream = report.get("upstream")
+    if upstream is not None:
+        read, drift = upstream["prompt_tokens"], upstream["drift"]
+        text.append(f"the server read {read:,} prompt tokens: {drift:+,} against the plan\n")
     text.append_text(_fates(report))
     return text
 

@@ -202,3 +202,23 @@ def test_text_of_documents_cannot_steer_the_terminal() -> None:
 
     assert not [c for c in drawn if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
     assert "alert" in drawn
+
+
+def test_an_answer_cut_by_its_limit_says_so() -> None:
+    whole = {
+        "answer": "Lima",
+        "citations": [],
+        "context": report([]),
+        "timings_ms": {},
+        "cost_usd": 0.0,
+    }
+
+    assert "was cut at" in draw_answer({**whole, "finish_reason": "length"}).plain
+    assert "was cut at" not in draw_answer({**whole, "finish_reason": "stop"}).plain
+
+
+def test_what_the_server_read_stands_beside_the_plan() -> None:
+    read = {"prompt_tokens": 1234, "drift": 0, "silently_truncated": False}
+
+    assert "read 1,234 prompt tokens: +0" in draw_window({**report([]), "upstream": read}).plain
+    assert "the server read" not in draw_window(report([])).plain
