@@ -37,6 +37,7 @@ LOCAL_PROFILE = "qwen2.5-coder-1.5b-8k"
 FACT_CONTEXT_TOKENS = 1500
 """Context of the two questions of fact when a model reads it on a CPU, 100 tokens a second."""
 START_SECONDS = 120
+STOP_SECONDS = 30
 ANSWER_SECONDS = 1800
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: no proxy
 NEXT_STEPS = """
@@ -123,7 +124,10 @@ def _running_service(environment: dict[str, str]) -> Iterator[str]:
             yield address
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=START_SECONDS)
+            try:
+                process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _wait_until_ready(address: str) -> None:
