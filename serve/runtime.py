@@ -44,6 +44,7 @@ class Runtime:
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    _loading: Lock = field(default_factory=Lock)
 
     @classmethod
     def open(
@@ -102,13 +103,15 @@ class Runtime:
         Raises:
             TokenizerUnavailable: the tokenizer is on no folder and no hub within reach.
         """
-        counter = self._counters.get(profile.tokenizer)
-        if counter is None:
-            # Without the lock: a tokenizer that has to be looked for on the hub holds up nobody.
-            counter = load_counter(profile.tokenizer, folders=(self.models_folder,))
-            with self._lock:
-                counter = self._counters.setdefault(profile.tokenizer, counter)
-        return counter
+        name = profile.tokenizer
+        if name in self._counters:
+            # Past the lock: a tokenizer that is looked for on the hub holds up no loaded one.
+            return self._counters[name]
+        # One at a time: the tokenizer libraries cannot be imported by two threads at once.
+        with self._loading:
+            if name not in self._counters:
+                self._counters[name] = load_counter(name, folders=(self.models_folder,))
+            return self._counters[name]
 
     def backend(self, profile: ModelProfile) -> ChatBackend:
         """Return the backend of a profile, made on first use."""
