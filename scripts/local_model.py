@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_MODELS = ROOT / ".windowfit" / "models"
+DEFAULT_MODELS = Path(os.environ.get("WINDOWFIT_HOME") or ROOT / ".windowfit") / "models"
 LOCK_FILE = Path(__file__).with_name("local-model.lock.toml")
 
 SERVED_NAME = "qwen2.5-coder-1.5b"

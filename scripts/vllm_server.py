@@ -28,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FOLDER = ROOT / ".cache" / "vllm"
-DEFAULT_MODELS = ROOT / ".windowfit" / "models"
+DEFAULT_MODELS = Path(os.environ.get("WINDOWFIT_HOME") or ROOT / ".windowfit") / "models"
 
 MODEL = "SmolLM2-135M-Instruct"
 SERVED_NAME = f"HuggingFaceTB/{MODEL}"  # as the profile smollm2-135m-8k calls it
