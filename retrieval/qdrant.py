@@ -7,7 +7,6 @@ names the host and what was asked, and no key.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import math
 import time
@@ -24,6 +23,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from chunking.errors import ConfigurationError, InputError, StoreError, WindowfitError
 from retrieval.checks import check_collection_name, check_points, check_vector
+from retrieval.loopback import is_loopback
 from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where, collection_not_found
 
 T = TypeVar("T")
@@ -204,7 +204,7 @@ class _Server:
         host = address.hostname or ""
         self._host = f"{host}:{address.port or 6333}"
         self._timeout_seconds = timeout_seconds
-        if api_key and address.scheme == "http" and not _is_loopback(host):
+        if api_key and address.scheme == "http" and not is_loopback(host):
             _log.warning("the Qdrant key travels unencrypted to %s: use https", self._host)
         self.client = QdrantClient(
             url=url,
@@ -214,7 +214,7 @@ class _Server:
             # The check is a request on a thread of its own that can only end in a warning.
             check_compatibility=False,
             # A proxy named in the environment is for the way out, not for this machine.
-            trust_env=not _is_loopback(host),
+            trust_env=not is_loopback(host),
         )
 
     def collections(self) -> tuple[str, ...]:
@@ -268,13 +268,6 @@ def _address(url: str) -> SplitResult:
             param="qdrant_url",
         )
     return address
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_lost_connection(error: ResponseHandlingException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
@@ -10,7 +11,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 
 from chunking.errors import WindowfitError
@@ -57,7 +57,7 @@ def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Weights load on the first text: here, so that no request waits for them.
-        await to_thread.run_sync(runtime.embedder.embed, ["warm up"])
+        await asyncio.to_thread(runtime.embedder.embed, ["warm up"])
         yield
         await runtime.close()
 
@@ -89,7 +89,7 @@ def _add_answers(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> Non
         body: AnswerRequest, request: Request, response: Response
     ) -> PreviewResponse:
         """Return the receipt and the messages that would be sent; no model is called."""
-        plan = await to_thread.run_sync(runtime.plan, body.ask(settings))
+        plan = await asyncio.to_thread(runtime.plan, body.ask(settings))
         _set_headers(request, response, plan.report)
         return PreviewResponse.of(plan, request_id=request.state.request_id)
 
@@ -108,7 +108,7 @@ def _add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
     @app.get("/readyz", tags=["health"], responses={503: {"model": Health}})
     async def get_readyz(response: Response) -> Health:
         """Say whether the default collection can be searched and its model's tokens counted."""
-        problems = await to_thread.run_sync(_problems, runtime, settings)
+        problems = await asyncio.to_thread(_problems, runtime, settings)
         if problems:
             response.status_code = 503
         return Health(status="unavailable" if problems else "ok", problems=problems)

@@ -26,6 +26,7 @@ from chunking.errors import (
     UpstreamTimeout,
     WindowfitError,
 )
+from retrieval.loopback import is_loopback
 from serve.backends.openai_wire import (
     ChatReply,
     ModelList,
@@ -91,7 +92,7 @@ class OpenAICompatibleBackend:
                 # A redirect would carry the prompt to a place that the profile does not name.
                 follow_redirects=False,
                 # A proxy of the environment would carry a local prompt off this machine.
-                trust_env=not _is_loopback(base_url),
+                trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
                 event_hooks={"response": [self._refuse_long_waits]},
             ),
         )
@@ -275,14 +276,6 @@ def _sendable_key(api_key: str | None) -> str:
             param="api_key_env",
         )
     return key
-
-
-def _is_loopback(base_url: str) -> bool:
-    try:
-        host = urlsplit(base_url).hostname or ""
-    except ValueError:
-        return False
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> int | None:

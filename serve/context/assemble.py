@@ -52,12 +52,11 @@ def assemble(
         in_corpus_order: show kept chunks by document and position instead of by priority.
     """
     packing = _Packing(candidates, prompt, budget, counter, in_corpus_order)
-    kept = packing.pack()
+    kept, total = packing.pack()
     shown = packing.shown(kept)
-    messages = prompt.messages(shown)
-    retrieved = counter.count_messages(messages) - sum(fixed)
     entries = packing.entries(kept, shown)
-    return ContextWindow(shown, messages, entries, Segments(*fixed, retrieved))
+    segments = Segments(*fixed, total - sum(fixed))
+    return ContextWindow(shown, prompt.messages(shown), entries, segments)
 
 
 def refuse_truncation(entries: Sequence[Entry], budget: TokenBudget) -> None:
@@ -96,10 +95,10 @@ class _Packing:
         ]
         self._duplicates = _duplicates(candidates)
 
-    def pack(self) -> list[int]:
-        """Return the places of the kept candidates, in order of priority."""
+    def pack(self) -> tuple[list[int], int]:
+        """Return the places of the kept candidates, in order of priority, and the final count."""
         kept: list[int] = []
-        used = self._total([])
+        used = self._budget.fixed
         for place, tokens in enumerate(self._tokens):
             if place not in self._duplicates and used + tokens <= self._budget.prompt_limit:
                 kept.append(place)
@@ -110,7 +109,7 @@ class _Packing:
             total = self._total(kept)
         return self._refill(kept, total)
 
-    def _refill(self, kept: list[int], total: int) -> list[int]:
+    def _refill(self, kept: list[int], total: int) -> tuple[list[int], int]:
         """Try the dropped again, best first, in the room that the final count shows to be left."""
         for place, tokens in enumerate(self._tokens):
             free = self._budget.prompt_limit - total
@@ -120,7 +119,7 @@ class _Packing:
             longer_total = self._total(longer)
             if longer_total <= self._budget.prompt_limit:
                 kept, total = longer, longer_total
-        return kept
+        return kept, total
 
     def shown(self, kept: Sequence[int]) -> tuple[Chunk, ...]:
         """Return the kept chunks in the order the prompt shows them."""
