@@ -20,6 +20,7 @@ _INTERRUPTED = 130
 _VERBS = {
     "ingest": ("ingest.cli:app", "Bring documents into a collection."),
     "ask": ("serve.cli:ask", "Answer one question and show what the model saw."),
+    "replay": ("serve.cli:replay", "Rebuild the prompt of a kept request and compare it."),
     "serve": ("serve.cli:serve", "Run the HTTP service."),
     "eval": ("eval.cli:app", "Measure retrieval and answers."),
     "config": ("serve.config_cli:app", "Show the settings in force."),

@@ -5,11 +5,16 @@
     │   ├── UnreadableDocument            unreadable_document         422   exit 3
     │   ├── CollectionNotFound            collection_not_found        404   exit 2
     │   ├── ModelNotFound                 model_not_found             404   exit 2
-    │   └── ContextLengthExceeded         context_length_exceeded     400   exit 2
+    │   ├── RequestNotFound               request_not_found           404   exit 2
+    │   ├── RequestTooLarge               request_too_large           413   exit 2
+    │   ├── ContextLengthExceeded         context_length_exceeded     400   exit 2
+    │   └── CallLimitExceeded             call_limit_exceeded         400   exit 2
     ├── ConfigurationError                configuration_error         500   exit 2
     │   ├── EmbeddingModelMismatch        embedding_model_mismatch    409   exit 2
+    │   ├── ProfileMismatch               profile_mismatch            502   exit 2
     │   ├── TokenizerUnavailable          tokenizer_unavailable       503   exit 4
     │   └── DependencyMissing             dependency_missing          501   exit 2
+    ├── RequestsUnavailable               requests_unavailable        503   exit 4
     ├── StoreError                        vector_store_unavailable    503   exit 4
     │   └── StoreLocked                   store_locked                503   exit 4
     └── UpstreamError                     upstream_unavailable        503   exit 4
@@ -98,12 +103,38 @@ class ModelNotFound(InputError):
     default_hint: ClassVar[str] = "`GET /v1/models` lists the profiles"
 
 
+class RequestNotFound(InputError):
+    """No request of that id is kept."""
+
+    code: ClassVar[str] = "request_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = (
+        "requests are kept for `requests_days` days and up to `requests_limit` of them"
+    )
+
+
+class RequestTooLarge(InputError):
+    """The body of the request has more bytes than the service reads."""
+
+    code: ClassVar[str] = "request_too_large"
+    status: ClassVar[int] = 413
+    default_hint: ClassVar[str] = "send less text, or raise `body_limit_bytes` in [serve]"
+
+
 class ContextLengthExceeded(InputError):
     """The request cannot fit the window, whatever is left out of the context."""
 
     code: ClassVar[str] = "context_length_exceeded"
     status: ClassVar[int] = 400
     default_hint: ClassVar[str] = "shorten the question or choose a model with a longer window"
+
+
+class CallLimitExceeded(InputError):
+    """The request would take more model calls, or cost more, than the caller allows."""
+
+    code: ClassVar[str] = "call_limit_exceeded"
+    status: ClassVar[int] = 400
+    default_hint: ClassVar[str] = "raise the limit, or ask with a filter or a longer window"
 
 
 class ConfigurationError(WindowfitError):
@@ -124,6 +155,14 @@ class EmbeddingModelMismatch(ConfigurationError):
     )
 
 
+class ProfileMismatch(ConfigurationError):
+    """The model server contradicts the profile, so no plan made with it would fit."""
+
+    code: ClassVar[str] = "profile_mismatch"
+    status: ClassVar[int] = 502
+    default_hint: ClassVar[str] = "make the profile and its server say the same"
+
+
 class TokenizerUnavailable(ConfigurationError):
     """The tokenizer of a profile cannot be loaded, so its prompts cannot be counted."""
 
@@ -138,6 +177,17 @@ class DependencyMissing(ConfigurationError):
 
     code: ClassVar[str] = "dependency_missing"
     status: ClassVar[int] = 501
+
+
+class RequestsUnavailable(WindowfitError):
+    """The file of the kept requests cannot be read."""
+
+    code: ClassVar[str] = "requests_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "check requests.sqlite3 and the free space in WINDOWFIT_HOME"
+    default_retry_after_seconds: ClassVar[int | None] = 5
 
 
 class StoreError(WindowfitError):

@@ -169,6 +169,16 @@ class Splitter:
                 position += 1
 
 
+def boundaries(text: str) -> list[int]:
+    """Return where a text may be cut without cutting a line's sentence: each a sentence's end."""
+    return [
+        end
+        for line in _line_spans(text, 0, len(text))
+        for _, end in _sentence_spans(text, *line)
+        if end < len(text)
+    ]
+
+
 def _cut_in_two(unit: _Unit) -> tuple[list[_Unit], list[_Unit]]:
     if unit.end - unit.start < 2:  # noqa: PLR2004 - one character cannot be cut
         raise UnreadableDocument(

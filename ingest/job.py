@@ -9,11 +9,13 @@ from pathlib import Path
 
 from chunking.document import Chunk, Document
 from chunking.errors import UnreadableDocument
+from chunking.piece_counts import PieceCounts, count_pieces
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
-from retrieval.index import DocumentRecord, Index
+from retrieval.index import Index
+from retrieval.records import DocumentRecord
 
 BATCH_CHUNKS = 256
 """Chunks embedded in one go: enough to sort by length, few enough to lose little to a kill."""
@@ -35,7 +37,8 @@ class IngestReport:
 
     Attributes:
         written: documents new or changed, embedded and stored.
-        unchanged: documents found as they were; nothing was done for them.
+        unchanged: documents found as they were; nothing was embedded for them.
+        recounted: unchanged documents counted with a tokenizer that had not counted them before.
         embedded_chunks: chunks embedded in this run.
         collection_documents, collection_chunks: what the collection holds afterwards.
     """
@@ -44,6 +47,7 @@ class IngestReport:
     files: int
     written: int
     unchanged: int
+    recounted: int
     embedded_chunks: int
     collection_documents: int
     collection_chunks: int
@@ -67,6 +71,7 @@ class _Tally:
     files: int
     written: int = 0
     unchanged: int = 0
+    recounted: int = 0
     embedded_chunks: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
 
@@ -82,6 +87,27 @@ class _Pending:
     document: Document
     chunks: tuple[Chunk, ...]
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Counts what prompts will show, by every tokenizer of the settings."""
+
+    index: Index
+    counters: Sequence[TokenCounter]
+
+    def of(self, document: Document, chunks: Sequence[Chunk]) -> dict[str, PieceCounts]:
+        return {
+            counter.identity: count_pieces(document, chunks, counter) for counter in self.counters
+        }
+
+    def complete(self, document: Document, record: DocumentRecord) -> bool:
+        """Count a stored document where a tokenizer has not; return whether any had not."""
+        if all(counter.identity in record.counts for counter in self.counters):
+            return False
+        chunks = sorted(self.index.chunks([document.id]), key=lambda chunk: chunk.position)
+        self.index.recount(document.id, {**record.counts, **self.of(document, chunks)})
+        return True
 
 
 def run_ingest(
@@ -104,14 +130,15 @@ def run_ingest(
     started = time.perf_counter()
     tally = _Tally(files=len(files))
     known = index.records()
-    pending = _changed(files, known, splitter, tally)
+    counting = _Counting(index, counters)
+    pending = _changed(files, known, splitter, counting, tally)
     for batch in _batches(pending):
         texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
         vectors = embedder.embed(texts)
         for item in batch:
             rows, vectors = vectors[: len(item.chunks)], vectors[len(item.chunks) :]
-            tokens = {counter.name: counter.count(item.document.text) for counter in counters}
-            index.write(item.document, item.chunks, rows, tokens=tokens, position=item.position)
+            counts = counting.of(item.document, item.chunks)
+            index.write(item.document, item.chunks, rows, counts=counts, position=item.position)
             tally.written += 1
             tally.embedded_chunks += len(item.chunks)
         on_progress(tally.progress())
@@ -121,6 +148,7 @@ def run_ingest(
         files=len(files),
         written=tally.written,
         unchanged=tally.unchanged,
+        recounted=tally.recounted,
         embedded_chunks=tally.embedded_chunks,
         collection_documents=len(index.records()),
         collection_chunks=index.chunk_count(),
@@ -133,6 +161,7 @@ def _changed(
     files: Sequence[SourceFile],
     known: Mapping[str, DocumentRecord],
     splitter: Splitter,
+    counting: _Counting,
     tally: _Tally,
 ) -> Iterator[_Pending]:
     """Yield the documents that are new or differ from what the index holds, already split."""
@@ -143,6 +172,7 @@ def _changed(
             _check_origin(document, record)
             if record is not None and record.version == document.version:
                 tally.unchanged += 1
+                tally.recounted += counting.complete(document, record)
                 continue
             chunks = splitter.split(document)
         except UnreadableDocument as error:

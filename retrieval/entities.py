@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from retrieval.index import DocumentRecord
+from retrieval.records import DocumentRecord
 
 _SHORTEST_NAME = 2
 

@@ -6,9 +6,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chunking.document import Chunk, Document, Section, content_id
+from chunking.document import Chunk, Document, content_id
 from chunking.errors import EmbeddingModelMismatch, InputError
+from chunking.piece_counts import PieceCounts
 from retrieval.points import Engine, Point, PointStore, Vector, Where
+from retrieval.records import (
+    RECORD_FIELDS,
+    DocumentRecord,
+    Hit,
+    chunk_payloads,
+    counts_payload,
+    read_chunk,
+    read_document,
+    read_hit,
+    read_record,
+)
 
 TENANT = "default"
 INDEXED_KEYS = ("tenant", "kind", "document")
@@ -16,9 +28,6 @@ FILTER_KEYS = frozenset({"document", "title", "source"})
 """Payload keys a request may filter by; everything else is refused, never ignored."""
 
 _FINGERPRINT_ID = content_id("windowfit", "fingerprint")
-_RECORD_FIELDS = (
-    "id title source media_type version aliases chunk_ids characters tokens position".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +37,6 @@ class IndexFingerprint:
     embedder: str
     dimension: int
     splitter: str
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRecord:
-    """What the index knows of a document without its text.
-
-    Attributes:
-        version: `Document.version` at ingestion; equal versions need no work.
-        chunk_ids: the document's chunks in document order.
-        tokens: tokens of the whole text, by tokenizer name.
-        position: place of the document in the corpus, from 0.
-    """
-
-    id: str
-    title: str
-    source: str
-    media_type: str
-    version: str
-    aliases: tuple[str, ...]
-    chunk_ids: tuple[str, ...]
-    characters: int
-    tokens: Mapping[str, int]
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A chunk found by a search: its cosine similarity, and the step that brought it."""
-
-    chunk: Chunk
-    score: float
-    via: str = "question"
 
 
 class Index:
@@ -104,7 +81,7 @@ class Index:
         chunks: Sequence[Chunk],
         vectors: Vector,
         *,
-        tokens: Mapping[str, int],
+        counts: Mapping[str, PieceCounts],
         position: int,
     ) -> None:
         """Store a document's chunks, then remove its stale chunks, then store its record.
@@ -112,11 +89,11 @@ class Index:
         The record is what makes a version count as ingested, so a process that dies on any line
         leaves a document that the next run ingests again, and never one that is marked done early.
         """
-        source = {"source": document.source}
+        payloads = chunk_payloads(document, chunks)
         self._points.upsert(
             [
-                Point(chunk.id, _scoped("chunk", asdict(chunk) | source), vector)
-                for chunk, vector in zip(chunks, vectors, strict=True)
+                Point(payload["id"], _scoped("chunk", payload), vector)
+                for payload, vector in zip(payloads, vectors, strict=True)
             ]
         )
         self._delete_chunks(document.id, keep={chunk.id for chunk in chunks})
@@ -126,10 +103,15 @@ class Index:
             "version": document.version,
             "chunk_ids": [chunk.id for chunk in chunks],
             "characters": len(document.text),
-            "tokens": dict(tokens),
+            **counts_payload(counts),
             "position": position,
         }
         self._points.upsert([Point(_record_id(document.id), _scoped("document", record))])
+
+    def recount(self, document: str, counts: Mapping[str, PieceCounts]) -> None:
+        """Replace the token counts of a stored document; its chunks and vectors stay."""
+        for point in self._scroll("document", {"document": (document,)}, None):
+            self._points.upsert([Point(point.id, {**point.payload, **counts_payload(counts)})])
 
     def remove(self, documents: Sequence[str]) -> None:
         """Remove documents with their chunks, their records last; unknown ids are ignored."""
@@ -141,7 +123,7 @@ class Index:
         """Return the records of all documents, or of those named, by id in corpus order."""
         where: Where = {} if documents is None else {"document": documents}
         found = [
-            _record(point.payload) for point in self._scroll("document", where, _RECORD_FIELDS)
+            read_record(point.payload) for point in self._scroll("document", where, RECORD_FIELDS)
         ]
         return {record.id: record for record in sorted(found, key=lambda r: (r.position, r.id))}
 
@@ -149,13 +131,23 @@ class Index:
         """Yield whole documents, all or those named."""
         where: Where = {} if documents is None else {"document": documents}
         for point in self._scroll("document", where, None):
-            yield _document(point.payload)
+            yield read_document(point.payload)
 
     def chunks(self, documents: Sequence[str] | None = None) -> Iterator[Chunk]:
         """Yield the chunks of all documents, or of those named, in no particular order."""
         where: Where = {} if documents is None else {"document": documents}
         for point in self._scroll("chunk", where, None):
-            yield _chunk(point.payload)
+            yield read_chunk(point.payload)
+
+    def read(self, where: Where | None = None) -> Iterator[Hit]:
+        """Yield every chunk that passes the filter, as a hit of score 0, in no particular order.
+
+        Raises:
+            InputError: the filter names a key that is not allowed.
+        """
+        _check_filter(where)
+        for point in self._scroll("chunk", where or {}, None):
+            yield read_hit(point.payload, 0.0, "everything")
 
     def search(
         self, vector: Vector, *, limit: int, where: Where | None = None, via: str = "question"
@@ -171,14 +163,10 @@ class Index:
         Raises:
             InputError: the filter names a key that is not allowed.
         """
-        unknown = sorted(set(where or {}) - FILTER_KEYS)
-        if unknown:
-            raise InputError(
-                f"cannot filter by {unknown}; allowed keys: {sorted(FILTER_KEYS)}", param="filter"
-            )
+        _check_filter(where)
         scope = {**_SCOPES["chunk"], **(where or {})}
         scored = self._points.query(vector, limit=limit, where=scope)
-        return [Hit(_chunk(point.payload), point.score, via) for point in scored]
+        return [read_hit(point.payload, point.score, via) for point in scored]
 
     def chunk_count(self) -> int:
         """Return the exact number of chunks."""
@@ -197,6 +185,14 @@ _SCOPES: Mapping[str, dict[str, Sequence[str]]] = {
     kind: {"tenant": (TENANT,), "kind": (kind,)} for kind in ("chunk", "document", "fingerprint")
 }
 """The filter that every read carries: one tenant, one kind of record."""
+
+
+def _check_filter(where: Where | None) -> None:
+    unknown = sorted(set(where or {}) - FILTER_KEYS)
+    if unknown:
+        raise InputError(
+            f"cannot filter by {unknown}; allowed keys: {sorted(FILTER_KEYS)}", param="filter"
+        )
 
 
 def _scoped(kind: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,38 +224,3 @@ def _checked(
             f"collection {name!r} was built otherwise ({'; '.join(differing)})", param="collection"
         )
     return stored
-
-
-def _chunk(payload: Mapping[str, Any]) -> Chunk:
-    return Chunk(
-        id=payload["id"],
-        document=payload["document"],
-        title=payload["title"],
-        path=tuple(payload["path"]),
-        start=payload["start"],
-        end=payload["end"],
-        text=payload["text"],
-        position=payload["position"],
-    )
-
-
-def _document(payload: Mapping[str, Any]) -> Document:
-    return Document(
-        id=payload["id"],
-        text=payload["text"],
-        title=payload["title"],
-        source=payload["source"],
-        media_type=payload["media_type"],
-        sections=tuple(
-            Section(tuple(section["path"]), section["start"], section["end"])
-            for section in payload["sections"]
-        ),
-        aliases=tuple(payload["aliases"]),
-    )
-
-
-def _record(payload: Mapping[str, Any]) -> DocumentRecord:
-    values = {name: payload[name] for name in _RECORD_FIELDS}
-    return DocumentRecord(
-        **{**values, "aliases": tuple(values["aliases"]), "chunk_ids": tuple(values["chunk_ids"])}
-    )

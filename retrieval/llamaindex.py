@@ -9,8 +9,8 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from chunking.llamaindex import show_breadcrumb_only, to_node
-from retrieval.index import Hit
 from retrieval.points import Where
+from retrieval.records import Hit
 from retrieval.search import Searcher
 
 VIA_KEY = "via"

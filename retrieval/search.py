@@ -12,8 +12,9 @@ import numpy as np
 from retrieval.aspects import find_aspects
 from retrieval.embed import Embedder
 from retrieval.entities import NameTable
-from retrieval.index import DocumentRecord, Hit, Index
+from retrieval.index import Index
 from retrieval.points import Vector, Where
+from retrieval.records import DocumentRecord, Hit
 
 CATALOG_SECONDS = 30.0
 """How long the list of a collection's documents may be remembered before it is read again."""
@@ -29,6 +30,20 @@ class Catalog:
 
     records: Mapping[str, DocumentRecord]
     names: NameTable
+    _chunk_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def chunk_counts(self, identity: str) -> Mapping[str, int]:
+        """Return the tokens of every chunk's piece that this tokenizer counted at ingestion."""
+        if identity not in self._chunk_counts:
+            self._chunk_counts[identity] = {
+                chunk: tokens
+                for record in self.records.values()
+                if identity in record.counts
+                for chunk, tokens in zip(
+                    record.chunk_ids, record.counts[identity].chunks, strict=True
+                )
+            }
+        return self._chunk_counts[identity]
 
 
 @dataclass(slots=True)
@@ -49,6 +64,11 @@ class Searcher:
                 records = self.index.records()
                 self._catalog = (now, Catalog(records, NameTable.of(list(records.values()))))
             return self._catalog[1]
+
+    def forget_catalog(self) -> None:
+        """Read the list of documents anew when it is next needed."""
+        with self._lock:
+            self._catalog = None
 
     def search(self, question: str, *, limit: int, where: Where | None = None) -> list[Hit]:
         """Return the chunks that bear on a question, best first.

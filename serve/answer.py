@@ -1,99 +1,236 @@
-"""Answers a request: plan, complete, check, price, report. The one orchestration."""
+"""Answers a request: plan, complete, check, price, report. The one orchestration, whole or live."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Literal, Protocol
 
-from chunking.errors import UpstreamSilentTruncation
+from chunking.errors import UpstreamError, UpstreamSilentTruncation
 from serve.backends.protocol import Completion, CompletionRequest
-from serve.citations import Citation, check_citations, cite
-from serve.context.report import ContextReport, Upstream
+from serve.citations import Citation, CitationCheck, cite
+from serve.context.report import ContextReport, ExhaustivePlan, Upstream
 from serve.cost import Cost, price
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
+from serve.shard_calls import ShardCalls
+
+UpstreamCheck = Literal["refuse", "report"]
+"""What becomes of an answer to an exact prompt that the server cut: refused, or reported as cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its receipt."""
+    """An answer with its receipt, and the plan it was made from."""
 
     text: str
     citations: tuple[Citation, ...]
     report: ContextReport
     completion: Completion
     timings_ms: Mapping[str, float]
+    plan: Plan
 
 
-async def answer(ask: Ask, runtime: Runtime) -> Answer:
+async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse") -> Answer:
     """Answer a request and account for everything the model saw.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
+    call = await _begin(ask, runtime, upstream_check)
+    completion = await call.backend.complete(call.request)
+    call.take(completion.text)
+    return call.finish(completion, upstream_check)
+
+
+async def stream_answer(
+    ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse"
+) -> AsyncGenerator[Plan | str | Answer]:
+    """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
+
+    The pieces join to the answer's text: false citations are gone from both. Closing the generator
+    cancels the call upstream.
+
+    Raises:
+        WindowfitError: see `chunking.errors`; what has been yielded by then is void.
+    """
+    call = await _begin(ask, runtime, upstream_check)
+    yield call.plan
+    completion: Completion | None = None
+    async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Completion):
+                completion = piece
+                continue
+            call.note_first_piece()
+            if text := call.take(piece):
+                yield text
+    if completion is None:
+        raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
+    before = len(call.text)
+    finished = call.finish(completion, upstream_check)
+    if rest := finished.text[before:]:
+        yield rest
+    yield finished
+
+
+class _Completing(Protocol):
+    """What a call needs of a backend."""
+
+    async def complete(self, request: CompletionRequest) -> Completion: ...
+
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]: ...
+
+
+class _Call:
+    """One call of a model between its plan and its answer."""
+
+    def __init__(self, plan: Plan, backend: _Completing, started: float) -> None:
+        self.plan = plan
+        self.backend = backend
+        self.request = _request(plan)
+        self.text = ""
+        self._check = None if _verbatim(plan) else CitationCheck(plan.context.chunks)
+        self._started = started
+        self._called = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    def note_first_piece(self) -> None:
+        """Remember how long the model took to its first piece."""
+        self._seconds.setdefault("first_piece", time.perf_counter() - self._called)
+
+    def take(self, piece: str) -> str:
+        """Return what can be shown of one more piece of the answer."""
+        decided = piece if self._check is None else self._check.feed(piece)
+        self.text += decided
+        return decided
+
+    def finish(self, completion: Completion, upstream_check: UpstreamCheck) -> Answer:
+        """Check what the server read, price it, and write the report."""
+        completed = time.perf_counter()
+        upstream = check_upstream(self.plan, completion, upstream_check)
+        text, markers, removed = self.text, set(completion.markers or ()), 0
+        if self._check is not None:
+            text += self._check.finish()
+            markers |= self._check.cited
+            removed = self._check.removed
+        cost = _price(self.plan, completion)
+        report = replace(
+            self.plan.report,
+            upstream=upstream,
+            removed_citations=removed,
+            llm_calls=_calls(self.plan, completion),
+            exhaustive=_exhausted(self.plan.report.exhaustive, completion),
+            cost_usd=float(cost.usd),
+            cost_basis=cost.basis,
+        )
+        seconds = {
+            **self._seconds,
+            "complete": completed - self._called,
+            "total": time.perf_counter() - self._started,
+        }
+        timings = {name: round(value * 1000, 2) for name, value in seconds.items()}
+        return Answer(
+            text,
+            cite(markers, self.plan.context.chunks),
+            report,
+            completion,
+            {**self.plan.timings_ms, **timings},
+            self.plan,
+        )
+
+
+async def _begin(ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck) -> _Call:
     started = time.perf_counter()
     plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
-    called = time.perf_counter()
-    request = CompletionRequest(
-        messages=plan.context.messages,
-        max_output_tokens=plan.budget.reserved_output,
-        question=ask.question,
-        sources=plan.context.chunks,
-    )
-    completion = await runtime.backend(plan.profile).complete(request)
-    completed = time.perf_counter()
-    upstream = check_upstream(plan, completion)
-    text, citations, removed = _cited(plan, completion)
-    cost = _price(plan, completion)
-    report = replace(
-        plan.report,
-        upstream=upstream,
-        removed_citations=removed,
-        llm_calls=int(plan.profile.backend != "quote"),
-        cost_usd=float(cost.usd),
-        cost_basis=cost.basis,
-    )
-    seconds = {"complete": completed - called, "total": time.perf_counter() - started}
-    timings = {name: round(value * 1000, 2) for name, value in seconds.items()}
-    return Answer(text, citations, report, completion, {**plan.timings_ms, **timings})
+    backend = await runtime.verified_backend(plan.profile)
+    if plan.exhaustion is not None and plan.profile.backend != "quote":
+        check = partial(check_upstream, plan, upstream_check=upstream_check)
+        counter = runtime.counter(plan.profile)
+        return _Call(plan, ShardCalls(backend, plan.exhaustion, counter, check), started)
+    return _Call(plan, backend, started)
 
 
-def check_upstream(plan: Plan, completion: Completion) -> Upstream | None:
+def check_upstream(
+    plan: Plan, completion: Completion, upstream_check: UpstreamCheck = "refuse"
+) -> Upstream | None:
     """Compare the tokens the server says it read with the tokens that were planned.
 
     Raises:
-        UpstreamSilentTruncation: the server read fewer tokens than an exact plan sent.
+        UpstreamSilentTruncation: the server read fewer tokens than an exact plan sent, and that is
+            to be refused.
     """
     if completion.prompt_tokens is None:
         return None
-    planned, served = plan.report.prompt_tokens, completion.prompt_tokens
-    if plan.report.count == "exact" and served < planned:
+    planned, served = _planned(plan, completion), completion.prompt_tokens
+    cut = plan.report.count == "exact" and served < planned
+    if cut and upstream_check == "refuse":
         raise UpstreamSilentTruncation(
             f"{plan.profile.name}: {planned} prompt tokens sent, {served} read by the server: "
             f"{planned - served} were cut without notice"
         )
     # An estimate cannot tell a cut from its own error, unless half of the prompt is missing.
-    return Upstream(served, served - planned, silently_truncated=served * 2 < planned)
+    return Upstream(served, served - planned, silently_truncated=cut or served * 2 < planned)
 
 
-def _price(plan: Plan, completion: Completion) -> Cost:
-    served = completion.prompt_tokens
-    return price(
-        plan.profile,
-        prompt_tokens=plan.report.prompt_tokens if served is None else served,
-        cached_tokens=completion.cached_tokens,
-        output_tokens=completion.output_tokens,
-        at=datetime.now(UTC),
+def _request(plan: Plan) -> CompletionRequest:
+    ask = plan.ask
+    return CompletionRequest(
+        messages=plan.context.messages,
+        max_output_tokens=plan.budget.reserved_output,
+        question=ask.question,
+        sources=plan.context.chunks,
+        tools=ask.tools,
+        tool_choice=ask.tool_choice,
+        response_format=ask.response_format,
+        sampling=ask.sampling,
     )
 
 
-def _cited(plan: Plan, completion: Completion) -> tuple[str, tuple[Citation, ...], int]:
-    """Return the answer's text, its citations, and how many false ones were removed."""
-    if completion.markers is not None:
-        return completion.text, cite(completion.markers, plan.context.chunks), 0
-    return check_citations(completion.text, plan.context.chunks)
+def _verbatim(plan: Plan) -> bool:
+    """Return whether brackets in the answer are no citations: quotations, and JSON with its lists.
+
+    The backend that quotes names its sources itself.
+    """
+    return plan.profile.backend == "quote" or plan.ask.response_format is not None
+
+
+def _planned(plan: Plan, completion: Completion) -> int:
+    return completion.planned_tokens or plan.report.prompt_tokens
+
+
+def _calls(plan: Plan, completion: Completion) -> int:
+    return 0 if plan.profile.backend == "quote" else max(1, len(completion.parts))
+
+
+def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> ExhaustivePlan | None:
+    """Return the plan of mode `exhaustive` with what the joining call took."""
+    if planned is None or len(completion.parts) <= 1:
+        return planned
+    joined = completion.parts[-1].planned_tokens
+    return replace(planned, join_prompt_tokens=joined, notes_cut=completion.notes_cut)
+
+
+def _price(plan: Plan, completion: Completion) -> Cost:
+    """Return what the calls cost together; a price may depend on the length of each."""
+    costs = [
+        price(
+            plan.profile,
+            prompt_tokens=_planned(plan, part)
+            if part.prompt_tokens is None
+            else part.prompt_tokens,
+            cached_tokens=part.cached_tokens,
+            output_tokens=part.output_tokens,
+            at=datetime.now(UTC),
+        )
+        for part in completion.parts or (completion,)
+    ]
+    return Cost(sum((cost.usd for cost in costs), Decimal(0)), costs[-1].basis)

@@ -1,54 +1,35 @@
-"""The HTTP service: routes, headers and request ids; all decisions are made elsewhere."""
+"""The HTTP service: its routes; all decisions are made elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import re
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
-from chunking.errors import WindowfitError
-from serve.answer import answer
+from serve.answer import Answer, answer, stream_answer
 from serve.context.report import ContextReport
-from serve.problems import add_problem_handlers, defect_response
+from serve.live import EventStream, Json, Pieces, while_connected
+from serve.observe import Observed
+from serve.openai_chat import ChunkWriter, ask_of, completion_of
+from serve.openai_schema import ChatCompletion, ChatRequest
+from serve.plan import Ask, Plan
+from serve.problems import add_problem_handlers, documented, stream_failure
+from serve.replay import keep_answer, keep_preview
+from serve.routes import add_facts, add_requests
 from serve.runtime import Runtime
-from serve.schema import (
-    AnswerRequest,
-    AnswerResponse,
-    Health,
-    ModelCard,
-    ModelList,
-    PreviewResponse,
-    Problem,
-)
+from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse, answer_events
 from serve.settings import ServeSettings
 
-_LOG = logging.getLogger("windowfit.serve")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "model": Problem,
-        "description": description,
-        "content": {"application/problem+json": {}},
-    }
-    for status, description in {
-        400: "the request cannot fit the window, or is no text",
-        404: "no such collection or model",
-        409: "the collection was built with another embedder",
-        422: "a field is wrong, or the body is no JSON",
-        429: "the model server is rate limited",
-        500: "a setting is wrong, or a defect",
-        502: "the model server refused or silently cut the prompt",
-        503: "store, tokenizer or model server unavailable",
-        504: "the model server did not answer in time",
-    }.items()
-}
+_DONE = b"data: [DONE]\n\n"
+
+
+def _streaming(example: str) -> dict[int | str, dict[str, Any]]:
+    stream = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    return {200: {"content": stream}, **documented()}
 
 
 def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
@@ -68,83 +49,121 @@ def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     add_problem_handlers(app)
-    app.middleware("http")(_observe)
-    _add_answers(app, runtime, settings)
-    _add_facts(app, runtime, settings)
+    app.add_middleware(Observed, body_limit=settings.body_limit_bytes)
+    _add_answers(app, _Service(runtime, settings))
+    _add_chat(app, _Service(runtime, settings))
+    add_requests(app, runtime)
+    add_facts(app, runtime, settings)
     return app
 
 
-def _add_answers(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
-    @app.post("/answer", responses=_PROBLEMS, tags=["answers"])
-    async def post_answer(
-        body: AnswerRequest, request: Request, response: Response
-    ) -> AnswerResponse:
-        """Answer a question from a collection; the receipt is under `context`."""
-        given = await answer(body.ask(settings), runtime)
-        _set_headers(request, response, given.report)
-        return AnswerResponse.of(given, request_id=request.state.request_id)
+class _Service:
+    """What the routes that answer share."""
 
-    @app.post("/context/preview", responses=_PROBLEMS, tags=["answers"])
+    def __init__(self, runtime: Runtime, settings: ServeSettings) -> None:
+        self.runtime = runtime
+        self.settings = settings
+
+    async def answer(self, ask: Ask, request: Request) -> Answer:
+        """Return the answer, unless the client leaves."""
+        check = self.settings.upstream_check
+        work = answer(ask, self.runtime, upstream_check=check)
+        given = await while_connected(request, work)
+        await keep_answer(given, self.runtime, request_id=request.state.request_id)
+        return given
+
+    async def stream(
+        self,
+        ask: Ask,
+        request: Request,
+        *,
+        events: Callable[[Plan | str | Answer], Iterable[Json]],
+        last: bytes,
+    ) -> Response:
+        """Return the streamed answer; what fails within the grace raises instead."""
+        pieces: Pieces[Plan | str | Answer] = Pieces(self._items(ask, request), request)
+        try:
+            plan = await anext(pieces)
+            await pieces.arrives(self.settings.grace_seconds)
+        except BaseException:
+            await pieces.close()
+            raise
+        assert isinstance(plan, Plan)  # noqa: S101 - `stream_answer` yields it first
+        response: EventStream[Plan | str | Answer] = EventStream(
+            pieces,
+            first=plan,
+            events=events,
+            failure=lambda error: stream_failure(request, error),
+            last=last,
+            keepalive_seconds=self.settings.keepalive_seconds,
+        )
+        _set_headers(request, response, plan.report)
+        return response
+
+    async def _items(self, ask: Ask, request: Request) -> AsyncGenerator[Plan | str | Answer]:
+        check = self.settings.upstream_check
+        live = stream_answer(ask, self.runtime, upstream_check=check)
+        async with contextlib.aclosing(live):
+            async for item in live:
+                if isinstance(item, Answer):
+                    await keep_answer(item, self.runtime, request_id=request.state.request_id)
+                yield item
+
+
+def _add_answers(app: FastAPI, service: _Service) -> None:
+    example = 'data: {"context":{…}}\n\ndata: {"delta":"Lima [1]."}\n\ndata: {"answer":…}\n\n'
+
+    @app.post(
+        "/answer", response_model=AnswerResponse, responses=_streaming(example), tags=["answers"]
+    )
+    async def post_answer(body: AnswerRequest, request: Request) -> Response:
+        """Answer a question from a collection; the receipt is under `context`."""
+        ask, request_id = body.ask(service.settings), request.state.request_id
+        if body.stream:
+            events = answer_events(request_id)
+            return await service.stream(ask, request, events=events, last=b"")
+        given = await service.answer(ask, request)
+        return _respond(request, AnswerResponse.of(given, request_id=request_id), given.report)
+
+    @app.post("/context/preview", responses=documented(), tags=["answers"])
     async def post_preview(
         body: AnswerRequest, request: Request, response: Response
     ) -> PreviewResponse:
         """Return the receipt and the messages that would be sent; no model is called."""
-        plan = await asyncio.to_thread(runtime.plan, body.ask(settings))
+        work = asyncio.to_thread(service.runtime.plan, body.ask(service.settings))
+        plan = await while_connected(request, work)
+        await keep_preview(plan, service.runtime, request_id=request.state.request_id)
         _set_headers(request, response, plan.report)
         return PreviewResponse.of(plan, request_id=request.state.request_id)
 
 
-def _add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
-    @app.get("/v1/models", tags=["facts"])
-    async def get_models() -> ModelList:
-        """List the profiles a request may name."""
-        return ModelList(data=tuple(ModelCard.of(item) for item in runtime.profiles.values()))
+def _add_chat(app: FastAPI, service: _Service) -> None:
+    example = 'data: {"object":"chat.completion.chunk","context":{…},…}\n\ndata: [DONE]\n\n'
 
-    @app.get("/livez", tags=["health"])
-    async def get_livez() -> Health:
-        """Say that the process runs."""
-        return Health(status="ok")
-
-    @app.get("/readyz", tags=["health"], responses={503: {"model": Health}})
-    async def get_readyz(response: Response) -> Health:
-        """Say whether the default collection can be searched and its model's tokens counted."""
-        problems = await asyncio.to_thread(_problems, runtime, settings)
-        if problems:
-            response.status_code = 503
-        return Health(status="unavailable" if problems else "ok", problems=problems)
-
-
-def _problems(runtime: Runtime, settings: ServeSettings) -> tuple[str, ...]:
-    try:
-        runtime.searcher(settings.collection).index.chunk_count()
-        runtime.counter(runtime.profiles[settings.model])
-    except WindowfitError as error:
-        return (f"{error.code}: {error.message}",)
-    return ()
+    @app.post(
+        "/v1/chat/completions",
+        response_model=ChatCompletion,
+        responses=_streaming(example),
+        tags=["openai"],
+    )
+    async def post_chat(body: ChatRequest, request: Request) -> Response:
+        """Answer as OpenAI's API does, from a collection; the receipt is under `context`."""
+        ask = ask_of(body, service.settings, service.runtime.profiles)
+        request_id = request.state.request_id
+        if body.stream:
+            usage = bool(body.stream_options and body.stream_options.include_usage)
+            writer = ChunkWriter(model=body.model, request_id=request_id, include_usage=usage)
+            return await service.stream(ask, request, events=writer.events, last=_DONE)
+        given = await service.answer(ask, request)
+        completion = completion_of(given, model=body.model, request_id=request_id)
+        return _respond(request, completion, given.report)
 
 
-async def _observe(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+def _respond(
+    request: Request, body: AnswerResponse | ChatCompletion, report: ContextReport
 ) -> Response:
-    """Give every request an id and one log line without any text of question or documents."""
-    given = request.headers.get("x-request-id", "")
-    request.state.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    started = time.perf_counter()
-    try:
-        response = await call_next(request)
-    except Exception as error:  # noqa: BLE001 - a defect too gets its id and its log line
-        response = defect_response(request, error)
-    response.headers["x-request-id"] = request.state.request_id
-    fields = {
-        "request_id": request.state.request_id,
-        "method": request.method,
-        "path": request.url.path,
-        "status": response.status_code,
-        "milliseconds": round((time.perf_counter() - started) * 1000, 1),
-        "code": getattr(request.state, "error_code", None),
-        **getattr(request.state, "log_fields", {}),
-    }
-    _LOG.info("request", extra={"fields": fields})
+    response = JSONResponse(body.model_dump(mode="json"))
+    _set_headers(request, response, report)
     return response
 
 

@@ -1,4 +1,4 @@
-"""`windowfit ask` and `windowfit serve`."""
+"""`windowfit ask`, `windowfit replay` and `windowfit serve`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 import uvicorn
@@ -22,13 +23,16 @@ from retrieval.settings import IndexSettings
 from serve.answer import answer
 from serve.app import create_app
 from serve.logs import configure_logs
-from serve.picture import draw_answer
-from serve.plan import Mode, Truncation
+from serve.picture import draw_answer, draw_replay
+from serve.plan import Mode, Order, Truncation
+from serve.replay import ReplayResponse, find_kept, keep_answer
+from serve.replay import replay as rebuild
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse
 from serve.settings import ServeSettings
 
 _DEADLINE_SECONDS = 600
+_GATE_FAILED = 5
 # A proxy of the environment would carry the question to a third party.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -38,10 +42,14 @@ def ask(
     *,
     collection: Annotated[str | None, typer.Option(help="Collection to ask.")] = None,
     model: Annotated[str | None, typer.Option(help="Model profile to answer.")] = None,
-    mode: Annotated[Mode, typer.Option(help="retrieve, full or auto.")] = "retrieve",
+    mode: Annotated[Mode, typer.Option(help="retrieve, full, exhaustive or auto.")] = "retrieve",
     truncation: Annotated[Truncation, typer.Option(help="auto or disabled.")] = "auto",
     max_context_tokens: Annotated[int | None, typer.Option(help="Cap on retrieved text.")] = None,
     max_output_tokens: Annotated[int | None, typer.Option(help="Room for the answer.")] = None,
+    order: Annotated[Order | None, typer.Option(help="relevance or document.")] = None,
+    trim: Annotated[bool, typer.Option(help="Cut the best chunk left out, to fit.")] = False,
+    call_limit: Annotated[int | None, typer.Option(help="Most calls of exhaustive.")] = None,
+    cost_limit_usd: Annotated[float | None, typer.Option(help="Most US dollars of it.")] = None,
     url: Annotated[
         str | None, typer.Option(help="Ask a running service instead of opening the store.")
     ] = None,
@@ -56,13 +64,42 @@ def ask(
         "truncation": truncation,
         "max_context_tokens": max_context_tokens,
         "max_output_tokens": max_output_tokens,
+        "order": order,
+        "trim": trim or None,
+        "call_limit": call_limit,
+        "cost_limit_usd": cost_limit_usd,
     }
     body = {name: value for name, value in fields.items() if value is not None}
-    response = _ask_service(url, body) if url else asyncio.run(_ask_here(body))
+    response = _call_service(url, "/answer", body) if url else asyncio.run(_ask_here(body))
     if as_json:
         sys.stdout.write(json.dumps(response, ensure_ascii=False) + "\n")
     else:
         Console(highlight=False).print(draw_answer(response))
+
+
+def replay(
+    request_id: Annotated[str, typer.Argument(help="Id of a kept request.")],
+    *,
+    url: Annotated[
+        str | None, typer.Option(help="Ask a running service instead of opening the store.")
+    ] = None,
+    messages: Annotated[bool, typer.Option("--messages", help="Print the prompt too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole response.")] = False,
+) -> None:
+    """Rebuild the prompt of a kept request and compare it.
+
+    Ends with 0 when it is the planned prompt byte for byte, with 5 when a document changed since.
+    """
+    if url:
+        done = _call_service(url, f"/requests/{quote(request_id, safe='')}/prompt")
+    else:
+        done = _replay_here(request_id)
+    if as_json:
+        sys.stdout.write(json.dumps(done, ensure_ascii=False) + "\n")
+    else:
+        Console(highlight=False).print(draw_replay(done, messages=messages))
+    if not done["identical"]:
+        raise typer.Exit(_GATE_FAILED)
 
 
 def serve(
@@ -105,21 +142,33 @@ async def _ask_here(body: dict[str, Any]) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "question"
         raise InputError(f"{where}: {first['msg']}", param=where) from None
+    request_id = uuid.uuid4().hex
     runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
     try:
-        given = await answer(request.ask(settings), runtime)
+        check = settings.upstream_check
+        given = await answer(request.ask(settings), runtime, upstream_check=check)
+        await keep_answer(given, runtime, request_id=request_id)
     finally:
         await runtime.close()
-    return AnswerResponse.of(given, request_id=uuid.uuid4().hex).model_dump(mode="json")
+    return AnswerResponse.of(given, request_id=request_id).model_dump(mode="json")
 
 
-def _ask_service(url: str, body: dict[str, Any]) -> dict[str, Any]:
+def _replay_here(request_id: str) -> dict[str, Any]:
+    runtime = Runtime.open(IndexSettings.load(), ServeSettings.load(), secrets=os.environ)
+    try:
+        done = rebuild(find_kept(request_id, runtime), runtime)
+    finally:
+        asyncio.run(runtime.close())
+    return ReplayResponse.of(done).model_dump(mode="json")
+
+
+def _call_service(url: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url!r} is no http address", param="url")
     try:
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-            f"{url.rstrip('/')}/answer",
-            data=json.dumps(body).encode(),
+            f"{url.rstrip('/')}{path}",
+            data=None if body is None else json.dumps(body).encode(),
             headers={"content-type": "application/json"},
         )
         with _OPENER.open(request, timeout=_DEADLINE_SECONDS) as response:

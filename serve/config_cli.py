@@ -188,10 +188,10 @@ def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
 async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
     subject = f"model {profile.name}"
     try:
-        problems = await runtime.backend(profile).check()
+        verification = await runtime.verify(profile)
     except WindowfitError as error:
         return _problem(subject, error)
-    if problems:
-        way_out = "start the model server or change `model`"
-        return Finding(subject, "problem", f"{'; '.join(problems)} — {way_out}")
-    return Finding(subject, "ok", f"ready, window {profile.window:,}")
+    if profile.base_url is None:
+        return Finding(subject, "ok", f"ready, window {profile.window:,}, no server")
+    said = ", ".join(verification.confirmed) or "nothing"
+    return Finding(subject, "ok", f"ready, window {profile.window:,}; the server confirms {said}")

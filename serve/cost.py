@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from chunking.errors import ConfigurationError, DependencyMissing
@@ -52,6 +52,17 @@ def price(
             return Cost(usd, f"USD per million tokens in the profile, {source.url} {source.read}")
         case SnapshotPrice() as listed:
             return _charge_listed(listed, prompt_tokens, cached, output_tokens, at)
+
+
+def price_at_most(profile: ModelProfile, prompt_tokens: int, output_tokens: int) -> Decimal:
+    """Return what a call costs now if no cache helps and the answer takes all its room."""
+    return price(
+        profile,
+        prompt_tokens=prompt_tokens,
+        cached_tokens=0,
+        output_tokens=output_tokens,
+        at=datetime.now(UTC),
+    ).usd
 
 
 def _charge(rates: PerMillionPrice, fresh: int, cached: int, output: int) -> Decimal:

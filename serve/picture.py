@@ -41,6 +41,32 @@ def draw_answer(response: Json) -> Text:
     timings = ", ".join(f"{name} {value:,.0f} ms" for name, value in response["timings_ms"].items())
     cost = f"cost ${response['cost_usd']:.5f} ({response['context']['cost_basis']})"
     text.append(f"{timings}; {cost}\n", style="dim")
+    text.append(f"request {response['request_id']}\n", style="dim")
+    return text
+
+
+def draw_replay(done: Json, *, messages: bool) -> Text:
+    """Return the outcome of a replay, ready to print.
+
+    Args:
+        done: the JSON of `GET /requests/{id}/prompt`.
+        messages: whether the prompt itself is shown, too.
+    """
+    text = Text()
+    for message in done["messages"] if messages else ():
+        text.append(f"{message['role']}\n", style="bold")
+        text.append(f"{_printable(message['content'])}\n\n")
+    if done["identical"]:
+        text.append(f"identical: {done['tokens']:,} tokens, sha256 {done['sha256']}\n")
+        return text
+    text.append(
+        f"different: {done['tokens']:,} tokens, sha256 {done['sha256']}\n"
+        f"  planned: {done['planned_tokens']:,} tokens, sha256 {done['planned_sha256']}\n"
+    )
+    for document, change in done["changed"].items():
+        text.append(f"  {_printable(document)} {change}\n")
+    if not done["changed"]:
+        text.append("  no document changed: the profile's tokenizer or template did\n")
     return text
 
 
@@ -65,7 +91,10 @@ def draw_window(report: Json) -> Text:
     upstream = report.get("upstream")
     if upstream is not None:
         read, drift = upstream["prompt_tokens"], upstream["drift"]
-        text.append(f"the server read {read:,} prompt tokens: {drift:+,} against the plan\n")
+        cut = ", CUT IN SILENCE" if upstream["silently_truncated"] else ""
+        text.append(f"the server read {read:,} prompt tokens: {drift:+,} against the plan{cut}\n")
+    if removed := report["removed_citations"]:
+        text.append(f"{removed} citations of nothing in the prompt were removed\n")
     text.append_text(_fates(report))
     return text
 
@@ -122,7 +151,7 @@ def _fates(report: Json) -> Text:
     corpus = f"corpus: {coverage['corpus_documents']:,} documents"
     if coverage["corpus_tokens"]:
         corpus += f", {coverage['corpus_tokens']:,} tokens"
-    text = Text(f"{corpus}\n")
+    text = Text(f"{corpus}; {coverage['percent']:g} % of it in the prompt\n")
     summary = ", ".join(
         f"{count} {fate}" + (f" ({reason})" if reason else "")
         for (fate, reason), count in sorted(fates.items(), key=str, reverse=True)

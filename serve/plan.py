@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from chunking.document import Chunk
-from chunking.tokens import Message, TokenCounter
-from retrieval.index import DocumentRecord
+from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.points import Where
 from retrieval.search import Searcher
-from serve.context.assemble import ContextWindow, assemble, count_fixed, refuse_truncation
+from serve.context.assemble import (
+    Choice,
+    ContextWindow,
+    choose,
+    count_fixed,
+    refuse_truncation,
+    write,
+)
 from serve.context.budget import TokenBudget, plan_budget
-from serve.context.prompt import Prompt
-from serve.context.report import Candidate, ContextReport, Coverage, RouteRecord
+from serve.context.prompt import SYSTEM_TEXT, Prompt
+from serve.context.report import (
+    Candidate,
+    ContextReport,
+    Coverage,
+    Entry,
+    ReadingMode,
+    RouteRecord,
+    Segments,
+)
+from serve.context.shards import Shard, cut_shards
+from serve.exhaustive import JOIN_TEXT, SHARD_TEXT, Exhaustion, account, plan_exhaustion
+from serve.gather import Gathering, corpus_tokens, guessed_tokens, passes, share_read
 from serve.profiles import ModelProfile
 
-Mode = Literal["retrieve", "full", "auto"]
+Mode = Literal["retrieve", "full", "exhaustive", "auto"]
+Order = Literal["relevance", "document"]
 Truncation = Literal["auto", "disabled"]
-
-_TOKENS_PER_CANDIDATE = 100
-"""Half of what a chunk usually takes, so that there are twice the candidates that can fit."""
-_CANDIDATE_RANGE = (40, 4000)
-_CHARACTERS_PER_TOKEN = 4
-_FEWEST_CHARACTERS_PER_TOKEN = 3
-"""For texts not counted at ingestion: estimates high, so that `auto` does not cut what it chose."""
-_RANKED_FOR_FULL = 400
-"""Hits that rank whole documents; documents without one follow in corpus order."""
-_FULL_SURPLUS = 2
-"""Whole documents are read up to about this many times the room; more could not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One validated request. `where` filters by payload; unset limits follow the profile."""
+    """One validated request; unset limits follow the profile.
+
+    Attributes:
+        where: filter by payload.
+        order: whether kept chunks are shown best first, or by document and position.
+        trim: whether the best chunk left out may be cut at a sentence or line to fit.
+        call_limit, cost_limit_usd: most calls and dollars that mode `exhaustive` may take.
+        system: the caller's own instructions, which follow Windowfit's.
+        history: turns before the question.
+        after: turns after the question: calls of tools and their results.
+        tools, tool_choice, response_format, sampling: see `CompletionRequest`.
+    """
 
     question: str
     collection: str
@@ -46,11 +63,26 @@ class Ask:
     max_output_tokens: int | None = None
     history: tuple[Message, ...] = ()
     where: Where | None = None
+    order: Order = "relevance"
+    trim: bool = False
+    call_limit: int | None = None
+    cost_limit_usd: float | None = None
+    system: str = ""
+    after: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    response_format: Mapping[str, Any] | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be sent and why, before any model is called."""
+    """What would be sent and why, before any model is called.
+
+    Attributes:
+        context: the prompt; in mode `exhaustive` the prompts of all shards, one after the other.
+        exhaustion: the calls of mode `exhaustive`.
+    """
 
     ask: Ask
     profile: ModelProfile
@@ -58,6 +90,7 @@ class Plan:
     context: ContextWindow
     report: ContextReport
     timings_ms: Mapping[str, float]
+    exhaustion: Exhaustion | None = None
 
 
 def make_plan(
@@ -71,116 +104,138 @@ def make_plan(
         StoreError: the index cannot be reached.
     """
     started = time.perf_counter()
-    prompt = Prompt(
+    prompt = prompt_of(ask, profile, counter)
+    fixed = count_fixed(prompt, counter)
+    budget = _budget(ask, profile, sum(fixed))
+    mode = _mode(ask, searcher, counter, budget)
+    gathering = Gathering(searcher, counter, ask.question, budget.context_limit, ask.where)
+    counted = time.perf_counter()
+    exhaustion = None
+    candidates = _READINGS[mode](gathering)
+    gathered = time.perf_counter()
+    if mode == "exhaustive":
+        shards, entries = cut_shards(candidates, prompt=prompt, budget=budget, counter=counter)
+        join = prompt_of(ask, profile, counter, instructions=JOIN_TEXT)
+        exhaustion = plan_exhaustion(shards, join=join, budget=budget, counter=counter)
+        context = _of_shards(shards, entries, fixed, prompt)
+    else:
+        choice = _choose(candidates, ask, mode, prompt=prompt, budget=budget, counter=counter)
+        choice = replace(choice, shown=gathering.load(choice.shown))
+        context = write(choice, prompt=prompt, fixed=fixed)
+    report = _report(mode, profile, counter, budget, context, searcher=searcher, ask=ask)
+    if exhaustion is not None:
+        calls = account(
+            exhaustion,
+            profile=profile,
+            budget=budget,
+            call_limit=ask.call_limit,
+            cost_limit_usd=ask.cost_limit_usd,
+        )
+        report = replace(report, exhaustive=calls)
+    seconds = {"search": gathered - counted, "plan": time.perf_counter() - started}
+    seconds["plan"] -= seconds["search"]
+    rounded = {name: round(value * 1000, 2) for name, value in seconds.items()}
+    return Plan(ask, profile, budget, context, report, rounded, exhaustion)
+
+
+_READINGS: Mapping[ReadingMode, Callable[[Gathering], list[Candidate]]] = {
+    "retrieve": Gathering.hits,
+    "full": Gathering.documents,
+    "exhaustive": Gathering.everything,
+}
+
+
+def _choose(
+    candidates: Sequence[Candidate],
+    ask: Ask,
+    mode: ReadingMode,
+    *,
+    prompt: Prompt,
+    budget: TokenBudget,
+    counter: TokenCounter,
+) -> Choice:
+    choice = choose(
+        candidates,
+        prompt=prompt,
+        budget=budget,
+        counter=counter,
+        in_corpus_order=mode == "full" or ask.order == "document",
+        trimming=ask.trim and ask.truncation == "auto",
+    )
+    if ask.truncation == "disabled":
+        refuse_truncation(choice.entries, budget)
+    return choice
+
+
+def _of_shards(
+    shards: Sequence[Shard],
+    entries: tuple[Entry, ...],
+    fixed: tuple[int, int, int, int],
+    prompt: Prompt,
+) -> ContextWindow:
+    """Return all shards as one context; its segments are those of the longest prompt."""
+    longest = max((shard.tokens for shard in shards), default=sum(fixed))
+    return ContextWindow(
+        chunks=tuple(chunk for shard in shards for chunk in shard.chunks),
+        messages=tuple(message for shard in shards for message in shard.messages)
+        or prompt.messages(()),
+        entries=entries,
+        segments=Segments(*fixed, longest - sum(fixed)),
+    )
+
+
+def prompt_of(
+    ask: Ask, profile: ModelProfile, counter: TokenCounter, *, instructions: str | None = None
+) -> Prompt:
+    """Return everything of a request's prompt but the retrieved text.
+
+    `instructions` takes the place of Windowfit's own, which the caller's follow.
+    """
+    own = (SYSTEM_TEXT, SHARD_TEXT if ask.mode == "exhaustive" else "")
+    parts = own if instructions is None else (instructions,)
+    return Prompt(
         ask.question,
+        system="\n\n".join(filter(None, (*parts, ask.system))),
         history=ask.history,
+        after=ask.after,
+        tools=ask.tools,
         system_role=profile.system_role,
         control_tokens=counter.control_tokens,
     )
-    fixed = count_fixed(prompt, counter)
-    budget = plan_budget(
+
+
+def _budget(ask: Ask, profile: ModelProfile, fixed: int) -> TokenBudget:
+    return plan_budget(
         window=profile.window,
         output_limit=profile.output_limit,
-        fixed=sum(fixed),
+        fixed=fixed,
         requested_output=ask.max_output_tokens or profile.default_output,
         input_limit=profile.input_limit,
         max_context_tokens=ask.max_context_tokens,
     )
-    mode = _mode(ask, searcher, counter.name, budget)
-    counted = time.perf_counter()
-    gather = _whole_documents if mode == "full" else _hits
-    candidates = gather(ask, searcher, budget)
-    gathered = time.perf_counter()
-    context = assemble(
-        candidates,
-        prompt=prompt,
-        fixed=fixed,
-        budget=budget,
-        counter=counter,
-        in_corpus_order=mode == "full",
-    )
-    if ask.truncation == "disabled":
-        refuse_truncation(context.entries, budget)
-    report = _report(
-        mode=mode,
-        profile=profile,
-        counter=counter,
-        budget=budget,
-        context=context,
-        searcher=searcher,
-    )
-    assembled = time.perf_counter()
-    timings = {"search": gathered - counted, "plan": assembled - started - (gathered - counted)}
-    rounded = {name: round(seconds * 1000, 2) for name, seconds in timings.items()}
-    return Plan(ask, profile, budget, context, report, rounded)
 
 
-def _mode(
-    ask: Ask, searcher: Searcher, tokenizer: str, budget: TokenBudget
-) -> Literal["retrieve", "full"]:
+def _mode(ask: Ask, searcher: Searcher, counter: TokenCounter, budget: TokenBudget) -> ReadingMode:
     """Return the mode asked for; `auto` reads whole documents when all of them fit."""
     if ask.mode != "auto":
         return ask.mode
-    total = _corpus_tokens(searcher, tokenizer)
+    total = corpus_tokens(searcher, counter)
     if total is None:
-        records = searcher.catalog().records.values()
-        total = sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
+        total = guessed_tokens(searcher)
     return "full" if total <= budget.context_limit else "retrieve"
 
 
-def _hits(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
-    fewest, most = _CANDIDATE_RANGE
-    limit = min(most, max(fewest, budget.context_limit // _TOKENS_PER_CANDIDATE))
-    hits = searcher.search(ask.question, limit=limit, where=ask.where)
-    return [Candidate(hit.chunk, hit.score, hit.via) for hit in hits]
-
-
-def _whole_documents(ask: Ask, searcher: Searcher, budget: TokenBudget) -> list[Candidate]:
-    """Return whole documents, those with the best chunks first, then the rest in corpus order."""
-    hits = searcher.search(ask.question, limit=_RANKED_FOR_FULL, where=ask.where)
-    records = searcher.catalog().records
-    best: dict[str, float] = {}
-    for hit in hits:
-        # A document that is being ingested has chunks before it has a record.
-        if hit.chunk.document in records:
-            best.setdefault(hit.chunk.document, hit.score)
-    others = [name for name, record in records.items() if _passes(record, ask.where)]
-    wanted: list[str] = []
-    characters = 0
-    for name in dict.fromkeys([*best, *others]):
-        if wanted and characters > budget.context_limit * _CHARACTERS_PER_TOKEN * _FULL_SURPLUS:
-            break
-        wanted.append(name)
-        characters += records[name].characters
-    documents = {document.id: document for document in searcher.index.documents(wanted)}
-    return [
-        Candidate(
-            Chunk.of(document, start=0, end=len(document.text), path=(), position=0),
-            best.get(name, 0.0),
-            "whole document",
-        )
-        for name in wanted
-        if (document := documents.get(name)) is not None
-    ]
-
-
-def _passes(record: DocumentRecord, where: Where | None) -> bool:
-    """Return whether a document passes the request's filter."""
-    held = {"document": record.id, "title": record.title, "source": record.source}
-    return all(held[key] in values for key, values in (where or {}).items())
-
-
 def _report(
-    *,
-    mode: Literal["retrieve", "full"],
+    mode: ReadingMode,
     profile: ModelProfile,
     counter: TokenCounter,
     budget: TokenBudget,
     context: ContextWindow,
+    *,
     searcher: Searcher,
+    ask: Ask,
 ) -> ContextReport:
     entries = context.entries
-    kept = [entry for entry in entries if entry.fate == "kept"]
     prompt_tokens = context.segments.total
     return ContextReport(
         model=profile.name,
@@ -192,23 +247,32 @@ def _report(
         reserved_output=budget.reserved_output,
         requested_output=budget.requested_output,
         free=profile.window - prompt_tokens - budget.reserved_output,
-        truncated=any(entry.reason == "over_budget" for entry in entries),
+        truncated=any(e.reason == "over_budget" or e.fate == "trimmed" for e in entries),
         mode=mode,
-        coverage=Coverage(
-            corpus_documents=len(searcher.catalog().records),
-            corpus_tokens=_corpus_tokens(searcher, counter.name),
-            candidates=len(entries),
-            candidate_tokens=sum(entry.tokens for entry in entries),
-            kept=len(kept),
-            kept_tokens=sum(entry.tokens for entry in kept),
-        ),
+        coverage=_coverage(ask, mode, counter, entries, searcher),
         entries=entries,
         route=RouteRecord(profile.place, f"model={profile.name}"),
     )
 
 
-def _corpus_tokens(searcher: Searcher, tokenizer: str) -> int | None:
-    """Return the corpus' tokens as counted at ingestion; None if any document lacks the count."""
-    counts = [record.tokens.get(tokenizer) for record in searcher.catalog().records.values()]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+def _coverage(
+    ask: Ask,
+    mode: ReadingMode,
+    counter: TokenCounter,
+    entries: Sequence[Entry],
+    searcher: Searcher,
+) -> Coverage:
+    records = searcher.catalog().records
+    kept = [entry for entry in entries if entry.marker is not None]
+    read = {entry.document for entry in kept}
+    unread = [name for name, one in records.items() if name not in read and passes(one, ask.where)]
+    return Coverage(
+        corpus_documents=len(records),
+        corpus_tokens=corpus_tokens(searcher, counter),
+        candidates=len(entries),
+        candidate_tokens=sum(entry.tokens for entry in entries),
+        kept=len(kept),
+        kept_tokens=sum(entry.tokens for entry in kept),
+        percent=share_read(kept, records),
+        unread=tuple(unread) if mode == "full" else (),
+    )

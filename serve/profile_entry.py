@@ -80,7 +80,7 @@ class ProfileEntry(_Entry):
     input_limit: _Tokens | None = None
     output_limit: _Tokens
     default_output: _Tokens | None = None
-    tokenizer: str = Field(pattern=r"^(mistral|huggingface|tiktoken|estimated):\S+$")
+    tokenizer: str = Field(pattern=r"^(mistral|huggingface|tiktoken|estimated|server):\S+$")
     place: Place
     licence: str = Field(min_length=1)
     price: PriceValue
@@ -109,6 +109,8 @@ class ProfileEntry(_Entry):
     def _check_server(self) -> Self:
         if (self.backend == "openai") != (self.base_url is not None):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
+        if self.tokenizer.startswith("server:") and self.base_url is None:
+            raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
         return self
 
     @model_validator(mode="after")

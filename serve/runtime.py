@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from threading import Lock
@@ -22,9 +23,15 @@ from retrieval.settings import IndexSettings
 from serve.backends.protocol import ChatBackend
 from serve.backends.quote import QuoteBackend
 from serve.backends.scripted import ScriptedBackend
+from serve.backends.server_counter import ServerCounter
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.requests import RequestStore, open_requests
 from serve.settings import ServeSettings
+from serve.verify import Verification, verify_profile
+
+_ASKS_SERVER = "server:"
+"""How the name of a tokenizer begins that is asked of the profile's own server."""
 
 
 @dataclass(slots=True)
@@ -40,9 +47,12 @@ class Runtime:
     profiles: Mapping[str, ModelProfile]
     models_folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
+    requests: RequestStore | None = None
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
+    _verified: dict[str, Verification] = field(default_factory=dict)
+    _verifying: dict[str, asyncio.Task[Verification]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _loading: Lock = field(default_factory=Lock)
 
@@ -73,7 +83,8 @@ class Runtime:
             raise
         fingerprint = fingerprint_of(embedder, open_splitter(index_settings, embedder))
         folder = index_settings.models_folder
-        return cls(engine, embedder, fingerprint, profiles, folder, secrets)
+        requests = open_requests(index_settings.home, serve_settings)
+        return cls(engine, embedder, fingerprint, profiles, folder, secrets, requests)
 
     def plan(self, ask: Ask) -> Plan:
         """Return the plan of a request; see `make_plan`."""
@@ -104,13 +115,15 @@ class Runtime:
             TokenizerUnavailable: the tokenizer is on no folder and no hub within reach.
         """
         name = profile.tokenizer
+        if name.startswith(_ASKS_SERVER):
+            name = f"{name}@{profile.name}"  # two servers may give two models one name
         if name in self._counters:
             # Past the lock: a tokenizer that is looked for on the hub holds up no loaded one.
             return self._counters[name]
         # One at a time: the tokenizer libraries cannot be imported by two threads at once.
         with self._loading:
             if name not in self._counters:
-                self._counters[name] = load_counter(name, folders=(self.models_folder,))
+                self._counters[name] = _load_counter(self, profile)
             return self._counters[name]
 
     def backend(self, profile: ModelProfile) -> ChatBackend:
@@ -120,19 +133,75 @@ class Runtime:
             self._backends[profile.name] = make(self, profile)
         return self._backends[profile.name]
 
+    async def verified_backend(self, profile: ModelProfile) -> ChatBackend:
+        """Return the backend of a profile whose server agrees with it, see `verify`."""
+        await self.verify(profile)
+        return self.backend(profile)
+
+    async def verify(self, profile: ModelProfile) -> Verification:
+        """Return what the profile's server confirms, asked once and then remembered.
+
+        Requests that come together wait for one check; a check that fails is not remembered.
+
+        Raises:
+            ProfileMismatch, UpstreamError: see `verify_profile`.
+        """
+        name = profile.name
+        if name in self._verified:
+            return self._verified[name]
+        if name not in self._verifying:
+            task = asyncio.create_task(self._check(profile))
+            self._verifying[name] = task
+            task.add_done_callback(partial(self._forget_check, name))
+        # Shielded: a client that leaves does not end the check for those who wait with it.
+        return await asyncio.shield(self._verifying[name])
+
+    async def _check(self, profile: ModelProfile) -> Verification:
+        counter = await asyncio.to_thread(self.counter, profile)
+        verification = await verify_profile(profile, counter, backend=self.backend(profile))
+        self._verified[profile.name] = verification
+        return verification
+
+    def _forget_check(self, name: str, task: asyncio.Task[Verification]) -> None:
+        self._verifying.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # retrieved, as everybody who waited for it may have left
+
     async def close(self) -> None:
         """Release connections and the store."""
+        checks = tuple(self._verifying.values())
+        for check in checks:
+            check.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
         await asyncio.gather(*(backend.close() for backend in self._backends.values()))
+        if self.requests is not None:
+            self.requests.close()
         self.engine.close()
 
 
-def _openai_backend(runtime: Runtime, profile: ModelProfile) -> ChatBackend:
+def _load_counter(runtime: Runtime, profile: ModelProfile) -> TokenCounter:
+    if profile.tokenizer.startswith(_ASKS_SERVER) and profile.base_url is not None:
+        return ServerCounter(
+            profile.tokenizer.removeprefix(_ASKS_SERVER),
+            base_url=profile.base_url,
+            api_key=_key(runtime, profile),
+            timeout_seconds=profile.timeout_seconds,
+        )
+    return load_counter(profile.tokenizer, folders=(runtime.models_folder,))
+
+
+def _key(runtime: Runtime, profile: ModelProfile) -> str | None:
     key = runtime.secrets.get(profile.api_key_env) if profile.api_key_env else None
     if profile.api_key_env and not key:
         raise ConfigurationError(
             f"profile {profile.name!r} needs the variable {profile.api_key_env}, which is not set",
             hint=f"export {profile.api_key_env}=…, or choose another model",
         )
+    return key
+
+
+def _openai_backend(runtime: Runtime, profile: ModelProfile) -> ChatBackend:
+    key = _key(runtime, profile)
     try:
         kind: Any = resolve_name("serve.backends.openai_compatible:OpenAICompatibleBackend")
     except ImportError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
-from typing import Annotated, Literal, Self
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -13,26 +14,53 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from chunking.counters import well_formed
 from chunking.tokens import Message
+from retrieval.points import Where
 from serve.answer import Answer
 from serve.citations import Citation
 from serve.context.report import ContextReport
-from serve.plan import Ask, Mode, Plan, Truncation
-from serve.profiles import ModelProfile
+from serve.plan import Ask, Mode, Order, Plan, Truncation
 from serve.settings import ServeSettings
 
 
 def _well_formed(value: object) -> object:
     """Replace unpaired surrogates: JSON can spell them, no tokenizer and no server encode them."""
+    if isinstance(value, dict):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
     return well_formed(value) if isinstance(value, str) else value
 
 
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_well_formed)]
 WellFormed = Annotated[str, BeforeValidator(_well_formed)]
 Text = Annotated[WellFormed, StringConstraints(min_length=1, max_length=2_000_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TokenLimit = Annotated[int, Field(ge=1, le=100_000_000)]
+Filter = dict[str, WellFormed | list[WellFormed]]
+
+
+def where_of(given: Filter | None) -> Where | None:
+    """Return a request's filter as the index takes it."""
+    values = {
+        key: (value,) if isinstance(value, str) else tuple(value)
+        for key, value in (given or {}).items()
+    }
+    return values or None
+
+
+CALL_LIMIT = 32
+"""Model calls that mode `exhaustive` may take where the caller does not say."""
+CallLimit = Annotated[
+    int, Field(ge=1, le=1_000_000, description="most model calls of mode `exhaustive`")
+]
+CostLimit = Annotated[
+    float | None,
+    Field(ge=0, allow_inf_nan=False, description="most US dollars of mode `exhaustive`"),
+]
 
 
 class Turn(BaseModel):
@@ -69,19 +97,30 @@ class AnswerRequest(BaseModel):
     mode: Mode = Field(
         default="retrieve",
         description="`retrieve` packs chunks, `full` whole documents, `auto` whole documents if "
-        "all of them fit",
+        "all of them fit, `exhaustive` reads the whole corpus in several calls and joins them",
     )
     truncation: Truncation = Field(
         default="auto",
         description="`auto` drops and reports what does not fit, `disabled` refuses instead",
     )
+    order: Order = Field(
+        default="relevance",
+        description="`relevance` shows the best chunk first, `document` keeps the order of the "
+        "documents",
+    )
+    trim: bool = Field(
+        default=False, description="cut the best chunk left out at a sentence or line to fit"
+    )
+    call_limit: CallLimit = CALL_LIMIT
+    cost_limit_usd: CostLimit = None
     max_context_tokens: TokenLimit | None = Field(default=None, description="cap on retrieved text")
     max_output_tokens: TokenLimit | None = Field(default=None, description="room for the answer")
     history: tuple[Turn, ...] = Field(
         default=(), max_length=1000, description="earlier turns, user first"
     )
-    filter: dict[str, WellFormed | list[WellFormed]] | None = Field(
-        default=None, description="allowed keys: document, title, source"
+    filter: Filter | None = Field(default=None, description="allowed keys: document, title, source")
+    stream: bool = Field(
+        default=False, description="send the answer as it is written, as server-sent events"
     )
 
     @model_validator(mode="after")
@@ -95,20 +134,20 @@ class AnswerRequest(BaseModel):
 
     def ask(self, settings: ServeSettings) -> Ask:
         """Return the request with the service's defaults filled in."""
-        where = {
-            key: (value,) if isinstance(value, str) else tuple(value)
-            for key, value in (self.filter or {}).items()
-        }
         return Ask(
             question=self.question,
             collection=self.collection or settings.collection,
             model=self.model or settings.model,
             mode=self.mode,
             truncation=self.truncation,
+            order=self.order,
+            trim=self.trim,
+            call_limit=self.call_limit,
+            cost_limit_usd=self.cost_limit_usd,
             max_context_tokens=self.max_context_tokens,
             max_output_tokens=self.max_output_tokens,
             history=tuple(Message(turn.role, turn.content) for turn in self.history),
-            where=where or None,
+            where=where_of(self.filter),
         )
 
 
@@ -120,6 +159,25 @@ class Usage(BaseModel):
     cached_tokens: int
     total_tokens: int
     source: Literal["server", "planned"]
+
+
+def usage_of(answer: Answer) -> Usage:
+    """Return the tokens of an answer and who counted them."""
+    completion = answer.completion
+    served = completion.prompt_tokens
+    prompt = answer.report.prompt_tokens if served is None else served
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion.output_tokens,
+        cached_tokens=completion.cached_tokens,
+        total_tokens=prompt + completion.output_tokens,
+        source="planned" if served is None else "server",
+    )
+
+
+def as_json(value: object) -> Any:
+    """Return a dataclass or model as JSON values, as every response spells it."""
+    return to_jsonable_python(value)
 
 
 class AnswerResponse(BaseModel):
@@ -138,33 +196,59 @@ class AnswerResponse(BaseModel):
     @classmethod
     def of(cls, answer: Answer, *, request_id: str) -> Self:
         """Return the response for an answer."""
-        completion = answer.completion
-        served = completion.prompt_tokens
-        prompt = answer.report.prompt_tokens if served is None else served
         return cls(
             answer=answer.text,
             citations=answer.citations,
             context=answer.report,
-            usage=Usage(
-                prompt_tokens=prompt,
-                completion_tokens=completion.output_tokens,
-                cached_tokens=completion.cached_tokens,
-                total_tokens=prompt + completion.output_tokens,
-                source="planned" if served is None else "server",
-            ),
+            usage=usage_of(answer),
             cost_usd=answer.report.cost_usd,
             timings_ms=dict(answer.timings_ms),
             model=answer.report.model,
-            finish_reason=completion.finish_reason,
+            finish_reason=answer.completion.finish_reason,
             request_id=request_id,
         )
+
+
+def answer_events(request_id: str) -> Callable[[Plan | str | Answer], Iterator[dict[str, Any]]]:
+    """Return what writes the events of a streamed `POST /answer`, one for each item."""
+
+    def write(item: Plan | str | Answer) -> Iterator[dict[str, Any]]:
+        if isinstance(item, Plan):
+            yield {"context": as_json(item.report), "request_id": request_id}
+        elif isinstance(item, str):
+            yield {"delta": item}
+        else:
+            yield as_json(AnswerResponse.of(item, request_id=request_id))
+
+    return write
+
+
+def wire_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Return messages as OpenAI's routes take them."""
+    return [_wire_message(message) for message in messages]
+
+
+def _wire_message(message: Message) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
 
 
 class PreviewResponse(BaseModel):
     """What would be sent: the receipt, and the messages for anyone to recount."""
 
     context: ContextReport
-    messages: tuple[Message, ...]
+    messages: list[dict[str, Any]]
     timings_ms: dict[str, float]
     request_id: str
 
@@ -173,77 +257,29 @@ class PreviewResponse(BaseModel):
         """Return the response for a plan."""
         return cls(
             context=plan.report,
-            messages=plan.context.messages,
+            messages=wire_messages(plan.context.messages),
             timings_ms=dict(plan.timings_ms),
             request_id=request_id,
         )
 
 
-class ModelCard(BaseModel):
-    """A profile in OpenAI's model format, with the facts that budgets are made of."""
+class KeptReceipt(BaseModel):
+    """A kept request as its caller got it; of a preview, the answer's fields are null.
 
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-    description: str
-    window: int
-    output_limit: int
-    default_output: int
-    tokenizer: str
-    place: Literal["local", "cloud"]
-    licence: str
+    Attributes:
+        prompt_sha256: of the canonical JSON of messages and tools; see docs/http.md.
+    """
 
-    @classmethod
-    def of(cls, profile: ModelProfile) -> Self:
-        """Return the card of a profile."""
-        reviewed = datetime.combine(profile.reviewed, time(), tzinfo=UTC)
-        return cls(
-            id=profile.name,
-            created=int(reviewed.timestamp()),
-            owned_by="windowfit",
-            description=profile.description,
-            window=profile.window,
-            output_limit=profile.output_limit,
-            default_output=profile.default_output,
-            tokenizer=profile.tokenizer,
-            place=profile.place,
-            licence=profile.licence,
-        )
-
-
-class ModelList(BaseModel):
-    """All profiles."""
-
-    object: Literal["list"] = "list"
-    data: tuple[ModelCard, ...]
-
-
-class OpenAIError(BaseModel):
-    """The error as OpenAI's clients read it."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str
-
-
-class Problem(BaseModel):
-    """One error body for both worlds: RFC 9457 and OpenAI's `error`."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    hint: str
-    retryable: bool
     request_id: str
-    error: OpenAIError
-
-
-class Health(BaseModel):
-    """Whether the service is up, or what keeps it from being ready."""
-
-    status: Literal["ok", "unavailable"]
-    problems: tuple[str, ...] = ()
+    kind: Literal["answer", "preview"]
+    created_at: datetime
+    model: str
+    context: ContextReport
+    prompt_sha256: str
+    timings_ms: dict[str, float]
+    answer: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    citations: tuple[Citation, ...] | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    finish_reason: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -25,4 +25,25 @@ class ServeSettings(TableSettings):
     )
     collection: str = Field(
         default="factbook", description="collection used when a request names none"
+    )
+    upstream_check: Literal["refuse", "report"] = Field(
+        default="refuse",
+        description="what becomes of an answer to a prompt that the model's server cut in silence",
+    )
+    keepalive_seconds: float = Field(
+        default=10, gt=0, description="longest silence of a stream before a keepalive comment"
+    )
+    grace_seconds: float = Field(
+        default=1, ge=0, description="how long a stream waits for its first piece to fail by status"
+    )
+    body_limit_bytes: int = Field(
+        default=16 * 1024**2, ge=1024, description="most bytes of a request's body"
+    )
+    keep_requests: bool = Field(
+        default=True, description="keep every answered request for GET /requests/{id} and replay"
+    )
+    requests_limit: int = Field(default=10_000, ge=1, description="most requests kept")
+    requests_days: int = Field(default=30, ge=1, description="days a request is kept")
+    requests_limit_bytes: int = Field(
+        default=256 * 1024**2, ge=1024**2, description="most bytes of kept requests, compressed"
     )

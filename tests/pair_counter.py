@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from chunking.tokens import Message
+from chunking.tokens import Message, TokenCounter, Tool
 
 _UNIT = re.compile(r"(\s*\n\s*\n\s*)|(\b[^\W\d_]{1,3}\b)|\d|[^\W\d_]+|([^\w\s]|_)")
 _KINDS = ("blank", "short", "mark")
@@ -22,8 +23,17 @@ class PairCounter:
     """
 
     name: str = "pairs:v1"
+    identity: str = "pairs:v1"
     exact: bool = True
+    exact_tools: bool = True
+    factor: Fraction = Fraction(1)
+    additive: bool = False
     control_tokens: tuple[str, ...] = ("<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "</s>")
+
+    @property
+    def base(self) -> TokenCounter:
+        """See `TokenCounter.base`."""
+        return self
 
     def count(self, text: str) -> int:
         """See `TokenCounter.count`."""
@@ -42,6 +52,9 @@ class PairCounter:
             after_blank = False
         return tokens
 
-    def count_messages(self, messages: Sequence[Message]) -> int:
-        """See `TokenCounter.count_messages`: two for each turn, and one for the reply."""
-        return sum(2 + self.count(message.content) for message in messages) + 1
+    def count_messages(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> int:
+        """See `TokenCounter.count_messages`: two for each turn and tool, and one for the reply."""
+        texts = [message.content for message in messages]
+        texts += [f"{call.name} {call.arguments}" for turn in messages for call in turn.tool_calls]
+        texts += [f"{tool.name} {tool.description} {tool.parameters}" for tool in tools]
+        return sum(2 + self.count(text) for text in texts) + 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chunking.counters import load_counter
 from chunking.document import Document
+from chunking.piece_counts import count_pieces
 from chunking.sections import markdown_sections
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
@@ -19,6 +20,7 @@ from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from serve.backends.protocol import ChatBackend
 from serve.profiles import ModelProfile, load_profiles
+from serve.requests import RequestStore
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
@@ -64,8 +66,8 @@ def fill(
     for position, document in enumerate(documents):
         chunks = SPLITTER.split(document)
         vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
-        tokens = {counter.name: counter.count(document.text)}
-        index.write(document, chunks, vectors, tokens=tokens, position=position)
+        counts = {counter.identity: count_pieces(document, chunks, counter)}
+        index.write(document, chunks, vectors, counts=counts, position=position)
     return index
 
 
@@ -79,6 +81,7 @@ def small_runtime(
     *,
     engine: Engine | None = None,
     profiles: Mapping[str, ModelProfile] | None = None,
+    requests: RequestStore | None = None,
 ) -> Runtime:
     """Return a runtime over the small corpus, or over an engine, whose model is the backend."""
     if engine is None:
@@ -91,6 +94,7 @@ def small_runtime(
         FINGERPRINT,
         known if profiles is None else profiles,
         Path("no-models"),
+        requests=requests,
         _counters={"mistral:v3": mistral()},
         _backends={"scripted": backend},
     )

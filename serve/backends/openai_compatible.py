@@ -1,52 +1,52 @@
 """Any server with OpenAI's chat completions: vLLM, llama.cpp, OpenAI, Gemini and many others.
 
 The one module that imports `openai`. Whatever the SDK raises leaves here as an error of ours with
-the cause kept. Upstream error text may repeat the prompt, so no word of it goes into a message;
-only token counts are read from it.
+the cause kept and no word of the server's text, see `openai_failures`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import openai
 from pydantic import ValidationError
 
-from chunking.counters import well_formed
 from chunking.errors import (
     ConfigurationError,
-    ContextLengthExceeded,
     UpstreamError,
-    UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,
     WindowfitError,
 )
+from chunking.tokens import Message
 from retrieval.loopback import is_loopback
-from serve.backends.openai_wire import (
-    ChatReply,
-    ModelList,
-    Overflow,
-    ServedModel,
-    error_fields,
-    find_overflow,
-)
-from serve.backends.protocol import Completion, CompletionRequest
+from serve.backends.openai_facts import inspect_server
+from serve.backends.openai_failures import KEY_HINT, ROOT_HINT, Refusals, retry_after_seconds
+from serve.backends.openai_stream import StreamChunk, StreamedAnswer
+from serve.backends.openai_wire import ChatReply, request_body
+from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
 
-CHECK_SECONDS: Final = 5.0
-
-_KEY_HINT = "check the key in the environment variable that the profile's api_key_env names"
-_ROOT_HINT = "check that the profile's base_url is the root of the server's OpenAI routes"
-_WINDOW_HINT = (
-    "the server counts more than was planned: check the profile's window and tokenizer against it,"
-    " or shorten the question"
-)
+INSPECT_SECONDS: Final = 15.0
+"""Deadline of an inspection: its routes count tokens and generate nothing."""
 
 _Sent = TypeVar("_Sent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    """A moment of the event loop's clock, and how far away it was."""
+
+    seconds: float
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> _Deadline:
+        return cls(seconds, asyncio.get_running_loop().time() + seconds)
 
 
 class OpenAICompatibleBackend:
@@ -78,11 +78,12 @@ class OpenAICompatibleBackend:
             ConfigurationError: the address or the key cannot be sent at all.
         """
         self._server = _server_name(base_url)
-        self._output_parameter = output_parameter(base_url)
+        self._base_url = base_url
+        self._room = output_parameter(base_url)
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._temperature = temperature
-        self._window = window
+        self._refusals = Refusals(self._server, model, window)
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
             api_key=_sendable_key(api_key),
@@ -107,138 +108,143 @@ class OpenAICompatibleBackend:
             ContextLengthExceeded: the server counts more tokens than its window holds.
             UpstreamError: or a child of it, for everything else that goes wrong.
         """
-        sending = self._client.chat.completions.with_raw_response.create(**self._body(request))
-        response = await self._within(
-            self._timeout_seconds, sending, output_tokens=request.max_output_tokens
+        sending = self._client.post("/chat/completions", cast_to=str, body=self._body(request))
+        text = await self._until(
+            _Deadline.after(self._timeout_seconds), sending, output_tokens=request.max_output_tokens
         )
         try:
-            reply = ChatReply.model_validate_json(response.content)
+            reply = ChatReply.model_validate_json(text)
         except ValidationError as error:
             raise UpstreamError(
-                f"{self._server} sent an answer that is no chat completion", hint=_ROOT_HINT
+                f"{self._server} sent an answer that is no chat completion", hint=ROOT_HINT
             ) from error
         if reply.withheld:
-            raise UpstreamRejected(
-                f"a content filter at {self._server} withheld the answer",
-                hint="rephrase the question or choose another model",
-            )
+            raise self._withheld()
         return reply.completion()
 
-    async def check(self) -> Sequence[str]:
-        """Return what is wrong: server away, key refused, model or window not the profile's."""
-        listing = self._client.get(
-            "/models", cast_to=str, options={"max_retries": 0, "timeout": CHECK_SECONDS}
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
+        """Yield the answer as the server writes it, then the completion.
+
+        The deadline is that of the whole answer, whoever reads it slowly included.
+
+        Raises:
+            ContextLengthExceeded: the server counts more tokens than its window holds.
+            UpstreamError: or a child of it, for everything else, also in the middle of the answer.
+        """
+        deadline, room = _Deadline.after(self._timeout_seconds), request.max_output_tokens
+        body = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
+        opening = self._client.post(
+            "/chat/completions",
+            cast_to=object,
+            body=body,
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
         )
+        events = await self._until(deadline, opening, output_tokens=room)
+        answer = StreamedAnswer()
         try:
-            text = await self._within(CHECK_SECONDS, listing)
-            served = ModelList.model_validate_json(text).data
-        except ValidationError:
-            return [f"{self._server} sent something that is no list of models; {_ROOT_HINT}"]
-        except WindowfitError as error:
-            return [f"{error.message}; {error.hint}"]
-        return self._compare(served)
+            while chunk := await self._next_chunk(events, deadline, output_tokens=room):
+                if piece := answer.add(chunk):
+                    yield piece
+        finally:
+            await events.close()
+        if answer.withheld:
+            raise self._withheld()
+        if answer.finish_reason is None:
+            raise UpstreamError(f"{self._server} ended the answer before it was complete")
+        yield answer.completion()
+
+    async def inspect(self, probe: Sequence[Message]) -> ServerFacts:
+        """Return what `/models` and the token routes of vLLM or llama.cpp say.
+
+        Raises:
+            UpstreamError: the server is away, refuses the key or sends no list of models.
+        """
+        deadline = _Deadline.after(min(INSPECT_SECONDS, self._timeout_seconds))
+        try:
+            return await inspect_server(
+                partial(self._ask, deadline), self._base_url, self._model, probe
+            )
+        except ValidationError as error:
+            raise UpstreamError(
+                f"{self._server} sent something that is no list of models", hint=ROOT_HINT
+            ) from error
 
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
         await self._client.close()
 
     def _body(self, request: CompletionRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [
-                {"role": message.role, "content": well_formed(message.content)}
-                for message in request.messages
-            ],
-            self._output_parameter: request.max_output_tokens,
-        }
-        if self._temperature is not None:
-            body["temperature"] = self._temperature
-        return body
+        return request_body(
+            request, model=self._model, temperature=self._temperature, room=self._room
+        )
+
+    async def _next_chunk(
+        self, events: openai.AsyncStream[object], deadline: _Deadline, *, output_tokens: int
+    ) -> StreamChunk | None:
+        try:
+            event = await self._until(deadline, anext(events, None), output_tokens=output_tokens)
+            return None if event is None else StreamChunk.model_validate(event)
+        except ValueError as error:  # no UTF-8, no JSON, or JSON of another shape
+            raise UpstreamError(
+                f"{self._server} sent a stream that is no chat completion", hint=ROOT_HINT
+            ) from error
+
+    async def _ask(
+        self, deadline: _Deadline, url: str, body: object, unless: Collection[int]
+    ) -> str | None:
+        """Return what a route answers; None where it answers with one of these statuses."""
+        options: Any = {"max_retries": 0}
+        sending = (
+            self._client.get(url, cast_to=str, options=options)
+            if body is None
+            else self._client.post(url, cast_to=str, body=body, options=options)
+        )
+        try:
+            return await self._until(deadline, sending)
+        except WindowfitError as error:
+            if getattr(error.__cause__, "status_code", None) in unless:
+                return None
+            raise
 
     async def _refuse_long_waits(self, response: Any) -> None:
         """Stop the SDK from waiting past the deadline: the caller should learn the real reason."""
-        seconds = _retry_after_seconds(response.headers)
+        seconds = retry_after_seconds(response.headers)
         if seconds is not None and seconds >= self._timeout_seconds:
             response.headers["x-should-retry"] = "false"  # the SDK obeys this header
 
-    async def _within(
-        self, seconds: float, sending: Awaitable[_Sent], *, output_tokens: int = 0
+    async def _until(
+        self, deadline: _Deadline, sending: Awaitable[_Sent], *, output_tokens: int = 0
     ) -> _Sent:
-        """Await a call for so long, and turn whatever the SDK raises into an error of ours."""
+        """Await a call until then, and turn whatever the SDK raises into an error of ours."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline.at):
                 return await sending
         except (TimeoutError, openai.APITimeoutError) as error:
             raise UpstreamTimeout(
-                f"{self._server} gave no answer within {seconds:g} seconds"
+                f"{self._server} gave no whole answer within {deadline.seconds:g} seconds"
             ) from error
         except openai.APIStatusError as error:
-            raise self._failure(error, output_tokens=output_tokens) from error
+            raise self._refusals.error(
+                error.status_code,
+                error.body,
+                headers=error.response.headers,
+                output_tokens=output_tokens,
+            ) from error
         except openai.APIConnectionError as error:
             raise UpstreamError(
                 f"{self._server} cannot be reached or closed the connection"
             ) from error
+        except openai.APIError as error:
+            raise self._refusals.error_in_stream(error.body, output_tokens=output_tokens) from error
         except openai.OpenAIError as error:
             raise UpstreamError(f"{self._server}: the SDK raised {type(error).__name__}") from error
 
-    def _failure(self, error: openai.APIStatusError, *, output_tokens: int) -> WindowfitError:
-        """Return our error for a refusal; overflows come first, with 400, 413 or even 500."""
-        fields = error_fields(error.body)
-        if overflow := find_overflow(fields):
-            return self._overflow(overflow, output_tokens=output_tokens)
-        said = f"(HTTP {error.status_code})"
-        match error.status_code:
-            case 429:
-                return self._limited(error, used_up=fields.get("code") == "insufficient_quota")
-            case 408 | 504:
-                return UpstreamTimeout(f"{self._server} gave up waiting {said}")
-            case status if status >= 500:  # noqa: PLR2004  # server errors, RFC 9110 section 15.6
-                return UpstreamError(f"{self._server} failed {said}")
-        return self._refusal(error.status_code, said)
-
-    def _refusal(self, status: int, said: str) -> UpstreamRejected:
-        match status:
-            case 401 | 403:
-                return UpstreamRejected(f"{self._server} refused the key {said}", hint=_KEY_HINT)
-            case 404:
-                return UpstreamRejected(
-                    f"{self._server} knows no model {self._model!r} or no such route {said}",
-                    hint=f"{_ROOT_HINT}; its /models lists the names it serves",
-                )
-        return UpstreamRejected(f"{self._server} refused the request {said}")
-
-    def _limited(self, error: openai.APIStatusError, *, used_up: bool) -> WindowfitError:
-        if used_up:  # OpenAI says so with 429 as well, though no waiting helps
-            return UpstreamRejected(f"the quota of the key at {self._server} is used up (HTTP 429)")
-        return UpstreamRateLimited(
-            f"{self._server} asks to be called less often (HTTP 429)",
-            retry_after_seconds=_retry_after_seconds(error.response.headers),
+    def _withheld(self) -> UpstreamRejected:
+        return UpstreamRejected(
+            f"a content filter at {self._server} withheld the answer",
+            hint="rephrase the question or choose another model",
         )
-
-    def _overflow(self, overflow: Overflow, *, output_tokens: int) -> ContextLengthExceeded:
-        window = overflow.window or self._window
-        if window is None or overflow.prompt_tokens is None:
-            limit = "" if window is None else f" of {window} tokens"
-            message = f"the prompt does not fit the window{limit} of {self._server}"
-        else:
-            bound = "at least " if overflow.lower_bound else ""
-            message = (
-                f"window {window} < prompt {bound}{overflow.prompt_tokens}"
-                f" + answer {output_tokens}, as {self._server} counts"
-            )
-        return ContextLengthExceeded(message, hint=_WINDOW_HINT, param="messages")
-
-    def _compare(self, served: Sequence[ServedModel]) -> list[str]:
-        model = next((model for model in served if self._model in model.names), None)
-        if model is None:
-            names = ", ".join(model.id for model in served[:10]) or "none"
-            return [f"{self._server} does not serve {self._model!r}; it serves {names}"]
-        if self._window is not None and model.window not in {None, self._window}:
-            return [
-                f"{self._server} serves {self._model!r} with a window of {model.window} tokens,"
-                f" the profile says {self._window}: make them equal"
-            ]
-        return []
 
 
 def output_parameter(base_url: str) -> str:
@@ -272,16 +278,7 @@ def _sendable_key(api_key: str | None) -> str:
     if not key or not key.isascii() or not key.isprintable():
         raise ConfigurationError(
             "the API key is empty or holds characters that no HTTP header carries",
-            hint=_KEY_HINT,
+            hint=KEY_HINT,
             param="api_key_env",
         )
     return key
-
-
-def _retry_after_seconds(headers: Mapping[str, str]) -> int | None:
-    """Return the seconds of a Retry-After header; None for a date, for nonsense and for none."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return math.ceil(seconds) if 0 <= seconds < math.inf else None

@@ -1,37 +1,86 @@
-"""The bytes of OpenAI's routes: what answers, lists of models and refusals of long prompts say.
+"""The bytes of OpenAI's routes: requests as they are sent, replies as far as they are read.
 
 Servers differ in what they leave out, so everything a server may leave out is optional here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field, NonNegativeInt
 
-from serve.backends.protocol import Completion
+from chunking.counters.wire import message_payload, sendable, tool_payload
+from chunking.tokens import Message, Tool, ToolCall
+from serve.backends.protocol import Completion, CompletionRequest
 
 _LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length"})
 
-# Wordings of vLLM and OpenAI ("maximum context length is 8192 tokens"), of llama.cpp ("available
-# context size (8192 tokens)"), of Gemini and of Anthropic ("9000 tokens > 8192 maximum").
-_WINDOW = re.compile(
-    r"(?:maximum context length|maximum context length is|configured limit of"
-    r"|available context size|maximum number of tokens allowed|tokens >)\s*\(?(\d+)"
-)
-_PROMPT = re.compile(
-    r"(?:contains|resulted in|your request has|request \(|token count \(|Input length \("
-    r"|too long:)\s*(at least )?(\d+)(?: input tokens| tokens|\))"
-)
-_PROMPT_IN_SUM = re.compile(r"\((\d+) in the messages")
+
+def request_body(
+    request: CompletionRequest, *, model: str, temperature: float | None, room: str
+) -> dict[str, Any]:
+    """Return the JSON of a chat completion; what the request leaves open is left out.
+
+    Args:
+        temperature: the profile's, unless the request's sampling says otherwise.
+        room: the name under which the server takes the most answer tokens.
+    """
+    optional = {
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": request.tool_choice,
+        "response_format": request.response_format,
+    }
+    own = {
+        "model": model,
+        "messages": wire_messages(request.messages),
+        room: request.max_output_tokens,
+        **sendable(_given(optional)),
+    }
+    # What was planned stands last, so that no sampling option can take its place.
+    return {**_given({"temperature": temperature}), **sendable(_given(request.sampling)), **own}
+
+
+def wire_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Return messages in OpenAI's form; content is null beside tool calls that stand alone."""
+    return [_message(message) for message in messages]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    sent = message_payload(message)
+    if message.tool_calls and not message.content:
+        sent["content"] = None
+    return sent
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    sent = tool_payload(tool)
+    return {**sent, "function": _given(sent["function"])}
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+class WireFunction(BaseModel):
+    """Name and arguments of a tool call, or the part of them that one chunk of a stream brings."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class WireToolCall(BaseModel):
+    """A tool call; `index` tells the calls of a stream apart."""
+
+    index: int | None = None
+    id: str | None = None
+    function: WireFunction = WireFunction()
 
 
 class _Message(BaseModel):
     content: str | None = None
     refusal: str | None = None
+    tool_calls: list[WireToolCall] | None = None
 
 
 class _Choice(BaseModel):
@@ -43,7 +92,9 @@ class _PromptDetails(BaseModel):
     cached_tokens: NonNegativeInt | None = None
 
 
-class _Usage(BaseModel):
+class WireUsage(BaseModel):
+    """The tokens a server says it read and wrote."""
+
     prompt_tokens: NonNegativeInt | None = None
     completion_tokens: NonNegativeInt | None = None
     prompt_tokens_details: _PromptDetails | None = None
@@ -53,7 +104,7 @@ class ChatReply(BaseModel):
     """One answer of `/chat/completions`, with at least one choice."""
 
     choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
+    usage: WireUsage | None = None
 
     @property
     def withheld(self) -> bool:
@@ -61,90 +112,45 @@ class ChatReply(BaseModel):
         return self.choices[0].finish_reason == "content_filter"
 
     def completion(self) -> Completion:
-        """Return the first choice; without `usage` the prompt tokens are None, never a guess.
+        """Return the first choice.
 
-        An answer without content is an empty text: a model that spent its room on thinking.
+        An answer without content is an empty text: tool calls, or a model that spent its room on
+        thinking.
         """
         choice = self.choices[0]
-        usage = self.usage or _Usage()
-        details = usage.prompt_tokens_details or _PromptDetails()
-        return Completion(
-            text=choice.message.content or choice.message.refusal or "",
-            prompt_tokens=usage.prompt_tokens,
-            output_tokens=usage.completion_tokens or 0,
-            cached_tokens=details.cached_tokens or 0,
-            finish_reason="length" if choice.finish_reason in _LENGTH_REASONS else "stop",
+        calls = [
+            ToolCall(call.id or "", call.function.name or "", call.function.arguments or "")
+            for call in choice.message.tool_calls or ()
+        ]
+        return completion_of(
+            choice.message.content or choice.message.refusal or "",
+            usage=self.usage,
+            finish_reason=choice.finish_reason,
+            tool_calls=calls,
         )
 
 
-class _ModelMeta(BaseModel):
-    n_ctx: int | None = None
+def completion_of(
+    text: str,
+    *,
+    usage: WireUsage | None,
+    finish_reason: str | None,
+    tool_calls: Sequence[ToolCall],
+) -> Completion:
+    """Return a completion; without `usage` the prompt tokens are None, never a guess."""
+    usage = usage or WireUsage()
+    details = usage.prompt_tokens_details or _PromptDetails()
+    return Completion(
+        text=text,
+        prompt_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens or 0,
+        cached_tokens=details.cached_tokens or 0,
+        finish_reason=_known_reason(finish_reason),
+        tool_calls=tuple(tool_calls),
+    )
 
 
-class ServedModel(BaseModel):
-    """One model that a server lists; the window is named by vLLM and by llama.cpp."""
-
-    id: str
-    aliases: list[str] = []
-    max_model_len: int | None = None
-    meta: _ModelMeta | None = None
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Every name the server answers to; Gemini writes "models/NAME" for NAME."""
-        return frozenset({self.id, self.id.removeprefix("models/"), *self.aliases})
-
-    @property
-    def window(self) -> int | None:
-        """The window the server was started with, where it says so."""
-        return self.max_model_len or (self.meta.n_ctx if self.meta else None)
-
-
-class ModelList(BaseModel):
-    """The answer of `/models`."""
-
-    data: list[ServedModel]
-
-
-@dataclass(frozen=True, slots=True)
-class Overflow:
-    """A server's statement that a prompt is too long, as far as it gives numbers.
-
-    Attributes:
-        window: the window it names.
-        prompt_tokens: the prompt tokens it counted, or the bound it stopped counting at.
-        lower_bound: whether it stopped counting, as vLLM does one token past the window.
-    """
-
-    window: int | None
-    prompt_tokens: int | None
-    lower_bound: bool = False
-
-
-def error_fields(body: object) -> Mapping[str, Any]:
-    """Return the fields of an error body, whichever way the server nests them."""
-    if isinstance(body, list) and body:  # Gemini sends [{"error": {…}}]
-        body = body[0]
-    if isinstance(body, dict):
-        inner = body.get("error")
-        return inner if isinstance(inner, dict) else body
-    return {}
-
-
-def find_overflow(fields: Mapping[str, Any]) -> Overflow | None:
-    """Return what an error says of a prompt that is too long; None for any other error."""
-    if fields.get("type") == "exceed_context_size_error":  # llama.cpp gives both numbers
-        return Overflow(_number(fields.get("n_ctx")), _number(fields.get("n_prompt_tokens")))
-    message = str(fields.get("message", ""))
-    window = _WINDOW.search(message)
-    if window is None:
-        known = fields.get("code") == "context_length_exceeded"
-        return Overflow(window=None, prompt_tokens=None) if known else None
-    if counted := _PROMPT.search(message):
-        return Overflow(int(window[1]), int(counted[2]), lower_bound=counted[1] is not None)
-    in_sum = _PROMPT_IN_SUM.search(message)
-    return Overflow(int(window[1]), int(in_sum[1]) if in_sum else None)
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+def _known_reason(said: str | None) -> str:
+    if said in _LENGTH_REASONS:
+        return "length"
+    return "tool_calls" if said == "tool_calls" else "stop"

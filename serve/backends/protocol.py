@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from chunking.document import Chunk
-from chunking.tokens import Message
+from chunking.tokens import Message, Tool, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,21 @@ class CompletionRequest:
         max_output_tokens: room reserved for the answer, at least 1.
         question: the bare question, for backends that are no language model.
         sources: the kept chunks in prompt order; citation marker [n] names `sources[n - 1]`.
+        tools: functions the model may ask the caller to run, planned into the prompt's count.
+        tool_choice: OpenAI's `tool_choice`; None leaves it to the server.
+        response_format: OpenAI's `response_format`; None leaves the answer free.
+        sampling: `temperature`, `top_p`, `stop`, `seed` and their like, as OpenAI names them; what
+            stands here wins over the profile's.
     """
 
     messages: tuple[Message, ...]
     max_output_tokens: int
     question: str
     sources: tuple[Chunk, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    response_format: Mapping[str, Any] | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +45,13 @@ class Completion:
         prompt_tokens: tokens the server says it read; None where nothing was called.
         output_tokens: tokens the server says it wrote.
         cached_tokens: part of `prompt_tokens` served from a prompt cache.
-        finish_reason: "stop" or "length", as the server says it.
+        finish_reason: "stop", "length" or "tool_calls", as the server says it.
         markers: the sources the answer rests on, where the backend knows them; None where they
             stand in the text as [n].
+        tool_calls: what the model asks the caller to run.
+        planned_tokens: prompt tokens planned for the call, where they are not the request's.
+        parts: the calls that this was made from, where there was more than one.
+        notes_cut: notes of shards that were cut to fit the call that joined them.
     """
 
     text: str
@@ -47,6 +60,27 @@ class Completion:
     cached_tokens: int = 0
     finish_reason: str = "stop"
     markers: tuple[int, ...] | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    planned_tokens: int | None = None
+    parts: tuple[Completion, ...] = ()
+    notes_cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a model server says of itself; None where it does not say.
+
+    Attributes:
+        served: whether it serves the backend's model.
+        models: names of models it serves, as many as a message has room for.
+        window: most tokens of prompt and answer together.
+        probe_tokens: prompt tokens it counts in the probe.
+    """
+
+    served: bool | None = None
+    models: tuple[str, ...] = ()
+    window: int | None = None
+    probe_tokens: int | None = None
 
 
 class ChatBackend(Protocol):
@@ -59,8 +93,18 @@ class ChatBackend(Protocol):
     async def complete(self, request: CompletionRequest) -> Completion:
         """Return the answer to a planned prompt."""
 
-    async def check(self) -> Sequence[str]:
-        """Return what is wrong with the backend, empty when it is ready; never raises."""
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
+        """Yield the answer's text piece by piece, then the whole `Completion`, once and last.
+
+        The pieces join to the completion's text. Closing the generator cancels the call upstream,
+        also before the first piece.
+        """
+
+    async def inspect(self, probe: Sequence[Message]) -> ServerFacts:
+        """Return what the server says of itself and counts in the probe; no answer is made.
+
+        An empty probe is not sent, and neither is one to a server that lists no models.
+        """
 
     async def close(self) -> None:
         """Release connections."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from chunking.tokens import TokenCounter
+from chunking.tokens import Message, TokenCounter
 from serve.backends.passages import find_passages
-from serve.backends.protocol import Completion, CompletionRequest
+from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
 
 INTRODUCTION = "No language model is configured. The sources say, word for word:"
 NOTHING_FOUND = (
@@ -57,12 +57,19 @@ class QuoteBackend:
             markers=tuple(markers),
         )
 
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
+        """Yield the quoted passages line by line, then the completion."""
+        completion = await self.complete(request)
+        for line in completion.text.splitlines(keepends=True):
+            yield line
+        yield completion
+
     def _fits(self, text: str, request: CompletionRequest) -> bool:
         return self.counter.count(text) <= request.max_output_tokens
 
-    async def check(self) -> Sequence[str]:
-        """Return no problems: nothing is called."""
-        return ()
+    async def inspect(self, probe: Sequence[Message]) -> ServerFacts:  # noqa: ARG002  # the protocol's
+        """Return no facts: there is no server."""
+        return ServerFacts()
 
     async def close(self) -> None:
         """Release nothing."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from chunking.document import Chunk
 from chunking.errors import ContextLengthExceeded
-from chunking.tokens import Message, TokenCounter
+from chunking.tokens import Message, TokenCounter, Tool
 from serve.context.budget import TokenBudget
+from serve.context.neighbours import Run, joined
+from serve.context.packing import Packing, trimmed
 from serve.context.prompt import Prompt
 from serve.context.report import Candidate, DropReason, Entry, Fate, Segments
 
@@ -23,13 +25,55 @@ class ContextWindow:
     segments: Segments
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which candidates the prompt will show, before their text is needed.
+
+    Attributes:
+        shown: the chunks in prompt order, neighbours joined.
+        entries: one per candidate.
+        total: prompt tokens.
+    """
+
+    shown: tuple[Chunk, ...]
+    entries: tuple[Entry, ...]
+    total: int
+
+
 def count_fixed(prompt: Prompt, counter: TokenCounter) -> tuple[int, int, int, int]:
-    """Return the tokens of template, system, history and question; they sum to the bare prompt."""
-    totals = [counter.count_messages(messages) for messages in prompt.cumulative()]
-    template, system, history, question = (
-        after - before for before, after in zip([0, *totals], totals, strict=False)
+    """Return the tokens of template, system, history and question; they sum to the bare prompt.
+
+    The schemas of tools are instructions and count as system.
+    """
+    template, instructed, conversed, bare = prompt.cumulative()
+    totals = [_remembered(counter, template, ()), _remembered(counter, instructed, prompt.tools)]
+    # Without history the third is the second.
+    totals.append(
+        totals[1]
+        if conversed == instructed
+        else counter.count_messages(conversed, tools=prompt.tools)
     )
-    return template, system, history, question
+    totals.append(counter.count_messages(bare, tools=prompt.tools))
+    parts = [after - before for before, after in zip([0, *totals], totals, strict=False)]
+    return parts[0], parts[1], parts[2], parts[3]
+
+
+def _remembered(
+    counter: TokenCounter, messages: tuple[Message, ...], tools: tuple[Tool, ...]
+) -> int:
+    """Count messages that many requests share: those without any question or history."""
+    if tools:  # the schemas are no hashable values
+        return counter.count_messages(messages, tools=tools)
+    key = counter.name, counter.identity, messages
+    if key not in _REMEMBERED:
+        if len(_REMEMBERED) == _MOST_REMEMBERED:
+            _REMEMBERED.clear()
+        _REMEMBERED[key] = counter.count_messages(messages)
+    return _REMEMBERED[key]
+
+
+_REMEMBERED: dict[tuple[str, str, tuple[Message, ...]], int] = {}
+_MOST_REMEMBERED = 256
 
 
 def assemble(
@@ -40,141 +84,111 @@ def assemble(
     budget: TokenBudget,
     counter: TokenCounter,
     in_corpus_order: bool = False,
+    trimming: bool = False,
 ) -> ContextWindow:
     """Keep as many candidates as fit, in order of priority, and count the final messages.
 
-    A candidate that does not fit is skipped and the next is tried. Single counts choose; the count
-    of the final messages has the last word, because tokens do not add up across a join.
+    A candidate that does not fit is skipped and the next is tried. Neighbours of one document and
+    heading share a header. Where the counter is additive, sums of the candidates' counts are the
+    count of the final messages; where it is not, the final messages are counted and have the last
+    word.
 
     Args:
         candidates: best first; their order is their priority.
         fixed: `count_fixed` of the prompt.
         in_corpus_order: show kept chunks by document and position instead of by priority.
+        trimming: whether the best candidate left out may be cut at a sentence or line to fit.
     """
-    packing = _Packing(candidates, prompt, budget, counter, in_corpus_order)
-    kept, total = packing.pack()
-    shown = packing.shown(kept)
-    entries = packing.entries(kept, shown)
-    segments = Segments(*fixed, total - sum(fixed))
-    return ContextWindow(shown, prompt.messages(shown), entries, segments)
+    choice = choose(
+        candidates,
+        prompt=prompt,
+        budget=budget,
+        counter=counter,
+        in_corpus_order=in_corpus_order,
+        trimming=trimming,
+    )
+    return write(choice, prompt=prompt, fixed=fixed)
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    *,
+    prompt: Prompt,
+    budget: TokenBudget,
+    counter: TokenCounter,
+    in_corpus_order: bool = False,
+    trimming: bool = False,
+) -> Choice:
+    """Return what `assemble` would show; reads no text of a candidate that has its count."""
+    packing = Packing(candidates, prompt, budget, counter, in_corpus_order)
+    kept, total = packing.add_up() if counter.additive else packing.recount()
+    if trimming:
+        packing, kept, total = trimmed(packing, kept, total)
+    runs = packing.shown(kept)
+    shown = tuple(joined([packing.candidates[place] for place in run]) for run in runs)
+    return Choice(shown, _entries(packing, candidates, runs), total)
+
+
+def write(choice: Choice, *, prompt: Prompt, fixed: tuple[int, int, int, int]) -> ContextWindow:
+    """Return the prompt of a choice; its chunks hold their text by now."""
+    segments = Segments(*fixed, choice.total - sum(fixed))
+    return ContextWindow(choice.shown, prompt.messages(choice.shown), choice.entries, segments)
 
 
 def refuse_truncation(entries: Sequence[Entry], budget: TokenBudget) -> None:
     """Raise ContextLengthExceeded if a candidate was dropped for lack of room."""
     dropped = [entry for entry in entries if entry.reason == "over_budget"]
     if dropped:
-        needed = sum(entry.tokens for entry in entries)
+        wanted = [entry.tokens for entry in entries if entry.fate != "duplicate"]
         raise ContextLengthExceeded(
-            f"{len(entries)} candidates need {needed} tokens, room for {budget.context_limit}; "
+            f"{len(wanted)} candidates need {sum(wanted)} tokens, room for {budget.context_limit}; "
             f"{len(dropped)} would be dropped and truncation is disabled",
             hint="allow truncation, narrow the question, or choose a model with a longer window",
             param="truncation",
         )
 
 
-class _Packing:
-    """One run of `assemble`: what every step of it needs to know."""
-
-    def __init__(
-        self,
-        candidates: Sequence[Candidate],
-        prompt: Prompt,
-        budget: TokenBudget,
-        counter: TokenCounter,
-        in_corpus_order: bool,
-    ) -> None:
-        self._candidates = candidates
-        self._prompt = prompt
-        self._budget = budget
-        self._counter = counter
-        self._in_corpus_order = in_corpus_order
-        # The marker's digits are charged as the widest this request can show.
-        self._tokens = [
-            counter.count(prompt.piece(candidate.chunk, len(candidates)) + "\n\n")
-            for candidate in candidates
-        ]
-        self._duplicates = _duplicates(candidates)
-
-    def pack(self) -> tuple[list[int], int]:
-        """Return the places of the kept candidates, in order of priority, and the final count."""
-        kept: list[int] = []
-        used = self._budget.fixed
-        for place, tokens in enumerate(self._tokens):
-            if place not in self._duplicates and used + tokens <= self._budget.prompt_limit:
-                kept.append(place)
-                used += tokens
-        total = self._total(kept)
-        while kept and total > self._budget.prompt_limit:
-            kept.pop()
-            total = self._total(kept)
-        return self._refill(kept, total)
-
-    def _refill(self, kept: list[int], total: int) -> tuple[list[int], int]:
-        """Try the dropped again, best first, in the room that the final count shows to be left."""
-        for place, tokens in enumerate(self._tokens):
-            free = self._budget.prompt_limit - total
-            if place in kept or place in self._duplicates or tokens > free:
-                continue
-            longer = sorted([*kept, place])
-            longer_total = self._total(longer)
-            if longer_total <= self._budget.prompt_limit:
-                kept, total = longer, longer_total
-        return kept, total
-
-    def shown(self, kept: Sequence[int]) -> tuple[Chunk, ...]:
-        """Return the kept chunks in the order the prompt shows them."""
-        chunks = [self._candidates[place].chunk for place in kept]
-        if self._in_corpus_order:
-            chunks.sort(key=lambda chunk: (chunk.document, chunk.start))
-        return tuple(chunks)
-
-    def entries(self, kept: Sequence[int], shown: Sequence[Chunk]) -> tuple[Entry, ...]:
-        """Return one entry per candidate, in order of priority."""
-        markers = {chunk.id: marker for marker, chunk in enumerate(shown, start=1)}
-        chosen = frozenset(kept)
-        places = range(len(self._candidates))
-        return tuple(self._entry(place, chosen, markers) for place in places)
-
-    def _entry(self, place: int, chosen: frozenset[int], markers: Mapping[str, int]) -> Entry:
-        candidate = self._candidates[place]
-        chunk = candidate.chunk
-        marker = markers.get(chunk.id) if place in chosen else None
-        first = self._duplicates.get(place)
-        duplicate_of = self._candidates[first].chunk.id if first in chosen else None
-        fate: Fate = "dropped"
-        reason: DropReason | None = "over_budget"
-        if marker is not None:
-            fate, reason = "kept", None
-        elif duplicate_of is not None:
-            fate, reason = "duplicate", None
-        return Entry(
-            chunk=chunk.id,
-            document=chunk.document,
-            breadcrumb=chunk.breadcrumb,
-            start=chunk.start,
-            end=chunk.end,
-            rank=place + 1,
-            tokens=self._tokens[place],
-            fate=fate,
-            score=candidate.score,
-            via=candidate.via,
-            marker=marker,
-            reason=reason,
-            duplicate_of=duplicate_of,
+def _entries(
+    packing: Packing, candidates: Sequence[Candidate], runs: Sequence[Run]
+) -> tuple[Entry, ...]:
+    """Return one entry per candidate, in order of priority."""
+    markers = {place: marker for marker, run in enumerate(runs, start=1) for place in run}
+    leading = {run[0] for run in runs}
+    tokens, units = packing.costs.tokens, packing.costs.units
+    entries = []
+    for place, (given, packed) in enumerate(zip(candidates, packing.candidates, strict=True)):
+        chunk, marker = given.chunk, markers.get(place)
+        fate, reason, duplicate_of = _fate(packing, place, markers, leading)
+        cut = packed is not given and packed.chunk.end < chunk.end
+        entries.append(
+            Entry(
+                chunk=chunk.id,
+                document=chunk.document,
+                breadcrumb=chunk.breadcrumb,
+                start=chunk.start,
+                end=packed.chunk.end if cut else chunk.end,
+                rank=place + 1,
+                tokens=tokens(units[place]),
+                fate="trimmed" if cut else fate,
+                score=given.score,
+                via=given.via,
+                marker=marker,
+                reason=reason,
+                duplicate_of=duplicate_of,
+                trimmed_from=chunk.end if cut else None,
+            )
         )
-
-    def _total(self, kept: Sequence[int]) -> int:
-        return self._counter.count_messages(self._prompt.messages(self.shown(kept)))
+    return tuple(entries)
 
 
-def _duplicates(candidates: Sequence[Candidate]) -> dict[int, int]:
-    """Return for the place of every repeated text the place where it stood first."""
-    first: dict[tuple[str, str], int] = {}
-    repeated: dict[int, int] = {}
-    for place, candidate in enumerate(candidates):
-        key = (candidate.chunk.breadcrumb, candidate.chunk.text)
-        if key in first:
-            repeated[place] = first[key]
-        else:
-            first[key] = place
-    return repeated
+def _fate(
+    packing: Packing, place: int, markers: Mapping[int, int], leading: Collection[int]
+) -> tuple[Fate, DropReason | None, str | None]:
+    """Return a candidate's fate, why it was dropped, and what it repeats."""
+    if place in markers:
+        return ("kept" if place in leading else "merged"), None, None
+    if place in packing.duplicates:
+        for repeated in packing.duplicates[place]:
+            if repeated in markers:
+                return "duplicate", None, packing.candidates[repeated].chunk.id
+    return "dropped", "over_budget", None

@@ -6,18 +6,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chunking.document import Chunk
+from chunking.sketch import Sketch
 
 Fate = Literal["kept", "trimmed", "merged", "duplicate", "dropped"]
+ReadingMode = Literal["retrieve", "full", "exhaustive"]
 DropReason = Literal["over_budget", "low_score", "policy", "quarantined"]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that might enter the prompt; candidates come in order of priority."""
+    """A chunk that might enter the prompt; candidates come in order of priority.
+
+    Attributes:
+        place: place of the document in the corpus.
+        gap: white space between the document's previous chunk and this one; None where there is
+            other text or nothing is known, so that the two are not joined.
+        sketch: keys of the text by which near-duplicates are found, see `chunking.sketch`.
+        units: what the chunk's piece adds to a prompt, counted at ingestion by the model's base
+            tokenizer; None where it was not.
+    """
 
     chunk: Chunk
     score: float
     via: str
+    place: int = 0
+    gap: str | None = None
+    sketch: Sketch = ()
+    units: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +43,14 @@ class Entry:
         chunk, document: ids; `start` and `end` are the span in the document's text.
         rank: place among the candidates, from 1; the order of priority.
         tokens: count of the chunk with its header, on its own.
+        fate: "kept"; "merged" with the kept neighbour of the same marker, under one header;
+            "trimmed" to the span of the entry; "duplicate" or "dropped", not in the prompt.
         marker: number under which the prompt shows the chunk; None unless it is in the prompt.
         reason: why a dropped candidate was dropped.
         duplicate_of: chunk id whose text stands in the prompt instead.
         via: the search step that brought the candidate.
+        trimmed_from: where the span of a trimmed chunk ended before it was cut.
+        shard: in mode `exhaustive`, the number of the call that read the chunk, from 1.
     """
 
     chunk: str
@@ -47,6 +66,8 @@ class Entry:
     marker: int | None = None
     reason: DropReason | None = None
     duplicate_of: str | None = None
+    trimmed_from: int | None = None
+    shard: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,8 @@ class Coverage:
         corpus_tokens: tokens of all documents, counted at ingestion with the model's tokenizer;
             None where the collection was not counted with it.
         candidate_tokens: sum of all entries' tokens; `kept_tokens`: sum of those in the prompt.
+        percent: characters of the corpus that stand in the prompt, in percent, rounded down.
+        unread: in mode `full`, the documents that are not in the prompt, in corpus order.
     """
 
     corpus_documents: int
@@ -85,6 +108,33 @@ class Coverage:
     candidate_tokens: int
     kept: int
     kept_tokens: int
+    percent: float
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExhaustivePlan:
+    """What reading the whole corpus takes, known before the first call.
+
+    Attributes:
+        calls: model calls: one for each shard, and one to join their notes if there are several.
+        shard_prompt_tokens: prompt tokens of each shard's call.
+        note_limit: most answer tokens of a shard's call.
+        join_prompt_limit: most prompt tokens of the joining call; 0 where nothing is joined.
+        prompt_token_limit, output_token_limit, cost_limit_usd: most of all calls together.
+        join_prompt_tokens: prompt tokens of the joining call, once it was made.
+        notes_cut: notes that were cut at a sentence to fit the joining call.
+    """
+
+    calls: int
+    shard_prompt_tokens: tuple[int, ...]
+    note_limit: int
+    join_prompt_limit: int
+    prompt_token_limit: int
+    output_token_limit: int
+    cost_limit_usd: float
+    join_prompt_tokens: int | None = None
+    notes_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +173,8 @@ class ContextReport:
         count: whether `prompt_tokens` is exact or estimated for this model.
         requested_output: answer tokens asked for; above `reserved_output` where that was cut down.
         entries: one per candidate, in order of priority.
+        exhaustive: in mode `exhaustive`, the calls; the numbers above are those of the longest
+            shard's prompt.
         removed_citations: citations of the answer that named nothing in the prompt.
         upstream: None where no server was called, or it did not say what it read.
     """
@@ -137,7 +189,7 @@ class ContextReport:
     requested_output: int
     free: int
     truncated: bool
-    mode: Literal["retrieve", "full"]
+    mode: ReadingMode
     coverage: Coverage
     entries: tuple[Entry, ...]
     route: RouteRecord
@@ -146,3 +198,4 @@ class ContextReport:
     llm_calls: int = 0
     cost_usd: float = 0.0
     cost_basis: str = "nothing was called"
+    exhaustive: ExhaustivePlan | None = None

@@ -6,13 +6,13 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chunking.document import Chunk, Document
 from chunking.errors import (
     ConfigurationError,
     ContextLengthExceeded,
@@ -20,44 +20,40 @@ from chunking.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,
-    WindowfitError,
 )
-from chunking.tokens import Message
+from chunking.tokens import Message, Tool, ToolCall
 from scripts.vllm_server import SERVED_NAME
 from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
-from serve.backends.protocol import ChatBackend, Completion, CompletionRequest
+from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
+from serve.backends.quote import QuoteBackend
 from serve.backends.scripted import ScriptedBackend
-from tests.contract.openai_server import OpenAIServer, Reply, run_server
+from tests.contract.backend_cases import (
+    KEY,
+    SECRET,
+    answer,
+    ask,
+    closing,
+    connect,
+    failure,
+    pieces_of,
+    run_against,
+)
+from tests.contract.openai_server import OpenAIServer, Reply, call_part, run_server
+from tests.pair_counter import PairCounter
 
-KEY = "sk-very-secret-key"
-SECRET = "the launch code is 4711"
 VLLM_URL = os.environ.get("WINDOWFIT_TEST_VLLM_URL")
 VLLM_MODEL = os.environ.get("WINDOWFIT_TEST_VLLM_MODEL", SERVED_NAME)
+WEATHER = Tool("weather", description="Tells the weather.", parameters={"type": "object"})
 
 OpenBackend = Callable[[], AbstractAsyncContextManager[ChatBackend]]
 
 
-def ask(question: str = "Say yes.", *, max_output_tokens: int = 16) -> CompletionRequest:
-    document = Document(id="d", text=SECRET, title="D", source="d.txt")
-    chunk = Chunk.of(document, start=0, end=len(SECRET), path=(), position=0)
-    return CompletionRequest(
-        messages=(Message("system", "Answer in one word."), Message("user", question)),
-        max_output_tokens=max_output_tokens,
-        question=question,
-        sources=(chunk,),
-    )
-
-
-@asynccontextmanager
-async def closing(backend: ChatBackend) -> AsyncIterator[ChatBackend]:
-    try:
-        yield backend
-    finally:
-        await backend.close()
+def open_quote() -> AbstractAsyncContextManager[ChatBackend]:
+    return closing(QuoteBackend(PairCounter()))
 
 
 def open_scripted() -> AbstractAsyncContextManager[ChatBackend]:
-    return closing(ScriptedBackend(itertools.repeat("yes"), prompt_tokens=7))
+    return closing(ScriptedBackend(itertools.repeat(" yes, sir "), prompt_tokens=7))
 
 
 @asynccontextmanager
@@ -73,19 +69,15 @@ def open_vllm() -> AbstractAsyncContextManager[ChatBackend]:
     return closing(backend)
 
 
-def connect(server: OpenAIServer, **options: Any) -> OpenAICompatibleBackend:
-    settings: dict[str, Any] = {
-        "api_key": KEY,
-        "model": "small",
-        "timeout_seconds": 5,
-        "window": 8192,
-        "max_retries": 0,
-    }
-    return OpenAICompatibleBackend(server.base_url, **{**settings, **options})
+def open_scripted_with_tools() -> AbstractAsyncContextManager[ChatBackend]:
+    call = ToolCall("call-1", "weather", '{"city": "Lima"}')
+    calling = Completion("", 7, 3, finish_reason="tool_calls", tool_calls=(call,))
+    return closing(ScriptedBackend([calling, "mild"] * 2))
 
 
 @pytest.fixture(
     params=[
+        pytest.param(open_quote, id="quote"),
         pytest.param(open_scripted, id="scripted"),
         pytest.param(open_fake_server, id="openai_compatible", marks=pytest.mark.network),
         pytest.param(
@@ -100,6 +92,17 @@ def connect(server: OpenAIServer, **options: Any) -> OpenAICompatibleBackend:
     ]
 )
 def open_backend(request: pytest.FixtureRequest) -> OpenBackend:
+    chosen: OpenBackend = request.param
+    return chosen
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(open_scripted_with_tools, id="scripted"),
+        pytest.param(open_fake_server, id="openai_compatible", marks=pytest.mark.network),
+    ]
+)
+def open_tool_backend(request: pytest.FixtureRequest) -> OpenBackend:
     chosen: OpenBackend = request.param
     return chosen
 
@@ -142,12 +145,67 @@ class TestEveryBackend:
 
         assert len(asyncio.run(scenario())) == 3
 
-    def test_a_ready_backend_has_no_problems(self, open_backend: OpenBackend) -> None:
-        async def scenario() -> list[str]:
+    def test_the_pieces_of_a_stream_join_to_its_completion(self, open_backend: OpenBackend) -> None:
+        async def scenario() -> tuple[list[str], Completion]:
             async with open_backend() as backend:
-                return list(await backend.check())
+                return await pieces_of(
+                    backend, ask("Say launch.", max_output_tokens=200)
+                )  # checks it
 
-        assert asyncio.run(scenario()) == []
+        texts, completion = asyncio.run(scenario())
+
+        assert completion.text
+        assert all(texts)
+
+    def test_a_stream_ends_as_a_whole_answer_does(self, open_backend: OpenBackend) -> None:
+        request = ask("Count up to ten, then go on.", max_output_tokens=3)
+
+        async def scenario() -> tuple[Completion, Completion]:
+            async with open_backend() as backend:
+                _, completion = await pieces_of(backend, request)
+                return await backend.complete(request), completion
+
+        whole, streamed = asyncio.run(scenario())
+
+        assert replace(streamed, cached_tokens=0) == replace(whole, cached_tokens=0)
+
+    def test_a_stream_may_be_left_at_its_first_piece(self, open_backend: OpenBackend) -> None:
+        async def scenario() -> Completion:
+            async with open_backend() as backend:
+                stream = backend.stream(ask("Say launch.", max_output_tokens=200))
+                assert isinstance(await anext(stream), str)
+                await stream.aclose()
+                with pytest.raises(StopAsyncIteration):
+                    await anext(stream)
+                return (await pieces_of(backend, ask("Say launch.", max_output_tokens=200)))[1]
+
+        assert asyncio.run(scenario()).text
+
+    def test_a_stream_may_be_left_before_it_begins(self, open_backend: OpenBackend) -> None:
+        async def scenario() -> None:
+            async with open_backend() as backend:
+                await backend.stream(ask()).aclose()
+
+        asyncio.run(scenario())
+
+    def test_streams_may_run_at_the_same_time(self, open_backend: OpenBackend) -> None:
+        async def scenario() -> list[tuple[list[str], Completion]]:
+            async with open_backend() as backend:
+                return await asyncio.gather(*(pieces_of(backend, ask()) for _ in range(3)))
+
+        assert len({completion.text for _, completion in asyncio.run(scenario())}) == 1
+
+    def test_an_inspection_counts_the_probe_or_says_nothing(
+        self, open_backend: OpenBackend
+    ) -> None:
+        async def scenario() -> tuple[ServerFacts, ServerFacts]:
+            async with open_backend() as backend:
+                return await backend.inspect(ask().messages), await backend.inspect(())
+
+        facts, without_probe = asyncio.run(scenario())
+
+        assert facts.probe_tokens is None or facts.probe_tokens > 0
+        assert without_probe == replace(facts, probe_tokens=None)
 
     def test_closing_twice_is_allowed(self, open_backend: OpenBackend) -> None:
         async def scenario() -> None:
@@ -157,50 +215,33 @@ class TestEveryBackend:
         asyncio.run(scenario())
 
 
-def run_against(
-    *replies: Reply,
-    scenario: Callable[[OpenAICompatibleBackend, OpenAIServer], Coroutine[Any, Any, Any]],
-    models: Any = None,
-    **options: Any,
-) -> Any:
-    async def run() -> Any:
-        async with run_server(replies, models) as server:
-            backend = connect(server, **options)
-            try:
-                return await scenario(backend, server)
-            finally:
-                await backend.close()
+class TestEveryBackendWithTools:
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_a_tool_is_called_and_its_result_is_answered(
+        self, open_tool_backend: OpenBackend, *, streaming: bool
+    ) -> None:
+        async def send(backend: ChatBackend, request: CompletionRequest) -> Completion:
+            if streaming:
+                return (await pieces_of(backend, request))[1]
+            return await backend.complete(request)
 
-    return asyncio.run(run())
+        async def scenario() -> tuple[Completion, Completion]:
+            async with open_tool_backend() as backend:
+                request = ask("What is the weather in Lima?", tools=(WEATHER,))
+                calling = await send(backend, request)
+                turns = (
+                    Message("assistant", calling.text, tool_calls=calling.tool_calls),
+                    Message("tool", "mild", tool_call_id=calling.tool_calls[0].id),
+                )
+                after = replace(request, messages=(*request.messages, *turns))
+                return calling, await send(backend, after)
 
+        calling, answering = asyncio.run(scenario())
 
-def answer(*replies: Reply, **options: Any) -> Completion:
-    async def scenario(backend: OpenAICompatibleBackend, _: OpenAIServer) -> Completion:
-        return await backend.complete(ask(SECRET))
-
-    completion: Completion = run_against(*replies, scenario=scenario, **options)
-    return completion
-
-
-def failure(*replies: Reply, **options: Any) -> WindowfitError:
-    """Return the error of a call, having checked that it gives nothing away and keeps its cause."""
-    with pytest.raises(WindowfitError) as caught:
-        answer(*replies, **options)
-    error = caught.value
-    told = f"{error} {error.message} {error.hint} {error.param}"
-    assert KEY not in told
-    assert SECRET not in told
-    assert "echo" not in told
-    assert error.__cause__ is not None or isinstance(error, UpstreamRejected)
-    return error
-
-
-def problems(models: Any = None, **options: Any) -> list[str]:
-    async def scenario(backend: OpenAICompatibleBackend, _: OpenAIServer) -> list[str]:
-        return list(await backend.check())
-
-    found: list[str] = run_against(scenario=scenario, models=models, **options)
-    return found
+        assert calling.finish_reason == "tool_calls"
+        assert calling.text == ""
+        assert calling.tool_calls == (ToolCall("call-1", "weather", '{"city": "Lima"}'),)
+        assert (answering.text, answering.tool_calls) == ("mild", ())
 
 
 @pytest.mark.network
@@ -226,6 +267,15 @@ class TestAnswers:
     @pytest.mark.parametrize("reason", ["length", "max_tokens", "model_length"])
     def test_every_name_for_a_full_answer_becomes_length(self, reason: str) -> None:
         assert answer(Reply.chat("yes", finish=reason)).finish_reason == "length"
+
+    def test_tool_calls_are_read(self) -> None:
+        calls = [call_part(None, id="c1", name="now", arguments="{}"), call_part(None, name="x")]
+        reply = Reply.chat(None, finish="tool_calls", calls=calls)
+
+        completion = answer(reply)
+
+        assert completion.tool_calls == (ToolCall("c1", "now", "{}"), ToolCall("", "x", ""))
+        assert (completion.text, completion.finish_reason) == ("", "tool_calls")
 
     def test_other_reasons_become_stop(self) -> None:
         assert answer(Reply.chat("yes", finish="eos")).finish_reason == "stop"
@@ -269,6 +319,58 @@ class TestRequests:
 
     def test_a_temperature_is_sent_when_there_is_one(self) -> None:
         assert self.send(ask(), temperature=0.0)[0]["temperature"] == 0.0
+
+    def test_sampling_wins_over_the_profile_and_never_over_the_plan(self) -> None:
+        sampling = {"temperature": 0.7, "top_p": None, "seed": 3, "max_tokens": 9, "model": "big"}
+
+        body, _ = self.send(ask(sampling=sampling), temperature=0.0)
+
+        assert (body["temperature"], body["seed"]) == (0.7, 3)
+        assert (body["max_tokens"], body["model"]) == (16, "small")
+        assert "top_p" not in body
+
+    def test_tools_are_sent_as_openai_names_them_without_what_is_not_said(self) -> None:
+        bare, full = Tool("now"), Tool("add", "Adds \ud800.", {"type": "object"}, strict=True)
+        choice = {"type": "function", "function": {"name": "now"}}
+
+        body, _ = self.send(
+            ask(tools=(bare, full), tool_choice=choice, response_format={"type": "json_object"})
+        )
+
+        assert body["tools"] == [
+            {"type": "function", "function": {"name": "now"}},
+            {
+                "type": "function",
+                "function": {
+                    "name": "add",
+                    "description": "Adds \ufffd.",
+                    "parameters": {"type": "object"},
+                    "strict": True,
+                },
+            },
+        ]
+        assert body["tool_choice"] == choice
+        assert body["response_format"] == {"type": "json_object"}
+
+    def test_turns_with_tool_calls_are_sent_as_openai_names_them(self) -> None:
+        call = ToolCall("c1", "now", "{}")
+        messages = (
+            Message("user", "When?"),
+            Message("assistant", "", tool_calls=(call,)),
+            Message("tool", "", tool_call_id="c1"),
+            Message("assistant", "Wait.", tool_calls=(call,)),
+            Message("assistant", ""),
+        )
+        wire = [{"id": "c1", "type": "function", "function": {"name": "now", "arguments": "{}"}}]
+
+        body, _ = self.send(ask(messages=messages))
+
+        assert body["messages"][1:] == [
+            {"role": "assistant", "content": None, "tool_calls": wire},
+            {"role": "tool", "content": "", "tool_call_id": "c1"},
+            {"role": "assistant", "content": "Wait.", "tool_calls": wire},
+            {"role": "assistant", "content": ""},
+        ]
 
     def test_a_lone_surrogate_is_sent_as_it_was_counted(self) -> None:
         body, _ = self.send(ask("broken \ud800 text"))
@@ -501,49 +603,6 @@ class TestOverflows:
 
         assert isinstance(error, ContextLengthExceeded)
         assert error.message.startswith("the prompt does not fit the window of 8192 tokens of ")
-
-
-@pytest.mark.network
-class TestChecks:
-    def test_a_model_that_is_not_served_is_told_with_those_that_are(self) -> None:
-        [problem] = problems({"data": [{"id": "other"}]})
-
-        assert "does not serve 'small'; it serves other" in problem
-
-    @pytest.mark.parametrize(
-        "model", [{"id": "small", "max_model_len": 4096}, {"id": "small", "meta": {"n_ctx": 4096}}]
-    )
-    def test_a_window_unlike_the_profile_is_told_in_numbers(self, model: dict[str, Any]) -> None:
-        [problem] = problems({"data": [model]})
-
-        assert "window of 4096 tokens, the profile says 8192" in problem
-
-    @pytest.mark.parametrize(
-        "model",
-        [
-            {"id": "small"},
-            {"id": "models/small"},
-            {"id": "/models/small.gguf", "aliases": ["small"], "meta": {"n_ctx": 8192}},
-        ],
-    )
-    def test_a_server_may_name_the_model_its_own_way(self, model: dict[str, Any]) -> None:
-        assert problems({"data": [model]}) == []
-
-    @pytest.mark.parametrize(
-        ("listing", "told"),
-        [
-            (Reply.error(401, f"echo {KEY}"), "refused the key"),
-            (Reply("<html>"), "no list of models"),
-            (Reply(reset=True), "cannot be reached"),
-            (Reply.error(503, "echo"), "failed (HTTP 503)"),
-        ],
-    )
-    def test_a_check_tells_and_does_not_raise(self, listing: Reply, told: str) -> None:
-        [problem] = problems(listing)
-
-        assert told in problem
-        assert KEY not in problem
-        assert "echo" not in problem
 
 
 class TestSettings:

@@ -173,7 +173,10 @@ def test_the_models_are_listed_in_the_format_of_openai(client: TestClient) -> No
     body = client.get("/v1/models").json()
 
     assert body["object"] == "list"
-    assert {card["id"] for card in body["data"]} == {"scripted", "quote"}
+    plain = {card["id"] for card in body["data"] if card["collection"] is None}
+    placed = {card["id"] for card in body["data"] if card["collection"] == "small"}
+    assert plain == {"scripted", "quote"}
+    assert placed == {"small/scripted", "small/quote"}
     for card in body["data"]:
         assert card["object"] == "model"
         assert card["output_limit"] < card["window"] == 8192
@@ -219,11 +222,13 @@ def test_the_openapi_document_describes_every_route_with_examples_and_problems(
 
     assert document["openapi"].startswith("3.")
     assert set(document["paths"]) == {
-        *("/answer", "/context/preview", "/v1/models", "/livez", "/readyz"),
+        *("/answer", "/context/preview", "/v1/chat/completions"),
+        *("/v1/models", "/v1/models/{model}", "/livez", "/readyz"),
+        *("/requests/{request_id}", "/requests/{request_id}/prompt"),
     }
     schemas = document["components"]["schemas"]
     assert unresolved(document, document) == []
-    for path in ("/answer", "/context/preview"):
+    for path in ("/answer", "/context/preview", "/v1/chat/completions"):
         responses = document["paths"][path]["post"]["responses"]
         assert {"200", "400", "404", "422", "429", "502", "503", "504"} <= set(responses)
         for status, described in responses.items():

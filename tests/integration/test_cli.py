@@ -282,6 +282,55 @@ def test_an_answer_as_json_is_the_response_of_the_service(command: Command, tmp_
     assert report.prompt_tokens + report.reserved_output + report.free == report.window
 
 
+def test_the_prompt_of_an_answer_is_rebuilt_from_its_id(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    asked = command("ask", "What is the capital of Peru?", "--collection", "small", "--json").json
+
+    ended = command("replay", asked["request_id"])
+    shown = command("replay", asked["request_id"], "--messages", "--json").json
+
+    assert ended.code == 0
+    tokens = f"{asked['context']['prompt_tokens']:,}"
+    assert ended.out.startswith(f"identical: {tokens} tokens, sha256 {shown['sha256']}")
+    assert shown["messages"][-1]["content"].endswith("Question: What is the capital of Peru?")
+
+
+def test_a_replay_names_the_document_that_changed_since(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    asked = command("ask", "What is the capital of Peru?", "--collection", "small", "--json").json
+    ingest(command, tmp_path, {"peru.md": PERU.replace("Lima", "Cusco").encode()})
+
+    ended = command("replay", asked["request_id"])
+
+    assert ended.code == 5
+    assert ended.out.startswith("different: ")
+    assert "peru.md has another text there now" in ended.out
+
+
+@pytest.mark.parametrize("arguments", [["nonesuch"], ["nonesuch", "--url", "ftp://localhost"]])
+def test_a_replay_of_what_is_not_kept_is_refused(
+    command: Command, tmp_path: Path, arguments: list[str]
+) -> None:
+    ingest(command, tmp_path)
+
+    assert refused(command("replay", *arguments), code=2)
+
+
+def test_a_running_service_replays_for_the_command(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    with process("serve", "--port", "0", folder=tmp_path) as service:
+        assert service.stdout is not None
+        url = service.stdout.readline().split()[2]
+        question = ("ask", "What is the capital of Peru?", "--collection", "small")
+        asked = command(*question, "--url", url, "--json").json
+        held = command("replay", asked["request_id"])
+        ended = command("replay", asked["request_id"], "--url", url)
+
+    assert ended.code == 0
+    assert ended.out.startswith("identical: ")
+    assert "ask through it over HTTP" in refused(held, code=4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -6,7 +6,9 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from chunking.errors import (
     InputError,
     TokenizerUnavailable,
 )
-from chunking.tokens import Message, Role, TokenCounter
+from chunking.tokens import Message, Role, TokenCounter, Tool
 
 CONVERSATIONS: dict[str, list[tuple[Role, str]]] = {
     "a question": [("user", "What is the capital of Peru?")],
@@ -308,14 +310,22 @@ class TenTokens:
     """A counter whose every text has ten tokens."""
 
     name = "ten"
+    identity = "ten@1"
     exact = True
+    exact_tools = True
+    factor = Fraction(1)
+    additive = False
     control_tokens = ("<x>",)
+
+    @property
+    def base(self) -> TokenCounter:
+        return self
 
     def count(self, text: str) -> int:
         return 10
 
-    def count_messages(self, messages: object) -> int:
-        return 10
+    def count_messages(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> int:
+        return 10 + len(tools)
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1, 10), (1.1, 11), (1.11, 12), (1.25, 13)])
@@ -389,7 +399,7 @@ def test_the_module_imports_no_tokenizer_library() -> None:
         "heavy = {'transformers', 'tiktoken', 'mistral_common', 'tokenizers', 'torch'}\n"
         "sys.exit(len(heavy & set(sys.modules)))"
     )
-    root = Path(counters.__file__).parents[1]
+    root = Path(counters.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == 0
 

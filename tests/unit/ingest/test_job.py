@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from chunking.document import Document
 from chunking.errors import StoreError, UnreadableDocument
 from chunking.split import Splitter
-from chunking.tokens import Message
+from chunking.tokens import Message, TokenCounter, Tool
 from ingest import job
 from ingest.job import IngestReport, Progress, run_ingest
 from ingest.texts import SourceFile
@@ -66,14 +67,22 @@ class FailingStore(MemoryPointStore):
 
 class WordCounter:
     name = "words"
+    identity = "words"
     exact = True
+    exact_tools = True
+    factor = Fraction(1)
+    additive = False
     control_tokens = ()
+
+    @property
+    def base(self) -> TokenCounter:
+        return self
 
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def count_messages(self, messages: Sequence[Message]) -> int:
-        return sum(self.count(message.content) for message in messages)
+    def count_messages(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> int:
+        return len(tools) + sum(self.count(message.content) for message in messages)
 
 
 def document(number: int, word: str = "word") -> Document:
@@ -226,7 +235,23 @@ def test_records_keep_tokens_and_the_order_of_the_files() -> None:
     splitter = Splitter(embedder.count_tokens, size=32, limit=64)
     records = Index.open(engine, "c", fingerprint_of(embedder, splitter)).records()
     assert [(r.id, r.position) for r in records.values()] == [("d2", 0), ("d1", 1)]
-    assert records["d1"].tokens == {"words": 6 * SENTENCES}
+    counts = records["d1"].counts["words"]
+    assert counts.whole > 6 * SENTENCES
+    assert len(counts.chunks) == len(records["d1"].chunk_ids)
+
+
+def test_a_new_tokenizer_counts_what_is_stored_without_embedding_it_again() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1), document(2)), engine)
+
+    report = ingest(files_of(document(1), document(2)), engine, counters=[WordCounter()])
+
+    assert (report.unchanged, report.recounted, report.embedded_chunks) == (2, 2, 0)
+    counted_at_once = MemoryEngine()
+    ingest(files_of(document(1), document(2)), counted_at_once, counters=[WordCounter()])
+    assert content(engine) == content(counted_at_once)
+    again = ingest(files_of(document(1), document(2)), engine, counters=[WordCounter()])
+    assert again.recounted == 0
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

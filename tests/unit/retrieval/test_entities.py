@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.entities import NameTable
-from retrieval.index import DocumentRecord
+from retrieval.records import DocumentRecord
 
 COUNTRIES = {
     "Guinea": ["Republic of Guinea"],
@@ -36,7 +36,7 @@ def record(title: str, *aliases: str, name: str | None = None) -> DocumentRecord
         aliases=aliases,
         chunk_ids=(),
         characters=0,
-        tokens={},
+        counts={},
         position=0,
     )
 

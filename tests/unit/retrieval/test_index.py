@@ -10,8 +10,10 @@ import pytest
 
 from chunking.document import Chunk, Document, Section
 from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
-from retrieval.index import FILTER_KEYS, DocumentRecord, Index, IndexFingerprint
+from chunking.piece_counts import PieceCounts
+from retrieval.index import FILTER_KEYS, Index, IndexFingerprint
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
+from retrieval.records import DocumentRecord
 
 FINGERPRINT = IndexFingerprint("hash:2", 2, "fields:200/256")
 TEXT = "Climate: dry 🙂\nRivers: Chari\n"
@@ -77,7 +79,9 @@ def rows(*pairs: tuple[float, float]) -> Vector:
 def write(index: Index, document: Document, *, position: int = 0) -> list[Chunk]:
     chunks = chunks_of(document)
     vectors = rows((1, 0), (0, 1))[: len(chunks)]
-    index.write(document, chunks, vectors, tokens={"words": 4}, position=position)
+    index.write(
+        document, chunks, vectors, counts={"words": PieceCounts(4, (1, 3))}, position=position
+    )
     return chunks
 
 
@@ -113,7 +117,7 @@ def test_a_record_says_what_a_document_is_without_its_text(index: Index) -> None
             aliases=("Tchad",),
             chunk_ids=tuple(chunk.id for chunk in chunks),
             characters=len(TEXT),
-            tokens={"words": 4},
+            counts={"words": PieceCounts(4, (1, 3))},
             position=7,
         )
     }
@@ -137,7 +141,7 @@ def test_documents_chunks_and_records_can_be_asked_for_by_name(index: Index) -> 
 
 def test_a_document_without_text_is_recorded_without_chunks(index: Index) -> None:
     empty = Document("empty", "", "Empty", "empty.txt")
-    index.write(empty, [], np.zeros((0, 2), dtype=np.float32), tokens={}, position=0)
+    index.write(empty, [], np.zeros((0, 2), dtype=np.float32), counts={}, position=0)
     assert list(index.documents()) == [empty]
     assert index.records()["empty"].chunk_ids == ()
     assert index.chunk_count() == 0
@@ -225,7 +229,7 @@ def test_writing_a_document_leaves_the_others_alone(index: Index) -> None:
 
 def test_chunks_and_vectors_must_be_as_many(index: Index) -> None:
     with pytest.raises(ValueError, match="zip"):
-        index.write(CHAD, chunks_of(CHAD), rows((1, 0)), tokens={}, position=0)
+        index.write(CHAD, chunks_of(CHAD), rows((1, 0)), counts={}, position=0)
     assert index.records() == {}
 
 
@@ -266,7 +270,7 @@ def test_a_filter_takes_the_chunks_it_names(index: Index, where: dict[str, list[
             document,
             [replace(chunk) for chunk in chunks_of(document)],
             rows((1, 0), (0, 1)),
-            tokens={},
+            counts={},
             position=0,
         )
     assert set(texts(index, where)) == {"Chad: Climate: dry 🙂", "Chad: Rivers: Chari"}

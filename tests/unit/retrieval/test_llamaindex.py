@@ -13,10 +13,11 @@ from chunking.llamaindex import to_chunk
 from chunking.sections import markdown_sections
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
-from retrieval.index import Hit, Index
+from retrieval.index import Index
 from retrieval.llamaindex import WindowfitRetriever
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.records import Hit
 from retrieval.search import Searcher
 
 QUESTION = "What does Chad export?"
@@ -35,7 +36,7 @@ def searcher() -> Searcher:
         document = Document(title, text, title, title, sections=markdown_sections(text))
         chunks = splitter.split(document)
         vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-        index.write(document, chunks, vectors, tokens={}, position=position)
+        index.write(document, chunks, vectors, counts={}, position=position)
     return Searcher(index, embedder)
 
 
@@ -45,7 +46,8 @@ def hits_of(nodes: list[NodeWithScore]) -> list[Hit]:
 
 def test_nodes_are_the_hits_in_their_order_with_score_and_step(searcher: Searcher) -> None:
     nodes = WindowfitRetriever(searcher, limit=3).retrieve(QUESTION)
-    assert hits_of(nodes) == searcher.search(QUESTION, limit=3)
+    hits = searcher.search(QUESTION, limit=3)
+    assert hits_of(nodes) == [Hit(hit.chunk, hit.score, hit.via) for hit in hits]
     assert nodes[0].metadata["via"] == "named: Chad"
 
 

@@ -14,9 +14,10 @@ from chunking.sections import markdown_sections
 from chunking.split import Splitter
 from retrieval import search
 from retrieval.embed import HashEmbedder
-from retrieval.index import Hit, Index
+from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.records import Hit
 from retrieval.search import Searcher, heading_of, take_turns
 
 EMBEDDER = HashEmbedder(dimension=512)
@@ -45,7 +46,7 @@ def write(index: Index, title: str, *, position: int = 0, aliases: tuple[str, ..
     )
     chunks = SPLITTER.split(document)
     vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
-    index.write(document, chunks, vectors, tokens={}, position=position)
+    index.write(document, chunks, vectors, counts={}, position=position)
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chunking.document import Chunk, Document
-from serve.citations import check_citations
+from serve.citations import CitationCheck, check_citations, find_markers
 
 PERU = Document(id="peru.md", text="Capital: Lima. Area: large.", title="Peru", source="peru.md")
 KEPT = (
@@ -63,3 +67,44 @@ def test_a_line_break_before_a_half_true_citation_stays() -> None:
 
 def test_no_source_makes_every_citation_false() -> None:
     assert check_citations("Lima [1].", ()) == ("Lima.", (), 1)
+
+
+MARKED = st.lists(
+    st.sampled_from(
+        ["[", "]", "1", "2", "99", "12345", ",", " ", "\n", "a", "[1]", " [9, 2]", "\u3000"]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@given(text=MARKED, cuts=st.lists(st.integers(0, 200)))
+def test_however_a_text_is_cut_the_same_citations_are_removed(text: str, cuts: list[int]) -> None:
+    check = CitationCheck(KEPT)
+    places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+
+    streamed = "".join([*map(check.feed, pieces), check.finish()])
+
+    whole, citations, removed = check_citations(text, KEPT)
+    assert (streamed, check.removed) == (whole, removed)
+    assert check.cited == {citation.marker for citation in citations}
+
+
+@given(text=MARKED)
+def test_text_is_held_back_only_while_it_may_become_a_marker(text: str) -> None:
+    check = CitationCheck(KEPT)
+    released = "".join(check.feed(letter) for letter in text)
+    held = check.finish()
+
+    assert len(held) <= 160
+    assert not held or held[0] == "[" or held[0].isspace()
+    assert "]" not in held
+    assert released + held == check_citations(text, KEPT)[0]
+
+
+def test_a_cited_text_names_only_kept_markers() -> None:
+    text, citations, _ = check_citations("a [1] b [99] c [2, 98] d [1][2]", KEPT)
+
+    assert {int(number) for number in re.findall(r"\d+", text)} == {1, 2}
+    places = list(find_markers(text, {citation.marker for citation in citations}))
+    assert [text[start:end] for _, start, end in places] == ["[1]", "[2]", "[1]", "[2]"]

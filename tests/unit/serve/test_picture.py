@@ -49,9 +49,11 @@ def report(
             "candidates": len(entries),
             "kept": len(kept),
             "kept_tokens": retrieved,
+            "percent": 1.25,
         },
         "entries": entries,
         "cost_basis": "no per-token charge",
+        "removed_citations": 0,
     }
 
 
@@ -157,8 +159,11 @@ def test_the_size_of_the_corpus_is_stated_where_it_is_known() -> None:
     unknown = report([entry(1, marker=1)])
     unknown["coverage"]["corpus_tokens"] = None
 
-    assert "corpus: 256 documents, 2,687,784 tokens\n" in draw_window(known).plain
-    assert "corpus: 256 documents\n" in draw_window(unknown).plain
+    assert (
+        "corpus: 256 documents, 2,687,784 tokens; 1.25 % of it in the prompt\n"
+        in draw_window(known).plain
+    )
+    assert "corpus: 256 documents; 1.25 % of it in the prompt\n" in draw_window(unknown).plain
 
 
 def test_no_candidate_is_said_so() -> None:
@@ -178,6 +183,7 @@ def test_an_answer_is_drawn_with_its_sources_times_and_cost() -> None:
             }
         ],
         "context": report([entry(1, marker=1)]),
+        "request_id": "r1",
         "timings_ms": {"search": 12.3, "total": 4567.8},
         "cost_usd": 0.00021,
     }
@@ -194,6 +200,7 @@ def test_text_of_documents_cannot_steer_the_terminal() -> None:
         "answer": "red \x1b[31malert\x07 \x9b2J\x1b]0;title\x07",
         "citations": [],
         "context": report([entry(1, breadcrumb="Peru\x1b[2J")]),
+        "request_id": "r1",
         "timings_ms": {},
         "cost_usd": 0,
     }
@@ -209,6 +216,7 @@ def test_an_answer_cut_by_its_limit_says_so() -> None:
         "answer": "Lima",
         "citations": [],
         "context": report([]),
+        "request_id": "r1",
         "timings_ms": {},
         "cost_usd": 0.0,
     }

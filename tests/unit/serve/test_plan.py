@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chunking.errors import ContextLengthExceeded, InputError
+from chunking.piece_counts import PieceCounter, whole_piece
 from chunking.tokens import Message, TokenCounter
 from retrieval.points import MemoryEngine, Where
 from retrieval.search import Searcher
@@ -13,8 +14,6 @@ from serve.plan import Ask, Mode, Plan, Truncation, make_plan
 from serve.profiles import ModelProfile
 from tests.pair_counter import PairCounter
 from tests.serving import (
-    BOLIVIA,
-    CHAD,
     DOCUMENTS,
     EMBEDDER,
     PERU,
@@ -106,15 +105,20 @@ def test_before_an_answer_nothing_was_called_or_paid() -> None:
     assert (report.llm_calls, report.cost_usd, report.upstream) == (0, 0.0, None)
 
 
+def corpus_size() -> int:
+    return sum(PieceCounter(COUNTER).count(whole_piece(document)) for document in DOCUMENTS)
+
+
 def test_the_coverage_states_the_size_of_the_corpus() -> None:
     coverage = plan().report.coverage
 
     assert coverage.corpus_documents == 3
-    assert coverage.corpus_tokens == sum(COUNTER.count(document.text) for document in DOCUMENTS)
+    assert coverage.corpus_tokens == corpus_size()
 
 
 def test_a_corpus_counted_with_another_tokenizer_has_no_size_in_tokens() -> None:
-    assert plan(counter=PairCounter(name="other")).report.coverage.corpus_tokens is None
+    other = PairCounter(name="other", identity="other")
+    assert plan(counter=other).report.coverage.corpus_tokens is None
 
 
 # --- modes
@@ -133,7 +137,7 @@ def test_full_reads_whole_documents_in_a_stable_order() -> None:
     first, second = plan(mode="full"), plan("And the area of Bolivia?", mode="full")
 
     assert [chunk.text for chunk in first.context.chunks] == [
-        document.text for document in (BOLIVIA, CHAD, PERU)
+        document.text for document in DOCUMENTS
     ]
     prefix = sent(first).split("Question:")[0]
     assert sent(second).startswith(prefix)
@@ -158,14 +162,14 @@ def test_auto_reads_everything_where_everything_fits() -> None:
 
 
 def test_auto_retrieves_where_the_corpus_is_larger_than_the_room() -> None:
-    total = sum(COUNTER.count(document.text) for document in DOCUMENTS)
+    total = corpus_size()
 
     assert plan(mode="auto", max_context_tokens=total - 1).report.mode == "retrieve"
     assert plan(mode="auto", max_context_tokens=total).report.mode == "full"
 
 
 def test_auto_judges_by_characters_where_the_corpus_was_not_counted_with_the_tokenizer() -> None:
-    other = PairCounter(name="other")
+    other = PairCounter(name="other", identity="other")
     estimate = sum(len(document.text) for document in DOCUMENTS) // 3
 
     assert plan(mode="auto", counter=other, max_context_tokens=estimate).report.mode == "full"
@@ -192,7 +196,7 @@ def test_full_reads_past_chunks_whose_document_was_never_finished() -> None:
 
     planned = plan("What is the capital of Chad?", mode="full", searcher=searcher)
 
-    assert [chunk.document for chunk in planned.context.chunks] == ["bolivia", "peru"]
+    assert [chunk.document for chunk in planned.context.chunks] == ["peru", "bolivia"]
 
 
 # --- limits

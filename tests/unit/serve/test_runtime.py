@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,16 +9,20 @@ from pathlib import Path
 import pytest
 
 from chunking.counters import MistralCounter
-from chunking.errors import TokenizerUnavailable
+from chunking.errors import ProfileMismatch, TokenizerUnavailable, UpstreamTimeout
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.index import IndexFingerprint
 from retrieval.points import MemoryEngine
 from serve import runtime as runtime_module
+from serve.backends.protocol import ServerFacts
+from serve.backends.scripted import ScriptedBackend
 from serve.profiles import load_profiles
 from serve.runtime import Runtime
 
 PROFILES = load_profiles()
+PROFILE = PROFILES["mistral-7b-8k"]
+AGREEING = ServerFacts(served=True, window=PROFILE.window)
 FINGERPRINT = IndexFingerprint("hash:64", 64, "fields:64/256")
 
 
@@ -71,3 +77,97 @@ def test_a_tokenizer_that_is_looked_for_holds_up_no_loaded_one(
         assert isinstance(searching.exception(), TokenizerUnavailable)
 
     assert waited < 0.25
+
+
+class TestVerification:
+    """With profiles whose server is a script."""
+
+    def runtime(self, backend: ScriptedBackend) -> Runtime:
+        name = PROFILE.name
+        counters: dict[str, TokenCounter] = {PROFILE.tokenizer: MistralCounter("v3")}
+        parts = runtime()
+        parts._backends[name] = backend
+        parts._counters.update(counters)
+        return parts
+
+    def test_requests_that_come_at_once_check_once_and_the_success_is_remembered(self) -> None:
+        backend = ScriptedBackend([], facts=AGREEING, delay_seconds=0.02)
+
+        async def scenario() -> None:
+            parts = self.runtime(backend)
+            found = await asyncio.gather(*(parts.verified_backend(PROFILE) for _ in range(9)))
+            assert all(one is backend for one in found)
+            assert await parts.verified_backend(PROFILE) is backend
+
+        asyncio.run(scenario())
+
+        assert len(backend.probes) == 1
+
+    def test_a_failure_reaches_all_who_wait_and_is_not_remembered(self) -> None:
+        backend = ScriptedBackend([], facts=UpstreamTimeout("away"), delay_seconds=0.02)
+
+        async def scenario() -> None:
+            parts = self.runtime(backend)
+            checks = (parts.verified_backend(PROFILE) for _ in range(3))
+            found = await asyncio.gather(*checks, return_exceptions=True)
+            assert [type(error) for error in found] == [UpstreamTimeout] * 3
+            assert len(backend.probes) == 1
+            with pytest.raises(UpstreamTimeout):
+                await parts.verified_backend(PROFILE)
+
+        asyncio.run(scenario())
+
+        assert len(backend.probes) == 2
+
+    def test_a_mismatch_is_refused(self) -> None:
+        backend = ScriptedBackend(["never"], facts=ServerFacts(served=True, window=4096))
+
+        with pytest.raises(ProfileMismatch):
+            asyncio.run(self.runtime(backend).verified_backend(PROFILE))
+
+        assert backend.requests == []
+
+    def test_one_who_leaves_does_not_end_the_check_of_the_others(self) -> None:
+        backend = ScriptedBackend([], facts=AGREEING, delay_seconds=0.05)
+
+        async def scenario() -> None:
+            parts = self.runtime(backend)
+            leaving = asyncio.create_task(parts.verified_backend(PROFILE))
+            staying = asyncio.create_task(parts.verified_backend(PROFILE))
+            await asyncio.sleep(0.02)
+            leaving.cancel()
+            assert await staying is backend
+            assert leaving.cancelled()
+
+        asyncio.run(scenario())
+
+        assert len(backend.probes) == 1
+
+    def test_a_failure_that_nobody_waits_for_any_more_is_silent(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        backend = ScriptedBackend([], facts=UpstreamTimeout("away"), delay_seconds=0.02)
+
+        async def scenario() -> None:
+            leaving = asyncio.create_task(self.runtime(backend).verified_backend(PROFILE))
+            await asyncio.sleep(0.01)
+            leaving.cancel()
+            await asyncio.sleep(0.05)
+            gc.collect()
+
+        asyncio.run(scenario())
+
+        assert caplog.text == ""
+
+    def test_closing_ends_a_check_that_still_runs(self) -> None:
+        backend = ScriptedBackend([], facts=AGREEING, delay_seconds=30)
+
+        async def scenario() -> None:
+            parts = self.runtime(backend)
+            waiting = asyncio.create_task(parts.verified_backend(PROFILE))
+            await asyncio.sleep(0.02)
+            await parts.close()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+        asyncio.run(asyncio.wait_for(scenario(), 5))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chunking.document import Chunk, Document
 from chunking.tokens import Message
 from serve.backends.passages import PASSAGE_LIMIT, find_passages
-from serve.backends.protocol import Completion, CompletionRequest
+from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
 from serve.backends.quote import INTRODUCTION, NOTHING_FOUND, TOO_LITTLE_ROOM, QuoteBackend
 from tests.pair_counter import PairCounter
 from tests.unit.serve.context.cases import texts
@@ -130,13 +130,25 @@ def test_an_answer_stays_within_its_room_however_small(question: str, room: int)
     assert completion.text or completion.finish_reason == "length"
 
 
-def test_the_backend_is_always_ready_and_may_be_closed() -> None:
-    async def scenario() -> tuple[str, ...]:
+def test_there_is_no_server_to_tell_of_and_the_backend_may_be_closed() -> None:
+    async def scenario() -> ServerFacts:
         backend = QuoteBackend(COUNTER)
         await backend.close()
-        return tuple(await backend.check())
+        return await backend.inspect((Message("user", "Why?"),))
 
-    assert asyncio.run(scenario()) == ()
+    assert asyncio.run(scenario()) == ServerFacts()
+
+
+def test_a_stream_gives_the_answer_line_by_line() -> None:
+    async def scenario() -> list[str | Completion]:
+        request = CompletionRequest((), 512, "capital, area of Peru", (PERU,))
+        return [piece async for piece in QuoteBackend(COUNTER).stream(request)]
+
+    *lines, completion = asyncio.run(scenario())
+
+    assert isinstance(completion, Completion)
+    assert lines == completion.text.splitlines(keepends=True)
+    assert len(lines) == 3
 
 
 SOURCES = st.lists(

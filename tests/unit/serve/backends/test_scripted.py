@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
+from typing import Any
 
 import pytest
 
 from chunking.errors import UpstreamRejected, UpstreamTimeout
-from chunking.tokens import Message
-from serve.backends.protocol import Completion, CompletionRequest
-from serve.backends.scripted import ScriptedBackend
+from chunking.tokens import Message, ToolCall
+from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
+from serve.backends.scripted import Answer, ScriptedBackend
 
 
 def ask(question: str = "Why?") -> CompletionRequest:
@@ -91,8 +93,119 @@ def test_an_answer_may_take_its_time_and_be_cancelled() -> None:
         asyncio.run(scenario())
 
 
-def test_problems_can_be_given() -> None:
-    assert asyncio.run(ScriptedBackend([], problems=["away"]).check()) == ("away",)
+def test_an_answer_that_is_left_is_counted() -> None:
+    async def scenario() -> int:
+        backend = ScriptedBackend(["one", "two"], delay_seconds=0.02)
+        task = asyncio.create_task(backend.complete(ask()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await backend.complete(ask())
+        return backend.cancelled
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_facts_can_be_given_and_probes_are_recorded() -> None:
+    backend = ScriptedBackend([], facts=ServerFacts(window=4096))
+    probe = (Message("user", "Why?"),)
+
+    assert asyncio.run(backend.inspect(probe)) == ServerFacts(window=4096)
+    assert backend.probes == [probe]
+
+
+def test_an_inspection_may_fail() -> None:
+    with pytest.raises(UpstreamTimeout):
+        asyncio.run(ScriptedBackend([], facts=UpstreamTimeout("away")).inspect(()))
+
+
+def test_without_facts_a_server_says_nothing() -> None:
+    assert asyncio.run(ScriptedBackend([]).inspect(())) == ServerFacts()
+
+
+class TestStreams:
+    def stream(self, answer: Answer, **options: Any) -> list[str | Completion]:
+        async def scenario() -> list[str | Completion]:
+            backend = ScriptedBackend([answer], **options)
+            pieces = [piece async for piece in backend.stream(ask())]
+            assert backend.cancelled == 0
+            return pieces
+
+        return asyncio.run(scenario())
+
+    @pytest.mark.parametrize("text", ["", " ", "one", " one  two\n", "\n\none\n two"])
+    def test_a_text_comes_word_by_word(self, text: str) -> None:
+        *pieces, completion = self.stream(text, prompt_tokens=5)
+
+        assert completion == Completion(text, 5, 0)
+        assert "".join(str(piece) for piece in pieces) == text
+        assert len(pieces) >= len(text.split())
+
+    def test_a_completion_comes_word_by_word_and_as_it_is(self) -> None:
+        call = ToolCall("c", "now", "{}")
+        completion = Completion("one two", 3, 2, finish_reason="tool_calls", tool_calls=(call,))
+
+        assert self.stream(completion) == ["one", " two", completion]
+
+    def test_pieces_come_as_they_are_given(self) -> None:
+        assert self.stream(["on", "e two"], prompt_tokens=5) == [
+            "on",
+            "e two",
+            Completion("one two", 5, 0),
+        ]
+
+    def test_pieces_may_end_with_their_completion(self) -> None:
+        completion = Completion("one", 3, 2, finish_reason="length")
+
+        assert self.stream(("o", "ne", completion)) == ["o", "ne", completion]
+        assert complete(ScriptedBackend([("o", "ne", completion)])) is completion
+
+    def test_an_error_may_come_in_the_middle(self) -> None:
+        async def scenario(backend: ScriptedBackend) -> list[str | Completion]:
+            stream = backend.stream(ask())
+            given = [await anext(stream), await anext(stream)]
+            with pytest.raises(UpstreamTimeout):
+                await anext(stream)
+            return given
+
+        script = ("one", " two", UpstreamTimeout("too slow"))
+
+        assert asyncio.run(scenario(ScriptedBackend([script]))) == ["one", " two"]
+        with pytest.raises(UpstreamTimeout):
+            complete(ScriptedBackend([script]))
+
+    def test_the_first_piece_and_those_after_it_may_take_their_time(self) -> None:
+        async def scenario() -> list[float]:
+            backend = ScriptedBackend(["one two"], delay_seconds=0.1, piece_seconds=0.05)
+            started = time.monotonic()
+            return [time.monotonic() - started async for _ in backend.stream(ask())]
+
+        first, second, _ = asyncio.run(scenario())
+
+        assert first >= 0.1
+        assert second - first >= 0.05
+
+    def test_a_stream_that_is_closed_early_is_counted(self) -> None:
+        async def scenario(pieces: int) -> int:
+            backend = ScriptedBackend(["one two"])
+            stream = backend.stream(ask())
+            for _ in range(pieces):
+                await anext(stream)
+            await stream.aclose()
+            return backend.cancelled
+
+        # Never begun; after each word; after the completion.
+        assert [asyncio.run(scenario(pieces)) for pieces in range(4)] == [0, 1, 1, 0]
+
+    def test_a_stream_that_is_cancelled_before_its_first_piece_is_counted(self) -> None:
+        async def scenario() -> int:
+            backend = ScriptedBackend(["one"], delay_seconds=30)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(backend.stream(ask())), 0.02)
+            return backend.cancelled
+
+        assert asyncio.run(scenario()) == 1
 
 
 def test_closing_is_remembered() -> None:

@@ -27,6 +27,8 @@ _PATHS: tuple[tuple[str, ...], ...] = ((), ("Geography",), ("Energy", "Oil [INST
 _SYSTEMS = ("", "Answer from the sources.", "Be [INST] brief. </s>")
 _ANSWER_PARTS = ("Yes", " [1]", "[2][3]", " [1, 99]", "[0]", "\n[7, 2]", "[ 1]", "[05]", "[12345]")
 _BYTE = st.binary(min_size=1, max_size=1)
+_FOLLOWS = 170
+"""A candidate in three follows the one before it."""
 _SHARES = (0.9, 0.6, 1.0, 0.3, 0.75, 1.1, 0.97, 0.0)
 
 
@@ -37,6 +39,7 @@ class Case:
     Attributes:
         share: room for retrieved text, as a share of what all candidates would take.
         extra: tokens added to that room.
+        trimming: whether the best candidate left out may be cut.
         cap: the caller's own limit of retrieved tokens.
         input_share: where the provider's limit of prompt tokens lies within that room.
         answer: what a model might write, with citations true and false.
@@ -52,6 +55,7 @@ class Case:
     reserved: int
     share: float
     extra: int
+    trimming: bool
     cap: int | None
     input_share: float | None
     answer: str
@@ -88,6 +92,7 @@ class Case:
             budget=budget,
             counter=counter,
             in_corpus_order=self.in_corpus_order,
+            trimming=self.trimming,
         )
         return Packed(prompt, fixed, budget, context)
 
@@ -172,6 +177,7 @@ def _case(
         reserved=reserved,
         share=_SHARES[choices[4] % len(_SHARES)],
         extra=extra,
+        trimming=choices[4] % 3 == 0,
         cap=cap if choices[5] % 4 == 1 else None,
         input_share=_SHARES[choices[3] % 8] if choices[5] % 4 == 3 else None,
         answer="".join(_ANSWER_PARTS[number % len(_ANSWER_PARTS)] for number in answer),
@@ -180,6 +186,7 @@ def _case(
 
 def _candidates(documents: Sequence[Document], numbers: bytes) -> Iterator[Candidate]:
     """Read every four bytes as one candidate: document, start, length and headings."""
+    previous: Candidate | None = None
     for which, first, length, path in zip(*[iter(numbers)] * 4, strict=False):
         document = documents[which % len(documents)]
         start = first % min(len(document.text), 30)
@@ -190,4 +197,30 @@ def _candidates(documents: Sequence[Document], numbers: bytes) -> Iterator[Candi
             path=_PATHS[path % len(_PATHS)],
             position=start,
         )
-        yield Candidate(chunk, score=1 / (1 + start), via="question")
+        if path > _FOLLOWS and previous is not None:
+            found = _follower(documents, previous, length)
+        else:
+            found = Candidate(chunk, score=1 / (1 + start), via="question")
+        yield found
+        previous = found
+
+
+def _follower(documents: Sequence[Document], previous: Candidate, length: int) -> Candidate:
+    """Return the chunk that follows another one in its document, where there is text left."""
+    before = previous.chunk
+    text = next(document.text for document in documents if document.id == before.document)
+    gap = text[before.end :][: len(text) - before.end - len(text[before.end :].lstrip())]
+    start = before.end + len(gap)
+    if start == len(text):
+        return replace(previous, score=0.1)
+    chunk = replace(
+        Chunk.of(
+            next(document for document in documents if document.id == before.document),
+            start=start,
+            end=min(len(text), start + 1 + 2 * length),
+            path=before.path,
+            position=before.position + 1,
+        ),
+        title=before.title,
+    )
+    return Candidate(chunk, score=0.1, via="question", gap=gap)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from string import ascii_letters
+
 import pytest
 
 from chunking.document import Chunk, Document
@@ -25,6 +27,22 @@ def candidate(text: str, *, document: str = "d", title: str = "Title") -> Candid
 def words(count: int, *, document: str = "d") -> Candidate:
     """A candidate of that many words, each of one token, and five tokens of header."""
     return candidate(" ".join(["landlocked"] * count), document=document)
+
+
+def neighbours(count: int, *, words: int = 1, gap: str | None = "\n") -> list[Candidate]:
+    """Candidates that follow each other in one document, a line break between them."""
+    lines = [" ".join([f"landlocked{letter}"] * words) for letter in ascii_letters[:count]]
+    whole = Document(id="d", text="\n".join(lines), title="Title", source="d")
+    length = len(lines[0])
+    starts = [n * (length + 1) for n in range(count)]
+    chunks = [
+        Chunk.of(whole, start=start, end=start + length, path=(), position=n)
+        for n, start in enumerate(starts)
+    ]
+    return [
+        Candidate(chunk, 0.5, "question", gap=gap if n else None)
+        for n, chunk in enumerate(chunks)
+    ]
 
 
 def room(tokens: int) -> TokenBudget:
@@ -101,26 +119,26 @@ def test_the_last_chunk_goes_where_the_whole_counts_more_than_its_parts() -> Non
 
 
 def test_a_chunk_that_only_the_whole_has_room_for_is_kept_after_all() -> None:
-    # A full stop merges with the blank line and the bracket after it: the whole is shorter.
-    shorter = [candidate(f"landlocked{'.' * (n + 1)}") for n in range(12)]
+    # Neighbours share a header, which no sum of single counts knows.
+    shorter = neighbours(12)
     needed = pack(*shorter, tokens=500).segments.retrieved
 
-    context = pack(*shorter, tokens=needed + 3)
+    context = pack(*shorter, tokens=needed)
 
-    assert sum(entry.tokens for entry in context.entries) > needed + 3
-    assert fates(context) == ["kept"] * 12
+    assert sum(entry.tokens for entry in context.entries) > needed
+    assert fates(context) == ["kept", *["merged"] * 11]
     assert context.segments.retrieved == needed
 
 
 def test_a_chunk_that_is_kept_after_all_is_shown_at_its_rank() -> None:
-    shorter = [candidate(f"landlocked{'.' * (n + 1)}") for n in range(20)]
-    late, last = words(12), words(1, document="e")
-    sums = [entry.tokens for entry in pack(*shorter, late, last, tokens=900).entries]
+    late, last = words(12, document="f"), words(1, document="e")
+    sums = [entry.tokens for entry in pack(*neighbours(9), late, last, tokens=900).entries]
+    room_for_all_but_late = sum(sums[:9]) + sums[10]
 
-    context = pack(*shorter, late, last, tokens=340)
+    context = pack(*neighbours(9), late, last, tokens=room_for_all_but_late)
 
-    assert sum(sums[:20]) + sums[21] <= 340 < sum(sums[:20]) + sums[20]
-    assert [entry.marker for entry in context.entries] == list(range(1, 23))
+    assert sum(sums) > room_for_all_but_late
+    assert [entry.marker for entry in context.entries] == [*[1] * 9, 2, 3]
 
 
 def test_when_the_best_chunk_fails_the_recount_the_others_are_still_tried() -> None:

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from chunking.counters import load_counter
 from chunking.document import Document
+from chunking.pieces import defuse, unforged
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
-from retrieval.index import Hit, Index, IndexFingerprint
+from retrieval.index import Index, IndexFingerprint
 from retrieval.points import MemoryEngine, Where
+from retrieval.records import Hit
 from retrieval.search import Searcher
 from serve.citations import check_citations
-from serve.context.prompt import defuse, unforged
+from serve.context.rebuild import shown_spans
 from serve.context.report import DropReason, Entry, Fate
 from serve.plan import Ask, make_plan
 from serve.profiles import load_profiles
@@ -53,33 +55,44 @@ def every_candidate_has_one_entry_in_its_place(
 ) -> None:
     chunks = [candidate.chunk for candidate in case.candidates]
     entries = packed.context.entries
-    assert [(e.rank, e.chunk, e.document, e.start, e.end, e.breadcrumb) for e in entries] == [
+    assert [
+        (e.rank, e.chunk, e.document, e.start, e.trimmed_from or e.end, e.breadcrumb)
+        for e in entries
+    ] == [
         (rank, chunk.id, chunk.document, chunk.start, chunk.end, chunk.breadcrumb)
         for rank, chunk in enumerate(chunks, start=1)
     ]
     for entry in entries:
         assert entry.fate in get_args(Fate)
         assert (entry.fate == "dropped") == (entry.reason in get_args(DropReason))
-        assert (entry.fate == "kept") == (entry.marker is not None)
+        assert (entry.fate in {"kept", "merged", "trimmed"}) == (entry.marker is not None)
         assert (entry.fate == "duplicate") == (entry.duplicate_of is not None)
-    markers = sorted(entry.marker for entry in entries if entry.marker is not None)
+        assert (entry.fate == "trimmed") == (entry.trimmed_from is not None)
+    markers = sorted(entry.marker for entry in entries if entry.marker and entry.fate != "merged")
     assert markers == list(range(1, len(packed.context.chunks) + 1))
+    assert {e.marker for e in entries if e.fate == "merged"} <= set(markers)
 
 
 @law
 def a_text_is_kept_once_and_its_repetitions_point_at_it(
     case: Case, packed: Packed, counter: TokenCounter
 ) -> None:
-    shown = [(chunk.breadcrumb, chunk.text) for chunk in packed.context.chunks]
-    assert len(set(shown)) == len(shown)
-    kept = {entry.chunk for entry in packed.context.entries if entry.fate == "kept"}
+    in_prompt = {e.chunk for e in packed.context.entries if e.marker is not None}
     texts_by_id = {c.chunk.id: (c.chunk.breadcrumb, c.chunk.text) for c in case.candidates}
+    shown = [texts_by_id[chunk] for chunk in in_prompt]
+    assert len(set(shown)) == len(shown)
     for entry in packed.context.entries:
-        repeated = texts_by_id[entry.chunk] in shown
-        assert (entry.fate in {"kept", "duplicate"}) == repeated
         if entry.duplicate_of is not None:
-            assert entry.duplicate_of in kept
-            assert texts_by_id[entry.duplicate_of] == texts_by_id[entry.chunk]
+            assert entry.duplicate_of in in_prompt
+            assert near(texts_by_id[entry.duplicate_of], texts_by_id[entry.chunk])
+        elif entry.marker is None:
+            assert texts_by_id[entry.chunk] not in shown
+
+
+def near(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Return whether the words of two texts are the same for nine in ten."""
+    left, right = (set(re.findall(r"\w+", text)) for _, text in (one, other))
+    return one == other or len(left & right) >= 0.9 * len(left | right)
 
 
 # --- 2. The parts sum to the prompt, the prompt to the window, and no limit is passed.
@@ -109,7 +122,7 @@ def rebuilt(
     entries: Sequence[Entry], documents: Mapping[str, Document], case: Case, controls: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Write the messages as the promises say, from the receipt and the stored documents alone."""
-    kept = sorted((e for e in entries if e.marker is not None), key=lambda e: e.marker or 0)
+    kept = shown_spans(entries)
     pieces = [
         f"[{e.marker}] "
         + defuse(
@@ -141,9 +154,8 @@ def the_prompt_is_rebuilt_byte_for_byte_from_the_entries_and_the_documents(
         places = [(chunk.document, chunk.start) for chunk in packed.context.chunks]
         assert places == sorted(places)
     else:
-        ranks = [e.rank for e in packed.context.entries if e.marker is not None]
         markers = [e.marker for e in packed.context.entries if e.marker is not None]
-        assert markers == list(range(1, len(ranks) + 1))
+        assert list(dict.fromkeys(markers)) == list(range(1, len(packed.context.chunks) + 1))
 
 
 # --- 4. Same input, same prompt; question, history and system text are never cut.
@@ -179,9 +191,7 @@ def a_citation_names_only_a_kept_chunk(case: Case, packed: Packed, counter: Toke
     text, citations, removed = check_citations(case.answer, packed.context.chunks)
 
     kept = {
-        (e.marker, e.chunk, e.document, e.start, e.end)
-        for e in packed.context.entries
-        if e.fate == "kept"
+        (s.marker, s.chunk, s.document, s.start, s.end) for s in shown_spans(packed.context.entries)
     }
     cited = {(c.marker, c.chunk, c.document, c.start, c.end) for c in citations}
     assert cited <= kept
@@ -201,13 +211,13 @@ def every_kept_chunk_stands_whole_in_the_prompt_that_was_counted(
 ) -> None:
     last = packed.context.messages[-1].content
 
-    for entry, chunk in zip(
-        sorted((e for e in packed.context.entries if e.marker), key=lambda e: e.marker or 0),
-        packed.context.chunks,
-        strict=True,
-    ):
-        assert entry.chunk == chunk.id
-        assert packed.prompt.piece(chunk, entry.marker or 0) in last
+    for marker, chunk in enumerate(packed.context.chunks, start=1):
+        assert packed.prompt.piece(chunk, marker) in last
+    in_order = {c.chunk.id: c.chunk for c in case.candidates}
+    for entry in packed.context.entries:
+        if entry.fate in {"kept", "merged"}:
+            shown = packed.context.chunks[(entry.marker or 0) - 1]
+            assert in_order[entry.chunk].text in shown.text
     counted = counter.count_messages(packed.context.messages)
     assert counted == packed.context.segments.total <= packed.budget.prompt_limit
 
@@ -215,20 +225,26 @@ def every_kept_chunk_stands_whole_in_the_prompt_that_was_counted(
 # --- 7. The order of the candidates is their priority; what does not fit is skipped.
 
 
+def recounted(case: Case, packed: Packed, counter: TokenCounter, ranks: Sequence[int]) -> int:
+    """Return the tokens of the prompt with these candidates and no others."""
+    chosen = sorted(set(ranks))
+    roomy = replace(case, candidates=tuple(case.candidates[rank - 1] for rank in chosen))
+    roomy = replace(roomy, share=3.0, extra=5000, cap=None, input_share=None, trimming=False)
+    return counter.count_messages(roomy.pack(counter).context.messages)
+
+
 @law
 def no_dropped_chunk_would_still_fit(case: Case, packed: Packed, counter: TokenCounter) -> None:
     """By its own count in the free room, and by the recount with it added: one of them forbids."""
     total, limit = packed.context.segments.total, packed.budget.prompt_limit
-    kept = [e.rank for e in packed.context.entries if e.fate == "kept"]
+    entries = packed.context.entries
+    if any(e.fate == "trimmed" for e in entries):
+        return
+    kept = [e.rank for e in entries if e.marker is not None]
 
-    for entry in packed.context.entries:
+    for entry in entries:
         if entry.fate == "dropped" and entry.tokens <= limit - total:
-            ranks = sorted([*kept, entry.rank])
-            chunks = [case.candidates[rank - 1].chunk for rank in ranks]
-            if case.in_corpus_order:
-                chunks.sort(key=lambda chunk: (chunk.document, chunk.start))
-            longer = packed.prompt.messages(chunks)
-            assert counter.count_messages(longer) > limit, entry
+            assert recounted(case, packed, counter, [*kept, entry.rank]) > limit, entry
 
 
 @law
@@ -237,16 +253,16 @@ def a_chunk_is_passed_over_only_for_want_of_room_beside_better_ones(
 ) -> None:
     """Whoever outranks a kept chunk and was dropped did not fit beside those that outrank it."""
     limit, entries = packed.budget.prompt_limit, packed.context.entries
-    last_kept = max((e.rank for e in entries if e.fate == "kept"), default=0)
+    whole = {"kept", "merged"}
+    last_kept = max((e.rank for e in entries if e.fate in whole), default=0)
 
     for entry in entries[:last_kept]:
         if entry.fate != "dropped":
             continue
-        better = [e.rank for e in entries[: entry.rank] if e.fate == "kept"]
+        better = [e.rank for e in entries[: entry.rank] if e.fate in whole]
         summed = sum(packed.fixed) + sum(entries[rank - 1].tokens for rank in better)
-        chunks = [case.candidates[rank - 1].chunk for rank in [*better, entry.rank]]
-        recounted = counter.count_messages(packed.prompt.messages(chunks))
-        assert summed + entry.tokens > limit or recounted > limit, entry
+        with_it = recounted(case, packed, counter, [*better, entry.rank])
+        assert summed + entry.tokens > limit or with_it > limit, entry
 
 
 @law
@@ -257,7 +273,7 @@ def everything_is_kept_where_everything_fits(
 
     fates = {entry.fate for entry in roomy.pack(counter).context.entries}
 
-    assert fates <= {"kept", "duplicate"}
+    assert fates <= {"kept", "merged", "duplicate"}
 
 
 # --- Control tokens are never sent.
@@ -328,7 +344,7 @@ def test_prompt_reserve_and_free_room_of_a_report_sum_to_the_window(data: st.Dat
     assert report.reserved_output == min(case.reserved + case.extra, profile.output_limit)
     assert report.prompt_tokens <= (profile.input_limit or profile.window)
     assert report.truncated == any(e.reason == "over_budget" for e in report.entries)
-    kept = [entry for entry in report.entries if entry.fate == "kept"]
+    kept = [entry for entry in report.entries if entry.marker is not None]
     assert (report.coverage.candidates, report.coverage.kept) == (len(case.candidates), len(kept))
     assert report.coverage.kept_tokens == sum(entry.tokens for entry in kept)
     assert report.coverage.candidate_tokens == sum(entry.tokens for entry in report.entries)

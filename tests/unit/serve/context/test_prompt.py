@@ -5,8 +5,9 @@ import re
 import pytest
 
 from chunking.document import Chunk, Document
+from chunking.pieces import defuse
 from chunking.tokens import Message
-from serve.context.prompt import SYSTEM_TEXT, Prompt, defuse
+from serve.context.prompt import SYSTEM_TEXT, Prompt
 
 PERU = Document(id="peru", text="Capital: Lima\nArea: 1,285,216 sq km", title="Peru", source="p")
 CAPITAL = Chunk.of(PERU, start=0, end=13, path=("Government",), position=0)

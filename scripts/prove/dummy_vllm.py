@@ -1,0 +1,132 @@
+"""Serves any tokenizer folder on a real vLLM without weights, to ask it how it counts.
+
+The network has one small layer of random numbers: nothing it writes means anything, and its
+tokenizer, chat template and routes are those of the real model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from scripts.vllm_server import DEFAULT_FOLDER, DEFAULT_MODELS, ServerError, prepare
+
+MODEL: Final = "dummy"
+WINDOW: Final = 65_536
+_START_SECONDS: Final = 600.0
+_STOP_SECONDS: Final = 30.0
+_LOG_LINES: Final = 20
+_NOT_LINKED: Final = frozenset({"config.json", "generation_config.json"})
+_WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".pt")
+_SETTINGS: Final = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "2",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+_NETWORK: Final[dict[str, Any]] = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": WINDOW,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "hidden_act": "silu",
+}
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never a proxy
+
+
+@contextmanager
+def dummy_vllm(tokenizer_folder: Path, *, vocabulary_size: int) -> Iterator[str]:
+    """Yield the base URL of a vLLM that serves the folder's tokenizer under the name `MODEL`.
+
+    Raises:
+        ServerError: vLLM cannot be installed, or does not become ready in time.
+    """
+    prepare(DEFAULT_FOLDER, DEFAULT_MODELS)
+    with TemporaryDirectory() as home:
+        folder = Path(home, "model")
+        _write_model(folder, tokenizer_folder, vocabulary_size)
+        port = _free_port()
+        log = Path(home, "server.log")
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                _command(folder, port),
+                env=os.environ | _SETTINGS,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            base_url = f"http://127.0.0.1:{port}/v1"
+            _wait_until_ready(server, base_url, log)
+            yield base_url
+        finally:
+            _stop(server)
+
+
+def _write_model(folder: Path, tokenizer_folder: Path, vocabulary_size: int) -> None:
+    folder.mkdir()
+    for file in tokenizer_folder.resolve().iterdir():
+        if file.is_file() and file.name not in _NOT_LINKED and file.suffix not in _WEIGHTS:
+            (folder / file.name).symlink_to(file)
+    config = {**_NETWORK, "vocab_size": -(-vocabulary_size // 64) * 64}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def _command(folder: Path, port: int) -> list[str]:
+    return [
+        *(str(DEFAULT_FOLDER / "venv/bin/python"), "-m", "vllm.entrypoints.openai.api_server"),
+        *("--model", str(folder), "--served-model-name", MODEL, "--load-format", "dummy"),
+        *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(WINDOW)),
+        *("--dtype", "bfloat16", "--enforce-eager", "--enable-scale-out"),
+        *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(base_url):
+        ended = server.poll() is not None
+        if ended or time.monotonic() > deadline:
+            lines = log.read_text(errors="replace").splitlines()
+            raise ServerError("\n".join(["vLLM is not ready; its log ends:", *lines[-_LOG_LINES:]]))
+        time.sleep(0.5)
+
+
+def _answers(base_url: str) -> bool:
+    try:
+        with _OPENER.open(f"{base_url}/models", timeout=5):
+            return True
+    except OSError:  # refused, reset, timed out, or an HTTP status of failure
+        return False
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

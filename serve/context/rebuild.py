@@ -1,0 +1,37 @@
+"""Finds the pieces of a prompt again from its receipt alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serve.context.report import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSpan:
+    """A piece of a prompt: the span of a document that stood under `marker` and `breadcrumb`."""
+
+    marker: int
+    chunk: str
+    document: str
+    breadcrumb: str
+    start: int
+    end: int
+
+
+def shown_spans(entries: Sequence[Entry]) -> tuple[ShownSpan, ...]:
+    """Return the pieces that the prompt showed, in its order; merged neighbours are one piece."""
+    pieces: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.marker is not None:
+            pieces[entry.marker].append(entry)
+    spans = []
+    for marker, members in sorted(pieces.items()):
+        first, *rest = sorted(members, key=lambda entry: entry.start)
+        end = rest[-1].end if rest else first.end
+        spans.append(
+            ShownSpan(marker, first.chunk, first.document, first.breadcrumb, first.start, end)
+        )
+    return tuple(spans)

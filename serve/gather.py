@@ -1,0 +1,209 @@
+"""Gathers what might enter a prompt: hits of a search, or whole documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import floor
+
+from chunking.document import Chunk, content_id
+from chunking.errors import StoreError
+from chunking.piece_counts import whole_piece
+from chunking.tokens import TokenCounter
+from retrieval.points import Where
+from retrieval.records import DocumentRecord, Hit
+from retrieval.search import Catalog, Searcher
+from serve.context.report import Candidate, Entry
+
+_TOKENS_PER_CANDIDATE = 100
+"""Half of what a chunk usually takes, so that there are twice the candidates that can fit."""
+_CANDIDATE_RANGE = (40, 4000)
+_CHARACTERS_PER_TOKEN = 4
+_FEWEST_CHARACTERS_PER_TOKEN = 3
+"""For texts not counted at ingestion: estimates high, so that `auto` does not cut what it chose."""
+_RANKED_FOR_FULL = 400
+"""Hits that rank whole documents; documents without one follow in corpus order."""
+_FULL_SURPLUS = 2
+"""Uncounted documents are read up to about this many times the room; more could not be kept."""
+_FULL_ENTRIES = 10_000
+"""Most documents with an entry of their own; the report's list of the unread holds every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Where candidates come from and how they are counted.
+
+    Attributes:
+        room: tokens that retrieved text may take.
+        where: the request's filter.
+    """
+
+    searcher: Searcher
+    counter: TokenCounter
+    question: str
+    room: int
+    where: Where | None
+
+    def hits(self) -> list[Candidate]:
+        """Return the chunks that a search finds, about twice as many as can fit."""
+        fewest, most = _CANDIDATE_RANGE
+        limit = min(most, max(fewest, self.room // _TOKENS_PER_CANDIDATE))
+        found = self.searcher.search(self.question, limit=limit, where=self.where)
+        catalog = self.searcher.catalog()
+        return [self._candidate(hit, catalog) for hit in found]
+
+    def everything(self) -> list[Candidate]:
+        """Return all chunks that pass the filter, in corpus order."""
+        catalog = self.searcher.catalog()
+        # A document that is being ingested has chunks before it has a record.
+        found = [
+            h for h in self.searcher.index.read(self.where) if h.chunk.document in catalog.records
+        ]
+        candidates = [self._candidate(hit, catalog) for hit in found]
+        return sorted(candidates, key=lambda one: (one.place, one.chunk.document, one.chunk.start))
+
+    def _candidate(self, hit: Hit, catalog: Catalog) -> Candidate:
+        record = catalog.records.get(hit.chunk.document)
+        return Candidate(
+            hit.chunk,
+            hit.score,
+            hit.via,
+            place=0 if record is None else record.position,
+            gap=hit.gap,
+            sketch=hit.sketch,
+            units=catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
+        )
+
+    def documents(self) -> list[Candidate]:
+        """Return whole documents, those with the best chunks first, then the rest in corpus order.
+
+        Those that were counted at ingestion come without their text, see `load`.
+        """
+        records = self.searcher.catalog().records
+        best = self._best_scores(records)
+        others = [name for name, record in records.items() if passes(record, self.where)]
+        ranked = list(dict.fromkeys([*best, *others]))
+        identity = self.counter.base.identity
+        counted = self.counter.additive and all(identity in records[name].counts for name in ranked)
+        if not counted:
+            return self._read(ranked, best)
+        return [
+            Candidate(
+                _unread(records[name]),
+                best.get(name, 0.0),
+                "whole document",
+                place=records[name].position,
+                units=records[name].counts[identity].whole,
+            )
+            for name in ranked[:_FULL_ENTRIES]
+        ]
+
+    def load(self, chunks: Sequence[Chunk]) -> tuple[Chunk, ...]:
+        """Return whole documents with their text, where they have none yet.
+
+        Raises:
+            StoreError: a document changed since the list of documents was read.
+        """
+        records = self.searcher.catalog().records
+        wanted = [chunk.document for chunk in chunks if not chunk.text and chunk.end]
+        found = {document.id: document for document in self.searcher.index.documents(wanted)}
+        for name in wanted:
+            if name not in found or found[name].version != records[name].version:
+                self.searcher.forget_catalog()
+                raise StoreError(
+                    f"{name} was changed or removed while the request was planned",
+                    hint="send the request again",
+                )
+        return tuple(
+            replace(chunk, text=found[chunk.document].text) if chunk.document in found else chunk
+            for chunk in chunks
+        )
+
+    def _best_scores(self, records: Mapping[str, DocumentRecord]) -> dict[str, float]:
+        hits = self.searcher.search(self.question, limit=_RANKED_FOR_FULL, where=self.where)
+        best: dict[str, float] = {}
+        for hit in hits:
+            # A document that is being ingested has chunks before it has a record.
+            if hit.chunk.document in records:
+                best.setdefault(hit.chunk.document, hit.score)
+        return best
+
+    def _read(self, ranked: Sequence[str], best: Mapping[str, float]) -> list[Candidate]:
+        """Return documents with their text, until there are more than could be kept."""
+        records = self.searcher.catalog().records
+        most = self.room * _CHARACTERS_PER_TOKEN * _FULL_SURPLUS
+        wanted: list[str] = []
+        characters = 0
+        for name in ranked:
+            if wanted and characters > most:
+                break
+            wanted.append(name)
+            characters += records[name].characters
+        documents = {document.id: document for document in self.searcher.index.documents(wanted)}
+        return [
+            Candidate(
+                whole_piece(document),
+                best.get(name, 0.0),
+                "whole document",
+                place=records[name].position,
+            )
+            for name in wanted
+            if (document := documents.get(name)) is not None
+        ]
+
+
+def corpus_tokens(searcher: Searcher, counter: TokenCounter) -> int | None:
+    """Return the corpus' tokens as counted at ingestion; None if any document lacks the count."""
+    identity = counter.base.identity
+    records = searcher.catalog().records.values()
+    counts = [record.counts[identity].whole for record in records if identity in record.counts]
+    return _raised(sum(counts), counter) if len(counts) == len(records) else None
+
+
+def guessed_tokens(searcher: Searcher) -> int:
+    """Return about how many tokens the corpus has, rather too many than too few."""
+    records = searcher.catalog().records.values()
+    return sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
+
+
+def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> float:
+    """Return how many of the corpus' characters were read, in percent, rounded down.
+
+    White space and headings between chunks count as read where all of a document's chunks were.
+    """
+    spans: Counter[str] = Counter()
+    chunks: Counter[str] = Counter()
+    for entry in kept:
+        spans[entry.document] += entry.end - entry.start
+        chunks[entry.document] += entry.fate != "trimmed"
+    total = sum(record.characters for record in records.values())
+    read = sum(
+        record.characters if 0 < len(record.chunk_ids) <= chunks[name] else spans[name]
+        for name, record in records.items()
+    )
+    return floor(10_000 * read / total) / 100 if total else 100.0
+
+
+def passes(record: DocumentRecord, where: Where | None) -> bool:
+    """Return whether a document passes the request's filter."""
+    held = {"document": record.id, "title": record.title, "source": record.source}
+    return all(held[key] in values for key, values in (where or {}).items())
+
+
+def _raised(units: int, counter: TokenCounter) -> int:
+    return -(-units * counter.factor.numerator // counter.factor.denominator)
+
+
+def _unread(record: DocumentRecord) -> Chunk:
+    """Return a document as one chunk that does not hold its text yet."""
+    return Chunk(
+        id=content_id("whole", record.id, record.version),
+        document=record.id,
+        title=record.title,
+        path=(),
+        start=0,
+        end=record.characters,
+        text="",
+        position=0,
+    )

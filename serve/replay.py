@@ -1,0 +1,216 @@
+"""Keeps what a prompt was made from, and rebuilds it byte for byte from that and the corpus.
+
+Kept are the question, the turns, the tools and the instructions, and of every piece of a document
+its span, its marker and the sha256 of its text. The texts themselves stay in the corpus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from chunking.document import Chunk
+from chunking.errors import RequestNotFound
+from chunking.tokens import Message, Tool, ToolCall
+from serve.answer import Answer
+from serve.context.prompt import Prompt
+from serve.context.rebuild import ShownSpan, shown_spans
+from serve.context.report import Entry
+from serve.plan import Plan, prompt_of
+from serve.profiles import find_profile
+from serve.requests import KeptRequest, Kind
+from serve.runtime import Runtime
+from serve.schema import as_json, usage_of, wire_messages
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A rebuilt prompt, held against the one that was planned.
+
+    Attributes:
+        identical: whether messages, tools and token count are those that were planned.
+        changed: documents whose text is not what the prompt showed, with what became of it.
+    """
+
+    request_id: str
+    identical: bool
+    planned_sha256: str
+    planned_tokens: int
+    sha256: str
+    tokens: int
+    changed: Mapping[str, str]
+    messages: tuple[Message, ...]
+
+
+class ReplayResponse(BaseModel):
+    """A rebuilt prompt and whether it is the one that was sent."""
+
+    request_id: str
+    identical: bool
+    planned_sha256: str
+    planned_tokens: int
+    sha256: str
+    tokens: int
+    changed: dict[str, str]
+    messages: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, done: Replay) -> Self:
+        """Return the response for a replay."""
+        fields = {name: getattr(done, name) for name in cls.model_fields}
+        return cls(**{**fields, "messages": wire_messages(done.messages)})
+
+
+async def keep_answer(given: Answer, runtime: Runtime, *, request_id: str) -> None:
+    """Keep an answer with its receipt, before it is sent; never fails it."""
+    await asyncio.to_thread(_keep_answer, given, runtime, request_id)
+
+
+async def keep_preview(plan: Plan, runtime: Runtime, *, request_id: str) -> None:
+    """Keep a preview with its receipt, before it is sent; never fails it."""
+    await asyncio.to_thread(_keep, "preview", plan, {}, runtime, request_id)
+
+
+def _keep_answer(given: Answer, runtime: Runtime, request_id: str) -> None:
+    receipt = {
+        "answer": given.text,
+        "tool_calls": as_json(given.completion.tool_calls) or None,
+        "citations": as_json(given.citations),
+        "usage": as_json(usage_of(given)),
+        "cost_usd": given.report.cost_usd,
+        "timings_ms": dict(given.timings_ms),
+        "finish_reason": given.completion.finish_reason,
+        "context": as_json(given.report),
+    }
+    _keep("answer", given.plan, receipt, runtime, request_id)
+
+
+def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: str) -> None:
+    if runtime.requests is None:
+        return
+    prompt = prompt_of(plan.ask, plan.profile, runtime.counter(plan.profile))
+    common = {
+        "model": plan.profile.name,
+        "context": as_json(plan.report),
+        "prompt_sha256": prompt_sha256(plan.context.messages, plan.ask.tools),
+        "timings_ms": dict(plan.timings_ms),
+    }
+    ask = asdict(plan.ask)
+    record = {
+        "ask": {name: as_json(value) for name, value in ask.items() if name not in _PROMPT_FIELDS},
+        "prompt": {name: as_json(getattr(prompt, name)) for name in _PROMPT_FIELDS},
+        "system_role": prompt.system_role,
+        "pieces": [_digest(chunk.text) for chunk in plan.context.chunks],
+    }
+    now = datetime.now(UTC)
+    runtime.requests.put(KeptRequest(request_id, kind, now, {**common, **receipt}, record))
+
+
+_PROMPT_FIELDS = ("question", "system", "history", "after", "tools")
+
+
+def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:
+    """Return a kept request by its id, or by the id of a chat completion.
+
+    Raises:
+        RequestNotFound, RequestsUnavailable: see `RequestStore.get`.
+    """
+    if runtime.requests is None:
+        raise RequestNotFound("no requests are kept", hint="set keep_requests in [serve]")
+    return runtime.requests.get(request_id.removeprefix("chatcmpl-"))
+
+
+def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
+    """Rebuild the prompt of a kept request and compare it with what was planned.
+
+    Raises:
+        CollectionNotFound, StoreError: the corpus cannot be read.
+        ModelNotFound, TokenizerUnavailable: nothing counts the model's tokens any more.
+    """
+    ask, context = kept.replay["ask"], kept.receipt["context"]
+    counter = runtime.counter(find_profile(runtime.profiles, ask["model"]))
+    prompt = replace(_prompt(kept.replay), control_tokens=counter.control_tokens)
+    spans = shown_spans([Entry(**entry) for entry in context["entries"]])
+    index = runtime.searcher(ask["collection"]).index
+    wanted = sorted({span.document for span in spans})
+    texts = {document.id: document.text for document in index.documents(wanted)} if wanted else {}
+    messages = prompt.messages([_chunk(span, texts) for span in spans])
+    tokens = counter.count_messages(messages, tools=prompt.tools)
+    digest = prompt_sha256(messages, prompt.tools)
+    planned, planned_tokens = kept.receipt["prompt_sha256"], context["prompt_tokens"]
+    return Replay(
+        request_id=kept.id,
+        identical=(digest, tokens) == (planned, planned_tokens),
+        planned_sha256=planned,
+        planned_tokens=planned_tokens,
+        sha256=digest,
+        tokens=tokens,
+        changed=dict(_changes(spans, texts, kept.replay["pieces"])),
+        messages=messages,
+    )
+
+
+def prompt_sha256(messages: Sequence[Message], tools: Sequence[Tool]) -> str:
+    """Return the sha256 of a prompt's canonical form.
+
+    That is the JSON of {"messages": as OpenAI spells them, "tools": the functions}, keys sorted, no
+    spaces, non-ASCII escaped.
+    """
+    prompt = {"messages": wire_messages(messages), "tools": as_json(list(tools))}
+    return _digest(json.dumps(prompt, sort_keys=True, separators=(",", ":")))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _prompt(record: Json) -> Prompt:
+    given = record["prompt"]
+    return Prompt(
+        given["question"],
+        system=given["system"],
+        history=tuple(map(_message, given["history"])),
+        after=tuple(map(_message, given["after"])),
+        tools=tuple(Tool(**tool) for tool in given["tools"]),
+        system_role=record["system_role"],
+    )
+
+
+def _message(given: Json) -> Message:
+    calls = tuple(ToolCall(**call) for call in given["tool_calls"])
+    return Message(given["role"], given["content"], calls, given["tool_call_id"])
+
+
+def _chunk(span: ShownSpan, texts: Mapping[str, str]) -> Chunk:
+    """Return a piece of the prompt as it stands in the corpus now."""
+    return Chunk(
+        id=span.chunk,
+        document=span.document,
+        title=span.breadcrumb,
+        path=(),
+        start=span.start,
+        end=span.end,
+        text=texts.get(span.document, "")[span.start : span.end],
+        position=0,
+    )
+
+
+def _changes(
+    spans: Sequence[ShownSpan], texts: Mapping[str, str], pieces: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each document of which a piece is not what it was."""
+    for span, digest in zip(spans, pieces, strict=True):
+        text = texts.get(span.document)
+        if text is None:
+            yield span.document, "is not in the collection any more"
+        elif _digest(text[span.start : span.end]) != digest:
+            yield span.document, "has another text there now"

@@ -1,0 +1,91 @@
+"""The routes that call no model: kept requests, models, health."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from chunking.errors import ModelNotFound, WindowfitError
+from serve.facts import Health, ModelCard, ModelList
+from serve.problems import documented
+from serve.replay import ReplayResponse, find_kept, replay
+from serve.runtime import Runtime
+from serve.schema import KeptReceipt, as_json
+from serve.settings import ServeSettings
+
+
+def add_requests(app: FastAPI, runtime: Runtime) -> None:
+    """Add the routes of the kept requests."""
+
+    @app.get(
+        "/requests/{request_id}",
+        response_model=KeptReceipt,
+        responses=documented(404, 503),
+        tags=["requests"],
+    )
+    async def get_request(request_id: str) -> Response:
+        """Return the receipt of a request once more."""
+        kept = await asyncio.to_thread(find_kept, request_id, runtime)
+        fields = {"request_id": kept.id, "kind": kept.kind, "created_at": kept.created_at}
+        return JSONResponse(as_json({**fields, **kept.receipt}))
+
+    @app.get(
+        "/requests/{request_id}/prompt", responses=documented(404, 409, 503), tags=["requests"]
+    )
+    async def get_prompt(request_id: str) -> ReplayResponse:
+        """Rebuild the prompt of a request from the corpus as it is now, and compare it."""
+        kept = await asyncio.to_thread(find_kept, request_id, runtime)
+        return ReplayResponse.of(await asyncio.to_thread(replay, kept, runtime))
+
+
+def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
+    """Add models and health."""
+
+    def cards() -> list[ModelCard]:
+        profiles = runtime.profiles.values()
+        plain = [ModelCard.of(profile) for profile in profiles]
+        return plain + [
+            ModelCard.of(profile, collection=collection)
+            for collection in runtime.engine.collections()
+            for profile in profiles
+        ]
+
+    @app.get("/v1/models", responses=documented(503), tags=["openai"])
+    async def get_models() -> ModelList:
+        """List what `model` may name: profiles, and each with each collection."""
+        return ModelList(data=tuple(await asyncio.to_thread(cards)))
+
+    @app.get("/v1/models/{model:path}", responses=documented(404, 503), tags=["openai"])
+    async def get_model(model: str) -> ModelCard:
+        """Return one model of the list."""
+        for card in await asyncio.to_thread(cards):
+            if card.id == model:
+                return card
+        raise ModelNotFound(f"no model {model!r}", param="model")
+
+    @app.get("/livez", tags=["health"])
+    async def get_livez() -> Health:
+        """Say that the process runs."""
+        return Health(status="ok")
+
+    @app.get("/readyz", tags=["health"], responses={503: {"model": Health}})
+    async def get_readyz(response: Response) -> Health:
+        """Say whether the default collection can be searched and its model's tokens counted."""
+        problems = await asyncio.to_thread(_unready, runtime, settings)
+        if problems:
+            response.status_code = 503
+        # A receipt that cannot be kept is told, and stops no answer.
+        kept = runtime.requests.problem if runtime.requests is not None else None
+        told = (*problems, kept) if kept else problems
+        return Health(status="unavailable" if problems else "ok", problems=told)
+
+
+def _unready(runtime: Runtime, settings: ServeSettings) -> tuple[str, ...]:
+    try:
+        runtime.searcher(settings.collection).index.chunk_count()
+        runtime.counter(runtime.profiles[settings.model])
+    except WindowfitError as error:
+        return (f"{error.code}: {error.message}",)
+    return ()
