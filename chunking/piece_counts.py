@@ -1,6 +1,6 @@
 """What pieces cost in a prompt: counted at ingestion, joined and added up when a prompt is planned.
 
-Counts of most tokenizers add up at a line break before "[", a letter or a digit, see
+Counts of most tokenizers add up at a line break before "[" or an ASCII letter or digit, see
 `TokenCounter.additive`. So what a piece adds to a prompt depends on the piece alone if it is
 counted between a line break and the "[" of the piece after it, and the sum over pieces is the
 count of the whole.
@@ -68,7 +68,7 @@ class PieceCounter:
         are counted. None where a border lies elsewhere: the whole piece must be counted then.
         """
         last_line = earlier.text.rpartition("\n")[2]
-        if not (gap.endswith("\n") and last_line[:1].isalnum() and later.text[:1].isalnum()):
+        if not (gap.endswith("\n") and _at_border(last_line) and _at_border(later.text)):
             return None
         shown = defuse(unforged(last_line), self._counter.control_tokens)
         continued = self._open(f"{shown}{gap}")
@@ -87,3 +87,7 @@ class PieceCounter:
     def _open(self, text: str) -> int:
         """Count a text at the start of a line, followed by a letter on the next."""
         return self._counter.count(f"\n{text}A") - self._letter
+
+
+def _at_border(text: str) -> bool:
+    return text[:1].isascii() and text[:1].isalnum()

@@ -117,7 +117,7 @@ def make_plan(
         shards, entries = cut_shards(candidates, prompt=prompt, budget=budget, counter=counter)
         join = prompt_of(ask, profile, counter, instructions=JOIN_TEXT)
         exhaustion = plan_exhaustion(shards, join=join, budget=budget, counter=counter)
-        context = _of_shards(shards, entries, fixed, prompt)
+        context = _of_shards(shards, entries, fixed)
     else:
         choice = _choose(candidates, ask, mode, prompt=prompt, budget=budget, counter=counter)
         choice = replace(choice, shown=gathering.load(choice.shown))
@@ -171,14 +171,12 @@ def _of_shards(
     shards: Sequence[Shard],
     entries: tuple[Entry, ...],
     fixed: tuple[int, int, int, int],
-    prompt: Prompt,
 ) -> ContextWindow:
     """Return all shards as one context; its segments are those of the longest prompt."""
-    longest = max((shard.tokens for shard in shards), default=sum(fixed))
+    longest = max(shard.tokens for shard in shards)
     return ContextWindow(
         chunks=tuple(chunk for shard in shards for chunk in shard.chunks),
-        messages=tuple(message for shard in shards for message in shard.messages)
-        or prompt.messages(()),
+        messages=tuple(message for shard in shards for message in shard.messages),
         entries=entries,
         segments=Segments(*fixed, longest - sum(fixed)),
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import groupby
 from typing import Any, Self
 
 from pydantic import BaseModel
@@ -35,6 +36,9 @@ Json = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Replay:
     """A rebuilt prompt, held against the one that was planned.
+
+    In mode `exhaustive` these are the prompts of all shards, and the tokens of the longest; the
+    call that joins their notes is not rebuilt, since it holds what the model wrote.
 
     Attributes:
         identical: whether messages, tools and token count are those that were planned.
@@ -66,8 +70,8 @@ class ReplayResponse(BaseModel):
     @classmethod
     def of(cls, done: Replay) -> Self:
         """Return the response for a replay."""
-        fields = {name: getattr(done, name) for name in cls.model_fields}
-        return cls(**{**fields, "messages": wire_messages(done.messages)})
+        values = {name: getattr(done, name) for name in cls.model_fields}
+        return cls(**{**values, "messages": wire_messages(done.messages)})
 
 
 async def keep_answer(given: Answer, runtime: Runtime, *, request_id: str) -> None:
@@ -139,12 +143,17 @@ def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
     ask, context = kept.replay["ask"], kept.receipt["context"]
     counter = runtime.counter(find_profile(runtime.profiles, ask["model"]))
     prompt = replace(_prompt(kept.replay), control_tokens=counter.control_tokens)
-    spans = shown_spans([Entry(**entry) for entry in context["entries"]])
+    entries = [_entry(entry) for entry in context["entries"]]
+    spans = shown_spans(entries)
     index = runtime.searcher(ask["collection"]).index
     wanted = sorted({span.document for span in spans})
     texts = {document.id: document.text for document in index.documents(wanted)} if wanted else {}
-    messages = prompt.messages([_chunk(span, texts) for span in spans])
-    tokens = counter.count_messages(messages, tools=prompt.tools)
+    calls = [
+        prompt.messages([_chunk(span, texts) for span in shown], first_marker=first)
+        for first, shown in _by_call(spans, entries)
+    ]
+    tokens = max(counter.count_messages(messages, tools=prompt.tools) for messages in calls)
+    messages = tuple(message for call in calls for message in call)
     digest = prompt_sha256(messages, prompt.tools)
     planned, planned_tokens = kept.receipt["prompt_sha256"], context["prompt_tokens"]
     return Replay(
@@ -171,6 +180,22 @@ def prompt_sha256(messages: Sequence[Message], tools: Sequence[Tool]) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _entry(record: Json) -> Entry:
+    """Return an entry, also where another version of the code has kept it."""
+    return Entry(
+        **{field.name: record[field.name] for field in fields(Entry) if field.name in record}
+    )
+
+
+def _by_call(
+    spans: Sequence[ShownSpan], entries: Sequence[Entry]
+) -> list[tuple[int, list[ShownSpan]]]:
+    """Return the pieces of each call with its first marker; all but `exhaustive` make one call."""
+    shards = {entry.marker: entry.shard for entry in entries}
+    calls = [list(shown) for _, shown in groupby(spans, key=lambda span: shards[span.marker])]
+    return [(shown[0].marker, shown) for shown in calls] or [(1, [])]
 
 
 def _prompt(record: Json) -> Prompt:

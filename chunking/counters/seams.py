@@ -1,13 +1,13 @@
-r"""Decides whether a tokenizer's counts add up where the prompt begins a source or the question.
+r"""Decides whether a tokenizer's counts add up where the prompt begins a source or a line.
 
-The border is a line break before "[" or "Q". Counts add up there when no token can lie across it
-and no rule looks beyond its two characters:
+The border is a line break before "[" or an ASCII letter or digit. Counts add up there when no token
+can lie across it and no rule looks beyond its two characters:
 
 - a pattern that splits text before it is merged ends a part at the border whatever stands around,
   which every alternative of `_LOCAL` does (GPT-2, cl100k_base, o200k_base, Llama 3, Qwen, tekken);
 - without such a pattern (SentencePiece), no entry of the vocabulary holds the border: merges build
   entries out of entries, so those on one side never depend on the other side;
-- no added token holds the border or swallows white space before "[" or "Q".
+- no added token holds the border or swallows white space before such a character.
 
 The same holds around the digits of "[12] ". What is not known to be local is not claimed.
 """
@@ -17,11 +17,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from string import ascii_letters, digits
 from typing import Any
 
 Count = Callable[[str], int]
 
-_BEGINNINGS = ("[", "Q")
+_BEGINNINGS = ("[", *ascii_letters, *digits)
+_TRIED = ("[", "Q", "a", "7")
 _CASED = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -45,7 +47,7 @@ _LOCAL = frozenset(
 _COVERING = frozenset({r"\s+", r"\s"})
 """One of these closes every known pattern: no white space is left unmatched."""
 
-_CROSSING = re.compile(r"[\nĊ][\[Q]|\[[0-9]|^[0-9]+\]")
+_CROSSING = re.compile(r"[\nĊ][\[A-Za-z0-9]|\[[0-9]|^[0-9]+\]")
 """An entry that could hold the border, or a digit of a marker beside its bracket.
 
 Byte-level vocabularies spell the break as "Ċ". Mistral's "[REFERENCE_DOC_19]" is no such entry.
@@ -72,7 +74,7 @@ _MARKERS = ("[0] ", "[7] ", "[12] ", "[123] ", "[4567] ")
 def adds_up(count: Count) -> bool:
     """Return whether counts add up at the border for a few texts chosen to break it."""
     befores = {text: count(f"{text}\n[") - count("\n[") for text in _SAMPLES}
-    for beginning in _BEGINNINGS:
+    for beginning in _TRIED:
         for before, after in zip(_SAMPLES, reversed(_SAMPLES), strict=True):
             begun = f"\n{beginning}{after}"
             if count(before + begun) != befores[before] + count(begun):
@@ -91,7 +93,7 @@ def local_pattern(pattern: str) -> bool:
 
 def local_vocabulary(entries: Iterable[str]) -> bool:
     """Return whether no entry holds the border, nor a digit of a marker beside its bracket."""
-    missing = {"[", "]", "Q"}  # unknown characters could be joined with others beside them
+    missing = {"]", *_BEGINNINGS}  # unknown characters could be joined with others beside them
     for entry in entries:
         if _CROSSING.search(entry):
             return False

@@ -150,8 +150,9 @@ async def _stream(client: Client, root: str) -> str:
     assert reply is not None
     _expect(reply.text in {STEADY, ""}, f"the stream ends with {reply.text!r}")
     _check_reply(reply, shown=bool(client.receipt_at[1]))
-    quoted, _ = await _listen(client, _call(client, root, "quote"))
-    answered = await asyncio.to_thread(client.answer, _call(client, root, "quote"))
+    same = _call(client, root, "quote")
+    quoted, _ = await _listen(client, same)
+    answered = await asyncio.to_thread(client.answer, same)
     _expect("".join(quoted) == answered.text, "stream and answer of the same question differ")
     return client.receipt_at[1]
 

@@ -22,6 +22,7 @@ from scripts.vllm_server import DEFAULT_FOLDER, DEFAULT_MODELS, ServerError, pre
 
 MODEL: Final = "dummy"
 WINDOW: Final = 65_536
+_ROUND: Final = 64  # of the vocabulary, as kernels want it
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 30.0
 _LOG_LINES: Final = 20
@@ -37,29 +38,38 @@ _NETWORK: Final[dict[str, Any]] = {
     "model_type": "qwen2",
     "hidden_size": 128,
     "intermediate_size": 256,
-    "num_hidden_layers": 1,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
-    "max_position_embeddings": WINDOW,
     "rms_norm_eps": 1e-6,
     "tie_word_embeddings": True,
     "torch_dtype": "bfloat16",
     "hidden_act": "silu",
 }
+_SMALL: Final[dict[str, Any]] = {"num_hidden_layers": 1, "max_position_embeddings": WINDOW}
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never a proxy
 
 
 @contextmanager
-def dummy_vllm(tokenizer_folder: Path, *, vocabulary_size: int) -> Iterator[str]:
-    """Yield the base URL of a vLLM that serves the folder's tokenizer under the name `MODEL`.
+def dummy_model(tokenizer_folder: Path) -> Iterator[Path]:
+    """Yield a model folder with the folder's tokenizer and a network that needs no weights.
+
+    Count by this folder, too: the configuration beside a tokenizer decides which class reads it.
+    """
+    with TemporaryDirectory() as home:
+        folder = Path(home, "model")
+        _write_model(folder, tokenizer_folder)
+        yield folder
+
+
+@contextmanager
+def dummy_vllm(folder: Path) -> Iterator[str]:
+    """Yield the base URL of a vLLM that serves a `dummy_model` under the name `MODEL`.
 
     Raises:
         ServerError: vLLM cannot be installed, or does not become ready in time.
     """
     prepare(DEFAULT_FOLDER, DEFAULT_MODELS)
     with TemporaryDirectory() as home:
-        folder = Path(home, "model")
-        _write_model(folder, tokenizer_folder, vocabulary_size)
         port = _free_port()
         log = Path(home, "server.log")
         with log.open("wb") as output:
@@ -79,13 +89,23 @@ def dummy_vllm(tokenizer_folder: Path, *, vocabulary_size: int) -> Iterator[str]
             _stop(server)
 
 
-def _write_model(folder: Path, tokenizer_folder: Path, vocabulary_size: int) -> None:
+def _write_model(folder: Path, tokenizer_folder: Path) -> None:
     folder.mkdir()
     for file in tokenizer_folder.resolve().iterdir():
         if file.is_file() and file.name not in _NOT_LINKED and file.suffix not in _WEIGHTS:
             (folder / file.name).symlink_to(file)
-    config = {**_NETWORK, "vocab_size": -(-vocabulary_size // 64) * 64}
+    own = tokenizer_folder / "config.json"
+    network = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else _NETWORK
+    size = -(-_vocabulary_size(tokenizer_folder) // _ROUND) * _ROUND
+    config = {**network, **_SMALL, "vocab_size": size}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def _vocabulary_size(folder: Path) -> int:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    added = [token["id"] for token in tokenizer["added_tokens"]]
+    largest: int = max([*tokenizer["model"]["vocab"].values(), *added])
+    return largest + 1
 
 
 def _command(folder: Path, port: int) -> list[str]:

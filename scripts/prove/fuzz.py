@@ -22,9 +22,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from chunking.counters import load_counter
+from chunking.counters import HuggingFaceCounter, load_counter
 from chunking.tokens import TokenCounter
-from scripts.prove.dummy_vllm import MODEL, dummy_vllm
+from scripts.prove.dummy_vllm import MODEL, dummy_model, dummy_vllm
 from scripts.prove.fuzz_cookbook import cookbook_differences
 from scripts.prove.fuzz_oracles import Oracle, litellm_oracle, mistral_oracle, vllm_oracle
 from scripts.prove.fuzz_requests import Planned, Traits, fuzzed
@@ -42,7 +42,7 @@ FAMILIES: Final[Mapping[str, Traits]] = {
     "tiktoken:o200k_base": Traits(tools=False, odd_orders=True),
     "tiktoken:cl100k_base": Traits(tools=False, odd_orders=True),
 }
-_BATCH: Final = 1000
+_BATCH: Final = 2500
 _SHOWN: Final = 5
 
 
@@ -97,13 +97,11 @@ def run_family(family: str, *, count: int = COUNT, seed: int = SEED) -> FamilyRe
         ServerError, PeersUnavailable: the oracle cannot be started.
     """
     started = time.perf_counter()
-    counter = load_counter(family, folders=[DEFAULT_MODELS])
     # Seeded by text, which gives the same numbers on every machine.
-    requests = fuzzed(
-        random.Random(f"{seed}:{family}"), count, counter=counter, traits=FAMILIES[family]
-    )
+    rng = random.Random(f"{seed}:{family}")
     tally = _Tally()
-    with oracle_of(family) as (name, oracle):
+    with _sides(family) as (counter, name, oracle):
+        requests = fuzzed(rng, count, counter=counter, traits=FAMILIES[family])
         while batch := list(islice(requests, _BATCH)):
             tally.add(batch, oracle([planned.body for planned in batch]))
     result = tally.result(family, name)
@@ -113,24 +111,18 @@ def run_family(family: str, *, count: int = COUNT, seed: int = SEED) -> FamilyRe
 
 
 @contextmanager
-def oracle_of(family: str) -> Iterator[tuple[str, Oracle]]:
-    """Yield the family's oracle with its name; a server is stopped afterwards."""
+def _sides(family: str) -> Iterator[tuple[TokenCounter, str, Oracle]]:
+    """Yield our counter, the oracle's name and the oracle; a server is stopped afterwards."""
     provider, _, model = family.partition(":")
     if provider == "mistral":
-        yield "mistral-common", mistral_oracle(model)
+        yield load_counter(family), "mistral-common", mistral_oracle(model)
     elif provider == "tiktoken":
-        yield "LiteLLM and the cookbook's examples", litellm_oracle(model)
+        yield load_counter(family), "LiteLLM and the cookbook's examples", litellm_oracle(model)
     else:
-        folder = DEFAULT_MODELS / model.rpartition("/")[2]
-        with dummy_vllm(folder, vocabulary_size=_vocabulary_size(folder)) as base_url:
-            yield "vLLM /tokenize and /render", vllm_oracle(base_url, MODEL)
-
-
-def _vocabulary_size(folder: Path) -> int:
-    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    added = [token["id"] for token in tokenizer["added_tokens"]]
-    largest: int = max([*tokenizer["model"]["vocab"].values(), *added])
-    return largest + 1
+        with dummy_model(DEFAULT_MODELS / model.rpartition("/")[2]) as folder:
+            counter = HuggingFaceCounter(folder)
+            with dummy_vllm(folder) as base_url:
+                yield counter, "vLLM /tokenize and /render", vllm_oracle(base_url, MODEL)
 
 
 class _Tally:

@@ -125,7 +125,7 @@ def litellm_oracle(encoding: str) -> Oracle:
             lines = (json.dumps(body["messages"]) for body in bodies)
             requests.write_text("\n".join(lines), encoding="utf-8")
             module = "scripts.prove.fuzz_litellm"
-            printed = run_module(module, _LITELLM_MODELS[encoding], requests)
+            printed = run_module(module, encoding, _LITELLM_MODELS[encoding], requests)
         counts: list[int | None] = json.loads(printed.splitlines()[-1])
         return counts
 

@@ -121,7 +121,7 @@ def fuzzed(
 def _plan(rng: random.Random, counter: TokenCounter, traits: Traits) -> Planned:
     after, tools = _tool_turns(rng, traits)
     prompt = Prompt(
-        _text(rng, rng.choice((1, 1, 2))) or "?",
+        any_text(rng, rng.choice((1, 1, 2))) or "?",
         system=rng.choice(_SYSTEMS),
         history=tuple(_history(rng, traits)),
         after=after,
@@ -164,13 +164,13 @@ def _history(rng: random.Random, traits: Traits) -> Iterator[Message]:
     pairs = rng.choice((*[0] * 8, 1, 1, 2, 3, 5, 9))
     if traits.odd_orders and _one_in(rng, 10):
         for _ in range(2 * pairs):
-            yield Message(rng.choice(("user", "assistant", "system")), _text(rng, 1))
+            yield Message(rng.choice(("user", "assistant", "system")), any_text(rng, 1))
         return
     for _ in range(pairs):
-        yield Message("user", _text(rng, 1) or "?")
+        yield Message("user", any_text(rng, 1) or "?")
         if traits.tools and _one_in(rng, 6):
             yield from _calls(rng, traits)
-        yield Message("assistant", _text(rng, 1).strip() or "!")
+        yield Message("assistant", any_text(rng, 1).strip() or "!")
 
 
 def _tool_turns(rng: random.Random, traits: Traits) -> tuple[tuple[Message, ...], tuple[Tool, ...]]:
@@ -193,11 +193,13 @@ def _calls(rng: random.Random, traits: Traits) -> Iterator[Message]:
     )
     yield Message("assistant", "", calls)
     for call in calls:
-        yield Message("tool", rng.choice(('{"celsius": 18}', _text(rng, 1))), tool_call_id=call.id)
+        yield Message(
+            "tool", rng.choice(('{"celsius": 18}', any_text(rng, 1))), tool_call_id=call.id
+        )
 
 
 def _tool(rng: random.Random) -> Tool:
-    described = rng.choice((None, "", "Get the weather.", _text(rng, 1)))
+    described = rng.choice((None, "", "Get the weather.", any_text(rng, 1)))
     return Tool(_name(rng), described, rng.choice((None, {}, _schema(rng), _schema(rng))))
 
 
@@ -227,14 +229,15 @@ def _name(rng: random.Random) -> str:
 def _candidates(rng: random.Random) -> Iterator[Candidate]:
     number = rng.choice((0, 0, 0, 1, 2, 3, 5, 9, 12, _SOURCES))
     for place in range(number):
-        text = _text(rng, rng.choice((1, 1, 2, 3))) or "Empty."
-        document = Document(f"d{place}", text, rng.choice(_TITLES), f"d{place}.txt")
+        text = any_text(rng, rng.choice((1, 1, 2, 3))) or "Empty."
+        document = Document(f"d{place}", text, any_title(rng), f"d{place}.txt")
         path = rng.choice(_PATHS)
         chunk = Chunk.of(document, start=0, end=len(text), path=path, position=0)
         yield Candidate(chunk, score=1 / (1 + place), via="question", place=place)
 
 
-def _text(rng: random.Random, pieces: int) -> str:
+def any_text(rng: random.Random, pieces: int) -> str:
+    """Return so many texts of any kind, joined."""
     kinds: Sequence[Callable[[], str]] = (
         lambda: rng.choice(_SENTENCES),
         lambda: rng.choice(_SENTENCES),
@@ -244,6 +247,11 @@ def _text(rng: random.Random, pieces: int) -> str:
         lambda: _shuffled(rng),
     )
     return rng.choice((" ", "\n", "", "\n\n")).join(rng.choice(kinds)() for _ in range(pieces))
+
+
+def any_title(rng: random.Random) -> str:
+    """Return a title of a document."""
+    return rng.choice(_TITLES)
 
 
 def _digits(rng: random.Random) -> str:

@@ -131,32 +131,34 @@ def _fuzz_operation(
     @hypothesis.given(cases, st.sampled_from(MODELS), st.booleans(), st.booleans())
     def send(case: Any, model: str, steered: bool, streamed: bool) -> None:
         if steered:
-            _steer(case, model, tally.request_id)
-            if streamed and isinstance(case.body, dict):
-                case.body["stream"] = True
+            _steer(case, model, request_id=tally.request_id, streamed=streamed)
         _judge(name, case, tally)
 
     send()
 
 
-def _steer(case: Any, model: str, request_id: str | None) -> None:
-    """Point a case at things that exist, or almost all would end at the first unknown name."""
+def _steer(case: Any, model: str, *, request_id: str | None, streamed: bool) -> None:
+    """Point a case at things that exist, or almost all would end at the first unknown name.
+
+    What was drawn is copied, not changed: the drawing may give it out again.
+    """
     if isinstance(case.body, dict):
-        case.body["model"] = model
-        case.body.pop("collection", None)
-        case.body.pop("history", None)
-        for name in REFUSED:
-            case.body.pop(name, None)
-        if isinstance(turns := case.body.get("messages"), list):
-            case.body["messages"] = [*filter(_speaks, turns), ASKING]
-    if request_id and "request_id" in (case.path_parameters or {}):
-        case.path_parameters["request_id"] = request_id
-    if "model" in (case.path_parameters or {}):
-        case.path_parameters["model"] = model
+        away = {*REFUSED, "collection", "history"}
+        body = {name: value for name, value in case.body.items() if name not in away}
+        body["model"] = model
+        if streamed:
+            body["stream"] = True
+        if isinstance(turns := body.get("messages"), list):
+            body["messages"] = [*filter(_speaks, turns), ASKING]
+        case.body = body
+    known = {"model": model, "request_id": request_id}
+    case.path_parameters = {
+        name: known.get(name) or value for name, value in (case.path_parameters or {}).items()
+    }
 
 
 def _speaks(turn: object) -> bool:
-    return isinstance(turn, dict) and turn.get("role") in {"system", "developer", "user"}
+    return isinstance(turn, dict) and turn.get("role") in ("system", "developer", "user")
 
 
 def _judge(name: str, case: Any, tally: Tally) -> None:

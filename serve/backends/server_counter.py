@@ -60,7 +60,9 @@ COMMON_MARKERS: Final = longest_first(
 """Control tokens of widespread models, defused in every text: a server does not tell its own."""
 
 _NOT_OFFERED = frozenset({404, 405, 501})
-_REFUSED = frozenset({400, 422, 500})  # llama.cpp answers 500 where a template refuses the turns
+_TEMPLATE_ROUTE = "/apply-template"
+_REFUSED = frozenset({400, 422})
+_TEMPLATE_REFUSED = _REFUSED | {500}  # llama.cpp's answer where its template refuses the turns
 _KEY = frozenset({401, 403})
 _REMEMBERED_COUNTS = 4096
 _BLOCK_BYTES = 1 << 16
@@ -137,7 +139,7 @@ class ServerCounter:
             counted = self._server.ask("/tokenize", {"model": self._model, **chat}, CountedMessages)
             if counted is not None:
                 return counted.count
-            rendered = self._server.ask("/apply-template", chat, RenderedMessages)
+            rendered = self._server.ask(_TEMPLATE_ROUTE, chat, RenderedMessages)
         except _Refusal as refusal:
             raise refused(self.name, f"the server answers {refusal.status}") from refusal
         if rendered is None:
@@ -205,7 +207,7 @@ class _Server:
             with self._opener.open(request, timeout=self._seconds) as reply:
                 text = self._read(reply, deadline)
         except urllib.error.HTTPError as error:
-            self._raise_unless_missing(error)
+            self._raise_unless_missing(route, error)
             return None
         except TimeoutError as error:
             raise self._late() from error
@@ -227,13 +229,13 @@ class _Server:
             blocks.append(block)
         return b"".join(blocks)
 
-    def _raise_unless_missing(self, error: urllib.error.HTTPError) -> None:
+    def _raise_unless_missing(self, route: str, error: urllib.error.HTTPError) -> None:
         """Raise for every failure but a route that is not offered."""
         status = error.code
         error.close()
         if status in _NOT_OFFERED:
             return
-        if status in _REFUSED:
+        if status in (_TEMPLATE_REFUSED if route == _TEMPLATE_ROUTE else _REFUSED):
             raise _Refusal(status) from error
         message = f"{self._host} answers {status} to a count of tokens"
         if status in _KEY:
@@ -250,7 +252,7 @@ class _Server:
         """Return the error for a server without a way to count."""
         return UpstreamRejected(
             f"{self._host} offers neither vLLM's /tokenize nor llama.cpp's /apply-template",
-            hint=f"{ROOT_HINT}, or name another tokenizer in the profile",
+            hint=f"{ROOT_HINT}, and that it knows the tokenizer's model; or name another tokenizer",
         )
 
 

@@ -11,7 +11,10 @@ from serve.context.report import Entry
 
 @dataclass(frozen=True, slots=True)
 class ShownSpan:
-    """A piece of a prompt: the span of a document that stood under `marker` and `breadcrumb`."""
+    """A piece of a prompt: the span of a document that stood under `marker` and `breadcrumb`.
+
+    `shard` is the call that showed it, in mode `exhaustive`.
+    """
 
     marker: int
     chunk: str
@@ -19,6 +22,7 @@ class ShownSpan:
     breadcrumb: str
     start: int
     end: int
+    shard: int | None = None
 
 
 def shown_spans(entries: Sequence[Entry]) -> tuple[ShownSpan, ...]:
@@ -32,6 +36,14 @@ def shown_spans(entries: Sequence[Entry]) -> tuple[ShownSpan, ...]:
         first, *rest = sorted(members, key=lambda entry: entry.start)
         end = rest[-1].end if rest else first.end
         spans.append(
-            ShownSpan(marker, first.chunk, first.document, first.breadcrumb, first.start, end)
+            ShownSpan(
+                marker,
+                first.chunk,
+                first.document,
+                first.breadcrumb,
+                first.start,
+                end,
+                first.shard,
+            )
         )
     return tuple(spans)

@@ -143,8 +143,8 @@ class Upstream:
 
     Attributes:
         drift: served minus planned prompt tokens; 0 where the count is exact.
-        silently_truncated: an estimated prompt of which the server read less than half; where the
-            count is exact, any cut is refused instead.
+        silently_truncated: the server read less than an exact plan, which is refused unless the
+            settings say "report", or less than half of an estimated one.
     """
 
     prompt_tokens: int

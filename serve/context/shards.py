@@ -54,6 +54,9 @@ def cut_shards(
             entries += _entries(candidates, run, costs, marker + number, len(shards))
         start += sum(map(len, runs))
         marker += len(runs)
+    if not shards:  # nothing passes the filter: the question is asked without sources, once
+        bare = prompt.messages(())
+        shards.append(Shard(1, (), bare, budget.fixed))
     return tuple(shards), tuple(entries)
 
 

@@ -48,7 +48,8 @@ def failure(error: Exception) -> Failure:
     """Read the errors of the SDK below, which LangChain classifies."""
     if not isinstance(error, openai.APIError):
         raise error
-    name = f"`{type(error).__module__.partition('.')[0]}…{type(error).__name__}`"
+    package = type(error).__module__.partition(".")[0]
+    name = f"`{package}{'.' if package == 'openai' else '…'}{type(error).__name__}`"
     return Failure(name, getattr(error, "status_code", None), error.code, error.message)
 
 

@@ -41,8 +41,10 @@ def failure(error: Exception) -> Failure:
     if not isinstance(error, openai.APIError):
         raise error
     status = getattr(error, "status_code", None)
-    # Where LiteLLM puts the status into `code`, the service's own code is in the body.
+    # LiteLLM puts the status into `code`; the service's own code is in the body, or is the class.
     code = error.body.get("code") if isinstance(error.body, dict) else error.code
+    if isinstance(error, litellm.ContextWindowExceededError):
+        code = "context_length_exceeded"
     return Failure(f"`litellm.{type(error).__name__}`", status, code, error.message)
 
 

@@ -53,10 +53,10 @@ async function stream(client, root) {
   expect(joined === STEADY, `the deltas join to ${JSON.stringify(joined)}`);
   expect(reply?.text === STEADY, `the stream ends with ${JSON.stringify(reply)}`);
   checkReply(reply, Boolean(client.receiptAt[1]));
-  const quoted = await listen(client, callOf(client, root, "quote"));
-  const answered = await client.answer(callOf(client, root, "quote"));
-  const same = quoted.deltas.join("") === answered.text;
-  expect(same, "stream and answer of the same question differ");
+  const call = callOf(client, root, "quote");
+  const quoted = (await listen(client, call)).deltas.join("");
+  const answered = (await client.answer(call)).text;
+  expect(quoted === answered, "stream and answer of the same question differ");
   return client.receiptAt[1];
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -59,9 +60,9 @@ def test_the_counter_says_that_its_counts_add_up(counter: TokenCounter) -> None:
 
 @given(
     left=st.builds("{}{}".format, TEXT, BREAKS),
-    right=st.builds("\n{}{}{}".format, st.sampled_from("[Q"), BREAKS, TEXT),
+    right=st.builds("\n{}{}{}".format, st.sampled_from("[QAz09"), BREAKS, TEXT),
 )
-def test_counts_add_up_at_a_line_break_before_a_bracket_or_a_q(
+def test_counts_add_up_at_a_line_break_before_a_bracket_a_letter_or_a_digit(
     counter: TokenCounter, left: str, right: str
 ) -> None:
     parts = counter.count(f"{left}\n[") + counter.count(right) - counter.count("\n[")
@@ -104,6 +105,33 @@ def test_the_pieces_of_a_prompt_add_up_to_its_count(
     assert counter.count(whole) == frame + added
 
 
+@settings(max_examples=50)
+@given(
+    first=st.builds("{}{}".format, st.sampled_from(["Area", "7", "é"]), TEXT),
+    second=st.builds("{}{}".format, st.sampled_from(["Terrain", "0", "[", "…"]), TEXT),
+    gap=st.sampled_from(["\n", "\n\n", " \n", "\n \n", " "]),
+    title=TEXT,
+)
+def test_neighbours_joined_under_one_header_cost_what_the_whole_piece_costs(
+    counter: TokenCounter, first: str, second: str, gap: str, title: str
+) -> None:
+    document = Document("d", f"{first}{gap}{second}", title, "s")
+    start = len(first) + len(gap)
+    earlier = Chunk.of(document, start=0, end=len(first), path=(), position=0)
+    later = Chunk.of(document, start=start, end=len(document.text), path=(), position=1)
+    both = Chunk.of(document, start=0, end=len(document.text), path=(), position=0)
+    pieces = PieceCounter(counter)
+
+    difference = pieces.join(earlier, gap, later)
+
+    if difference is not None:
+        counts = pieces.count(earlier) + pieces.count(later)
+        assert pieces.count(both) == counts + difference
+    elif gap.endswith("\n"):
+        lines = (first.rpartition("\n")[2], second)
+        assert not all(line[:1].isascii() and line[:1].isalnum() for line in lines)
+
+
 # --- where they do not
 
 
@@ -122,7 +150,7 @@ def counted_by(tokenizer: Any) -> Callable[[str], int]:
 
 
 def test_a_vocabulary_with_the_border_in_an_entry_is_not_additive() -> None:
-    letters = ["a", "b", "\n", "[", "]", "Q"]
+    letters = ["\n", "[", "]", *ascii_letters, *digits]
     apart = bpe(letters, [])
     merges = [("a", "\n"), ("\n", "["), ("\n[", "b")]
     across = bpe([*letters, "a\n", "\n[", "\n[b"], merges)
@@ -134,7 +162,7 @@ def test_a_vocabulary_with_the_border_in_an_entry_is_not_additive() -> None:
 
 def test_an_added_token_over_the_border_is_not_additive() -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    tokenizer = bpe(["a", "b", "\n", "[", "]", "Q"], [])
+    tokenizer = bpe(["\n", "[", "]", *ascii_letters, *digits], [])
     assert local_tokenizer(tokenizer)
     tokenizer.add_tokens([tokenizers.AddedToken("a\n[b", normalized=False)])
     assert broken(counted_by(tokenizer))
@@ -143,17 +171,21 @@ def test_an_added_token_over_the_border_is_not_additive() -> None:
 
 def test_an_added_token_that_swallows_white_space_before_it_is_not_additive() -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    tokenizer = bpe(["a", "b", "\n", "[", "]", "Q"], [])
+    tokenizer = bpe(["\n", "[", "]", *ascii_letters, *digits], [])
     tokenizer.add_tokens([tokenizers.AddedToken("[b", lstrip=True, normalized=False)])
     assert broken(counted_by(tokenizer), before="a\n")
     assert not local_tokenizer(tokenizer)
 
 
 def test_a_marker_may_not_share_a_token_with_its_brackets() -> None:
-    assert local_vocabulary(["[", "]", "Q", "12", "[REFERENCE_DOC_1]"])
-    assert not local_vocabulary(["[", "]", "Q", "[1"])
-    assert not local_vocabulary(["[", "]", "Q", "1]"])
-    assert not local_vocabulary(["[", "]", "Q", "Ċ["])
+    known = ["[", "]", *ascii_letters, *digits]
+    assert local_vocabulary([*known, "12", "[REFERENCE_DOC_1]"])
+    for crossing in ("[1", "1]", "Ċ[", "\nA", "Ċ7"):
+        assert not local_vocabulary([*known, crossing])
+
+
+def test_a_character_that_the_vocabulary_lacks_might_be_joined_with_others() -> None:
+    assert not local_vocabulary(["[", "]", *ascii_letters])
 
 
 @pytest.mark.parametrize(

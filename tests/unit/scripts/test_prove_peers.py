@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eval.questions import Question
-from scripts.prove import peers, peers_environment, repack
+from scripts.prove import peers, peers_environment
 from scripts.prove.peers_cases import (
     Case,
     Outcome,
@@ -267,31 +267,3 @@ def test_part_of_a_conversation_is_counted_in_any_order() -> None:
     assert tokenizer.count_any(turns[1:2]) < tokenizer.count_any(turns[:2])
     in_order = [turns[1], turns[0], turns[2]]
     assert tokenizer.count_any(turns) == tokenizer.count(in_order)
-
-
-def test_cases_take_turns_in_the_repacking_and_each_run_gives_its_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sources = (source("a", "Copper."), source("b", "Gold."))
-    cases = [Case(name, "any", "What?", sources) for name in ("q1", "q2")]
-    write_cases(tmp_path / "cases.jsonl", cases)
-    seen: list[str] = []
-
-    def repacked(case: Case) -> int:
-        seen.append(case.id)
-        return 1
-
-    monkeypatch.setattr(repack, "repacking", lambda _: repacked)
-    seconds = repack.time_repack(tmp_path / "cases.jsonl", 3)
-    times = repack.time_pairs(tmp_path / "cases.jsonl", 3, plan=lambda _: 1)
-
-    assert len(seconds) == 3
-    assert min(seconds) > 0
-    assert seen == ["q1", "q1", "q2", "q1", "q1", "q1", "q2", "q1"]
-    assert len(times.repack_seconds) == len(times.plan_seconds) == 3
-
-
-def test_the_ratio_is_the_median_over_the_pairs() -> None:
-    times = repack.PairedTimes("default", (4.0, 6.0, 100.0), (2.0, 2.0, 2.0))
-
-    assert times.ratio == 3.0

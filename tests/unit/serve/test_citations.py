@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ MARKED = st.lists(
 def test_however_a_text_is_cut_the_same_citations_are_removed(text: str, cuts: list[int]) -> None:
     check = CitationCheck(KEPT)
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
 
     streamed = "".join([*map(check.feed, pieces), check.finish()])
 

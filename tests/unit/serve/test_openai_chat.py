@@ -84,7 +84,7 @@ def test_text_parts_are_joined() -> None:
 
 
 def test_what_steers_the_model_is_passed_on_as_it_is() -> None:
-    given = {
+    given: dict[str, Any] = {
         "temperature": 0.0,
         "top_p": 0.9,
         "stop": ["\n"],
@@ -101,7 +101,7 @@ def test_what_steers_the_model_is_passed_on_as_it_is() -> None:
 
 
 def test_what_is_null_is_as_if_it_were_not_there() -> None:
-    optional = {
+    optional: dict[str, Any] = {
         name: None for name, field in ChatRequest.model_fields.items() if not field.is_required()
     }
 
@@ -117,7 +117,7 @@ def test_what_is_null_is_as_if_it_were_not_there() -> None:
         *[("response_format", {"type": "text"}), ("tool_choice", "auto"), ("stream", False)],
     ],
 )
-def test_what_changes_no_answer_is_accepted(field: str, value: object) -> None:
+def test_what_changes_no_answer_is_accepted(field: str, value: Any) -> None:
     assert asked(**{field: value}) == asked()
 
 
@@ -131,7 +131,7 @@ def test_what_changes_no_answer_is_accepted(field: str, value: object) -> None:
         *[("stop", ["x"] * 17), ("temperature", float("nan"))],
     ],
 )
-def test_what_cannot_be_done_is_refused(field: str, value: object) -> None:
+def test_what_cannot_be_done_is_refused(field: str, value: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         asked(**{field: value})
 

@@ -35,6 +35,7 @@ ASKS = {
     "no source": replace(ASK, where={"document": ("nonesuch",)}),
     "surrogate": replace(ASK, question=well_formed("a\ud800b capital")),
 }
+EXHAUSTIVE = replace(ASK, mode="exhaustive", max_context_tokens=130)
 TOOLED = replace(
     ASK, tools=(AREA,), after=(Message("assistant", "", (CALL,)), Message("tool", "9", (), CALL.id))
 )
@@ -88,6 +89,13 @@ def test_tools_and_their_calls_are_rebuilt(tmp_path: Path) -> None:
 
     assert done.messages == backend.requests[0].messages
     assert done.messages[-2].tool_calls == (CALL,)
+    assert done.identical
+
+
+def test_the_prompts_of_all_shards_are_rebuilt(tmp_path: Path) -> None:
+    done, _, _ = kept_and_replayed(tmp_path, EXHAUSTIVE, preview=True)
+
+    assert len(done.messages) > 2
     assert done.identical
 
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from chunking.tokens import Message
-from serve.profiles import load_profiles
 from serve.facts import ModelCard
+from serve.profiles import load_profiles
 from serve.schema import AnswerRequest
 from serve.settings import ServeSettings
 from tests.serving import SETTINGS
