@@ -17,7 +17,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
-  format format-check lint types structure check docs docs-check constraints clean
+  prove-fit prove-fit-small bench-fit clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
 help:
@@ -58,6 +58,34 @@ vllm: setup
 ## vllm-stop: Stop that server.
 vllm-stop: setup
 	$(VLLM) stop
+
+## prove-fit: Prove that prompts fit exactly, and write docs/proof-fit.md; an hour, kept results are reused.
+prove-fit: setup factbook
+	$(VLLM) prepare
+	@$(BIN)/python -m scripts.prove
+
+## prove-fit-small: The parts that need no server, with fewer cases.
+prove-fit-small: setup
+	$(BIN)/python -m scripts.prove.laws --count 5000
+	$(BIN)/python -m scripts.prove.cuts --cuts 50 --honest 200
+	$(BIN)/python -m scripts.prove.fuzz --count 300 --family mistral:v1 mistral:v2 mistral:v3 \
+	  mistral:tekken
+
+## bench-fit: Measure how fast prompts are planned, as ratios in one run.
+bench-fit: setup factbook
+	$(BIN)/python -m scripts.prove.speed
+
+## clients: Try unmodified OpenAI clients against the service.
+clients: setup
+	$(BIN)/python -m scripts.conformance
+
+## fuzz-http: Send the service 10,000 requests drawn from its OpenAPI document.
+fuzz-http: setup
+	$(BIN)/python -m scripts.prove.schema_fuzz
+
+# The complete World Factbook, ingested; unchanged documents cost nothing.
+factbook: setup data
+	$(BIN)/windowfit ingest run factbook --collection factbook --quiet
 
 ## format: Rewrite the code in the project's format.
 format: setup

@@ -108,3 +108,11 @@ class TokenCounter(TextCounter, Protocol):
 
     def count_messages(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> int:
         """Return the prompt tokens of the request, template, tools and reply opening included."""
+
+
+def counted_exactly(
+    counter: TokenCounter, messages: Sequence[Message], *, tools: Sequence[Tool] = ()
+) -> bool:
+    """Return whether the counter's count of this request is exact."""
+    tooled = bool(tools) or any(turn.tool_calls or turn.role == "tool" for turn in messages)
+    return counter.exact and (counter.exact_tools or not tooled)

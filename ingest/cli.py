@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from chunking.counters import load_counter
+from chunking.errors import DependencyMissing, TokenizerUnavailable
+from chunking.tokens import TokenCounter
 from ingest.job import IngestReport, Progress, run_ingest
 from ingest.sources import list_source
 from retrieval.index import Index
@@ -54,9 +56,7 @@ def run(
         embedder = open_embedder(settings)
         splitter = open_splitter(settings, embedder)
         fingerprint = fingerprint_of(embedder, splitter)
-        counters = [
-            load_counter(name, folders=(settings.models_folder,)) for name in settings.tokenizers
-        ]
+        counters = _counters(settings)
         index = Index.create(engine, collection, fingerprint)
         with _progress(quiet=quiet) as show:
             report = run_ingest(
@@ -72,6 +72,21 @@ def run(
     _print_report(report, as_json=as_json)
     if report.quarantined:
         raise typer.Exit(PARTIAL)
+
+
+def _counters(settings: IndexSettings) -> list[TokenCounter]:
+    """Return the tokenizers that count at ingestion, without those that are not at hand.
+
+    Counting later costs time and loses nothing, so a tokenizer out of reach stops no ingestion.
+    """
+    counters = []
+    for name in settings.tokenizers:
+        try:
+            counters.append(load_counter(name, folders=(settings.models_folder,)))
+        except (TokenizerUnavailable, DependencyMissing) as error:
+            told = {"event": "not counted", "tokenizer": name, "reason": error.message}
+            sys.stderr.write(json.dumps(told) + "\n")
+    return counters
 
 
 class _ShowProgress:
@@ -126,5 +141,7 @@ def _print_report(report: IngestReport, *, as_json: bool) -> None:
         f"{report.unchanged:,} unchanged + {len(report.quarantined):,} quarantined; "
         f"{report.embedded_chunks:,} chunks embedded in {report.seconds:.1f} s"
     )
+    if report.recounted:
+        console.print(f"  {report.recounted:,} unchanged documents counted by another tokenizer")
     for item in report.quarantined:
         console.print(f"  quarantined: {item.reason} ({item.hint})", markup=False)

@@ -123,7 +123,8 @@ class IndexSettings(TableSettings):
         default=Path(".cache/data/factbook"), description="folder of the Factbook's JSON files"
     )
     tokenizers: tuple[str, ...] = Field(
-        default=("mistral:v3",), description="tokenizers that count documents at ingestion"
+        default=("mistral:v3", "tiktoken:o200k_base"),
+        description="tokenizers that count documents and chunks at ingestion",
     )
 
     @property

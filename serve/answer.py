@@ -46,7 +46,9 @@ async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = 
     call = await _begin(ask, runtime, upstream_check)
     completion = await call.backend.complete(call.request)
     call.take(completion.text)
-    return call.finish(completion, upstream_check)
+    given = call.finish(completion, upstream_check)
+    runtime.observe(call.plan.profile, given.report)
+    return given
 
 
 async def stream_answer(
@@ -75,6 +77,7 @@ async def stream_answer(
         raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
     before = len(call.text)
     finished = call.finish(completion, upstream_check)
+    runtime.observe(call.plan.profile, finished.report)
     if rest := finished.text[before:]:
         yield rest
     yield finished

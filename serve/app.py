@@ -28,7 +28,9 @@ _DONE = b"data: [DONE]\n\n"
 
 
 def _streaming(example: str) -> dict[int | str, dict[str, Any]]:
-    stream = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+    # `itemSchema` as OpenAPI 3.2 has it: `schema` would say that each event is that.
+    event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+    stream = {"text/event-stream": {"itemSchema": event, "example": example}}
     return {200: {"content": stream}, **documented()}
 
 

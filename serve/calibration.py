@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from threading import Lock
+
+_LOG = logging.getLogger("windowfit.serve")
 
 MARGIN = Fraction(102, 100)
 """Above the largest ratio seen: the next prompt may be a little worse than the worst so far."""
@@ -54,10 +59,26 @@ class Calibration:
     """The factors of the profiles with an estimated tokenizer; safe to share between threads.
 
     It keeps one number for each profile, whatever was observed.
+
+    Attributes:
+        file: where raised factors are kept from one start to the next; None forgets them. A file
+            that cannot be read or written costs what was learnt, never an answer.
     """
 
+    file: Path | None = None
     _factors: dict[str, Fraction] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        """Read what was learnt before."""
+        if self.file is None:
+            return
+        try:
+            kept = json.loads(self.file.read_text(encoding="utf-8"))
+            learnt = {str(name): Fraction(text) for name, text in kept.items()}
+        except (OSError, ValueError, TypeError, AttributeError, ZeroDivisionError):
+            return
+        self._factors = {name: one for name, one in learnt.items() if 1 <= one <= FACTOR_LIMIT * 2}
 
     def factor(self, profile: str, given: Fraction) -> Fraction:
         """Return the factor to count with: the given one, or a larger one that was needed."""
@@ -70,9 +91,24 @@ class Calibration:
             known = max(given, self._factors.get(profile, given))
             raised = calibrated_factor(known, (seen,))
             self._factors[profile] = raised
+            if raised > known:
+                self._keep()
             return raised > known
 
     def known(self) -> Mapping[str, Fraction]:
         """Return the factor of every profile that was observed."""
         with self._lock:
             return dict(self._factors)
+
+    def _keep(self) -> None:
+        """Replace the file as a whole, so that a killed process leaves the old one."""
+        if self.file is None:
+            return
+        text = json.dumps({name: str(factor) for name, factor in self._factors.items()})
+        new = self.file.with_name(f"{self.file.name}.new")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            new.write_text(text, encoding="utf-8")
+            new.replace(self.file)
+        except OSError as error:
+            _LOG.warning("calibration not kept", extra={"fields": {"reason": str(error)}})

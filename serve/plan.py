@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from chunking.tokens import Message, TokenCounter, Tool
+from chunking.tokens import Message, TokenCounter, Tool, counted_exactly
 from retrieval.points import Where
 from retrieval.search import Searcher
 from serve.context.assemble import (
@@ -235,10 +235,11 @@ def _report(
 ) -> ContextReport:
     entries = context.entries
     prompt_tokens = context.segments.total
+    exact = counted_exactly(counter, context.messages, tools=ask.tools)
     return ContextReport(
         model=profile.name,
         window=profile.window,
-        count="exact" if counter.exact else "estimated",
+        count="exact" if exact else "estimated",
         tokenizer=counter.name,
         segments=context.segments,
         prompt_tokens=prompt_tokens,

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from chunking.counters import well_formed
-from chunking.errors import InputError, WindowfitError
+from chunking.errors import ContextLengthExceeded, InputError, WindowfitError
 from serve.facts import OpenAIError, Problem
 from serve.live import ClientLeft
 
@@ -38,6 +38,10 @@ _STATUSES = {
     503: "store, tokenizer or model server unavailable",
     504: "the model server did not answer in time",
 }
+
+
+_OPENAI_OPENING = {ContextLengthExceeded.code: "Input tokens exceed the configured limit: "}
+"""OpenAI's own words for a code, by which LangChain and LiteLLM know an overflow."""
 
 
 class _Internal(WindowfitError):
@@ -94,7 +98,6 @@ def stream_failure(request: Request, error: Exception) -> Mapping[str, Any]:
 
 def _problem(request: Request, error: WindowfitError, *, status: int) -> Problem:
     request.state.error_code = error.code
-    kind = "invalid_request_error" if status < _SERVER_ERROR else "server_error"
     return Problem(
         type=f"urn:windowfit:error:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -104,8 +107,25 @@ def _problem(request: Request, error: WindowfitError, *, status: int) -> Problem
         hint=error.hint,
         retryable=error.retryable,
         request_id=str(getattr(request.state, "request_id", "")),
-        error=OpenAIError(message=error.message, type=kind, param=error.param, code=error.code),
+        error=OpenAIError(
+            message=_OPENAI_OPENING.get(error.code, "") + error.message,
+            type=_openai_type(status),
+            param=_openai_param(request, error.param),
+            code=error.code,
+        ),
     )
+
+
+def _openai_type(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "rate_limit_error"
+    return "invalid_request_error" if status < _SERVER_ERROR else "server_error"
+
+
+def _openai_param(request: Request, param: str | None) -> str | None:
+    """Return the field at fault as OpenAI's route names it: there, the question is a message."""
+    asked_by_messages = request.url.path == "/v1/chat/completions"
+    return "messages" if asked_by_messages and param in {"question", "history"} else param
 
 
 def _defect(request: Request, error: Exception) -> WindowfitError:

@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from threading import Lock
 from typing import Any
 
-from chunking.counters import load_counter
+from chunking.counters import EstimatedCounter, load_counter
 from chunking.errors import ConfigurationError, DependencyMissing
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
@@ -24,6 +24,8 @@ from serve.backends.protocol import ChatBackend
 from serve.backends.quote import QuoteBackend
 from serve.backends.scripted import ScriptedBackend
 from serve.backends.server_counter import ServerCounter
+from serve.calibration import Calibration, Observation
+from serve.context.report import ContextReport
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
@@ -48,6 +50,7 @@ class Runtime:
     models_folder: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
     requests: RequestStore | None = None
+    calibration: Calibration = field(default_factory=Calibration)
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -84,7 +87,8 @@ class Runtime:
         fingerprint = fingerprint_of(embedder, open_splitter(index_settings, embedder))
         folder = index_settings.models_folder
         requests = open_requests(index_settings.home, serve_settings)
-        return cls(engine, embedder, fingerprint, profiles, folder, secrets, requests)
+        calibration = Calibration(index_settings.home / "calibration.json")
+        return cls(engine, embedder, fingerprint, profiles, folder, secrets, requests, calibration)
 
     def plan(self, ask: Ask) -> Plan:
         """Return the plan of a request; see `make_plan`."""
@@ -111,9 +115,26 @@ class Runtime:
     def counter(self, profile: ModelProfile) -> TokenCounter:
         """Return the token counter of a profile, loaded on first use.
 
+        An estimate is raised by what servers were seen to read, see `observe`.
+
         Raises:
             TokenizerUnavailable: the tokenizer is on no folder and no hub within reach.
         """
+        counter = self._loaded(profile)
+        factor = self.calibration.factor(profile.name, counter.factor)
+        if counter.exact or factor == counter.factor:
+            return counter
+        return EstimatedCounter(counter.base, factor=float(factor))
+
+    def observe(self, profile: ModelProfile, report: ContextReport) -> None:
+        """Learn from an answer how far the estimate of its prompt was off."""
+        if report.count == "exact" or report.upstream is None or report.exhaustive is not None:
+            return
+        used = self.counter(profile).factor
+        seen = Observation(int(report.prompt_tokens / used), report.upstream.prompt_tokens)
+        self.calibration.observe(profile.name, self._loaded(profile).factor, seen)
+
+    def _loaded(self, profile: ModelProfile) -> TokenCounter:
         name = profile.tokenizer
         if name.startswith(_ASKS_SERVER):
             name = f"{name}@{profile.name}"  # two servers may give two models one name

@@ -22,7 +22,7 @@ for position, (title, text) in enumerate(TEXTS.items()):
     document = Document(title, text, title, source=title, sections=markdown_sections(text))
     chunks = splitter.split(document)
     vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-    index.write(document, chunks, vectors, tokens={}, position=position)
+    index.write(document, chunks, vectors, counts={}, position=position)
 
 retriever = WindowfitRetriever(Searcher(index, embedder), limit=3)
 for hit in retriever.retrieve("What does Chad export?"):

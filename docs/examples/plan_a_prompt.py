@@ -2,6 +2,7 @@
 
 from chunking.counters import load_counter
 from chunking.document import Document
+from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
@@ -20,8 +21,8 @@ index = Index.create(MemoryEngine(), "countries", fingerprint_of(embedder, split
 document = Document("chad", FACTS * 20, "Chad", source="chad.txt")
 chunks = splitter.split(document)
 vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-tokens = {counter.name: counter.count(document.text)}
-index.write(document, chunks, vectors, tokens=tokens, position=0)
+counts = {counter.identity: count_pieces(document, chunks, counter)}
+index.write(document, chunks, vectors, counts=counts, position=0)
 
 ask = Ask("What does Chad export?", "countries", "mistral-7b-8k", max_context_tokens=200)
 profile = load_profiles()[ask.model]

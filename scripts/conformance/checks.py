@@ -257,11 +257,8 @@ def _check_reply(reply: Reply, *, shown: bool) -> None:
     _expect((reply.receipt is not None) == shown, f"the receipt is {reply.receipt!r}")
     _expect(bool(reply.prompt_tokens), "there is no usage")
     if reply.receipt is not None:
-        planned = reply.receipt["prompt_tokens"]
-        _expect(
-            planned == reply.prompt_tokens,
-            f"{reply.prompt_tokens} prompt tokens in the usage, {planned} in the receipt",
-        )
+        planned, used = reply.receipt["prompt_tokens"], reply.prompt_tokens
+        _expect(planned == used, f"{used} prompt tokens in the usage, {planned} in the receipt")
 
 
 async def _cancelled(root: str, call: Call) -> float:

@@ -131,7 +131,7 @@ class _Corpus:
             self._line() + "?",
             collection=COLLECTION,
             model=name,
-            history=turns,  # type: ignore[arg-type]
+            history=turns,
             mode=self._chance.choice(["retrieve", "retrieve", "full"]),
             max_context_tokens=self._chance.randint(0, 1500),
             max_output_tokens=64,

@@ -21,7 +21,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,16 +29,12 @@ from typing import Any
 from chunking.counters import load_counter
 from chunking.errors import WindowfitError
 from chunking.piece_counts import PieceCounter
-from chunking.tokens import TokenCounter
 from retrieval.index import Index
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.records import Hit
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
-from scripts.prove.peers_tokens import MistralTokenizer
-from serve.context.assemble import ContextWindow, assemble, count_fixed
-from serve.context.budget import plan_budget
-from serve.context.prompt import Prompt
+from scripts.prove.repack import RESERVED, WINDOW, measure_repack, plan_once, timed
 from serve.context.report import Candidate
 from serve.plan import Ask, make_plan
 from serve.profiles import load_profiles
@@ -62,8 +58,7 @@ FAMILIES = (
     "estimated:tiktoken:o200k_base",
 )
 CANDIDATES = 200
-WINDOW, RESERVED = 8192, 512
-RATIO_LIMIT, MILLISECONDS_LIMIT, REPACK_RATIO, FULL_SECONDS = 1.3, 10.0, 10.0, 1.0
+RATIO_LIMIT, MILLISECONDS_LIMIT, FULL_SECONDS = 1.3, 10.0, 1.0
 FULL_WINDOW = 1_000_000
 
 
@@ -102,18 +97,6 @@ class FullPlan:
     def held(self) -> bool:
         """Whether it is exact and fast enough."""
         return self.prompt_tokens == self.counted_tokens and self.seconds <= FULL_SECONDS
-
-
-def plan_once(
-    question: str, candidates: Sequence[Candidate], counter: TokenCounter
-) -> ContextWindow:
-    """Plan one request from its candidates on, as the service does."""
-    prompt = Prompt(question, control_tokens=counter.control_tokens)
-    fixed = count_fixed(prompt, counter)
-    budget = plan_budget(
-        window=WINDOW, output_limit=RESERVED, fixed=sum(fixed), requested_output=RESERVED
-    )
-    return assemble(candidates, prompt=prompt, fixed=fixed, budget=budget, counter=counter)
 
 
 def measure_planning(
@@ -191,46 +174,6 @@ def measure_full(searcher: Searcher, *, repeats: int) -> FullPlan:
     )
 
 
-def measure_repack(
-    question: str, hits: Sequence[Hit], *, tokenizer: str | None, repeats: int, models: Path
-) -> dict[str, Any]:
-    """Time LlamaIndex's `PromptHelper.repack` and our plan of the same chunks in turns."""
-    from llama_index.core.indices.prompt_helper import PromptHelper
-    from llama_index.core.prompts import PromptTemplate
-
-    counter = load_counter("mistral:v3", folders=(models,))
-    pieces = PieceCounter(counter.base)
-    candidates = [
-        Candidate(hit.chunk, hit.score, hit.via, gap=hit.gap, units=pieces.count(hit.chunk))
-        for hit in hits
-    ]
-    texts = [hit.chunk.embedded_text for hit in hits]
-    template = PromptTemplate("{context_str}\n{query_str}").partial_format(query_str=question)
-    encode = MistralTokenizer().encode if tokenizer else None
-    helper = PromptHelper(context_window=WINDOW, num_output=RESERVED, tokenizer=encode)
-
-    theirs: list[float] = []
-    ours: list[float] = []
-    for _ in range(repeats):
-        theirs.append(timed(lambda: helper.repack(template, texts)))
-        ours.append(timed(lambda: plan_once(question, candidates, counter)))
-    ratio = statistics.median(theirs) / statistics.median(ours)
-    return {
-        "tokenizer": tokenizer or "default",
-        "repack_ms": round(statistics.median(theirs) * 1000, 1),
-        "plan_ms": round(statistics.median(ours) * 1000, 1),
-        "ratio": round(ratio, 1),
-        "held": ratio >= REPACK_RATIO,
-    }
-
-
-def timed(work: Callable[[], object], clock: Callable[[], float] = time.thread_time) -> float:
-    """Return the seconds of one run: of this thread's processor time, unless the clock is given."""
-    started = clock()
-    work()
-    return clock() - started
-
-
 def open_searcher(settings: IndexSettings) -> Searcher:
     """Return the searcher of the ingested Factbook."""
     embedder = open_embedder(settings)
@@ -268,10 +211,10 @@ def run(repeats: int) -> dict[str, Any]:
         )
         for tokenizer in (None, "mistral:v3")
     ]
-    for one in repacks:
+    for repack in repacks:
         print(
-            f"LlamaIndex repack ({one['tokenizer']}) {one['repack_ms']} ms, plan {one['plan_ms']} "
-            f"ms: {one['ratio']} times as fast"
+            f"LlamaIndex repack ({repack['tokenizer']}) {repack['repack_ms']} ms, "
+            f"plan {repack['plan_ms']} ms: {repack['ratio']} times as fast"
         )
     full = measure_full(searcher, repeats=3)
     print(
@@ -279,7 +222,7 @@ def run(repeats: int) -> dict[str, Any]:
         f"median {full.seconds} s, slowest {full.slowest_seconds} s; "
         f"recounted {full.counted_tokens}"
     )
-    fast = all(one.held for one in planning) and all(one["held"] for one in repacks)
+    fast = all(one.held for one in planning) and all(repack["held"] for repack in repacks)
     held = fast and full.held
     return {
         "planning": [asdict(one) | {"held": one.held} for one in planning],

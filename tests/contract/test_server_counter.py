@@ -43,8 +43,8 @@ def serving(routes: Mapping[str, Route]) -> Iterator[Server]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.asked.append((self.path, body, dict(self.headers)))
-            route = state.routes.get(self.path, lambda _: (404, {}))
-            status, answer = route(body)
+            route = state.routes.get(self.path)
+            status, answer = route(body) if route else (404, {})
             data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             if status == 302:
@@ -129,9 +129,11 @@ def test_lone_surrogates_are_counted_as_what_is_sent() -> None:
 
 
 def test_the_key_is_sent_and_a_refused_one_is_said_to_be() -> None:
-    with serving({"/tokenize": lambda _: (401, {"error": "wrong key s3cret"})}) as server:
-        with pytest.raises(UpstreamRejected, match="401") as refusal:
-            counter(server, api_key="s3cret").count("a")
+    with (
+        serving({"/tokenize": lambda _: (401, {"error": "wrong key s3cret"})}) as server,
+        pytest.raises(UpstreamRejected, match="401") as refusal,
+    ):
+        counter(server, api_key="s3cret").count("a")
     assert server.asked[0][2]["Authorization"] == "Bearer s3cret"
     assert "s3cret" not in refusal.value.message + refusal.value.hint
     assert "api_key_env" in refusal.value.hint
@@ -143,9 +145,11 @@ def test_the_key_is_sent_and_a_refused_one_is_said_to_be() -> None:
 def test_a_conversation_that_the_template_refuses_is_an_error_of_the_request(
     route: str, status: int
 ) -> None:
-    with serving({route: lambda _: (status, {"error": "secret text"})}) as server:
-        with pytest.raises(InputError, match=f"server:m .* answers {status}") as refusal:
-            counter(server).count_messages(TURNS)
+    with (
+        serving({route: lambda _: (status, {"error": "secret text"})}) as server,
+        pytest.raises(InputError, match=f"server:m .* answers {status}") as refusal,
+    ):
+        counter(server).count_messages(TURNS)
     assert "secret" not in refusal.value.message
 
 
@@ -174,9 +178,11 @@ def test_a_server_that_is_away_is_unavailable() -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_in_trouble_is_unavailable(status: int) -> None:
-    with serving({"/tokenize": lambda _: (status, {})}) as server:
-        with pytest.raises(UpstreamError, match=str(status)):
-            counter(server).count("a")
+    with (
+        serving({"/tokenize": lambda _: (status, {})}) as server,
+        pytest.raises(UpstreamError, match=str(status)),
+    ):
+        counter(server).count("a")
 
 
 def test_a_slow_server_is_left_at_the_deadline() -> None:
@@ -192,9 +198,11 @@ def test_a_slow_server_is_left_at_the_deadline() -> None:
 
 
 def test_no_redirect_is_followed() -> None:
-    with serving({"/tokenize": lambda _: (302, {})}) as server:
-        with pytest.raises(UpstreamError, match="302"):
-            counter(server).count("a")
+    with (
+        serving({"/tokenize": lambda _: (302, {})}) as server,
+        pytest.raises(UpstreamError, match="302"),
+    ):
+        counter(server).count("a")
 
 
 def test_it_says_what_it_is() -> None:

@@ -72,9 +72,14 @@ def problem(response: Any, *, code: str, status: int) -> dict[str, Any]:
     assert body["hint"]
     assert body["detail"]
     assert body["request_id"] == response.headers["x-request-id"] != ""
-    assert body["error"]["message"] == body["detail"]
+    # LangChain and LiteLLM know an overflow by OpenAI's own words.
+    opening = "Input tokens exceed the configured limit: "
+    overflows = code == "context_length_exceeded"
+    assert body["error"]["message"] == (opening if overflows else "") + body["detail"]
     assert body["error"]["code"] == code
-    assert body["error"]["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    kinds = {429: "rate_limit_error"}
+    expected = "server_error" if status >= 500 else "invalid_request_error"
+    assert body["error"]["type"] == kinds.get(status, expected)
     assert response.headers["x-should-retry"] == str(body["retryable"]).lower()
     assert body["retryable"] or "retry-after" not in response.headers
     assert status not in {429, 503} or "retry-after" in response.headers

@@ -134,7 +134,7 @@ def test_json_is_passed_on_with_its_lists_as_they_are(tmp_path: Path) -> None:
         ),
         (
             {"messages": [{"role": "user", "content": "word " * 9000}]},
-            *(400, "context_length_exceeded", "question", "shorten"),
+            *(400, "context_length_exceeded", "messages", "shorten"),
         ),
         (
             {"truncation": "disabled", "windowfit": {"max_context_tokens": 40}},

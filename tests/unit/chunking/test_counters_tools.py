@@ -13,7 +13,7 @@ import pytest
 from chunking.counters import HuggingFaceCounter, MistralCounter, TiktokenCounter
 from chunking.counters.wire import message_payload, tool_payload
 from chunking.errors import DependencyMissing, InputError, TokenizerUnavailable
-from chunking.tokens import Message, Tool, ToolCall
+from chunking.tokens import Message, Tool, ToolCall, counted_exactly
 
 PARAMETERS = {
     "type": "object",
@@ -72,8 +72,14 @@ def test_tiktoken_counts_the_cookbook_s_tool_as_openai_s_api_counted_it(
 
 
 def test_tiktoken_calls_its_count_of_tools_no_exact_one(gpt4o: TiktokenCounter) -> None:
-    assert gpt4o.exact
-    assert not gpt4o.exact_tools
+    assert counted_exactly(gpt4o, QUESTION)
+    assert not counted_exactly(gpt4o, QUESTION, tools=[WEATHER])
+    assert not counted_exactly(gpt4o, CALLED[:3])
+    assert not counted_exactly(gpt4o, CALLED[3:])
+
+
+def test_mistral_calls_its_count_of_tools_exact() -> None:
+    assert counted_exactly(MistralCounter("v3"), CALLED, tools=[WEATHER])
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,14 @@ from retrieval.embed import HashEmbedder
 from retrieval.index import IndexFingerprint
 from retrieval.points import MemoryEngine
 from serve import runtime as runtime_module
+from serve.answer import Answer, answer
 from serve.backends.protocol import ServerFacts
 from serve.backends.scripted import ScriptedBackend
+from serve.calibration import Calibration
+from serve.plan import Ask
 from serve.profiles import load_profiles
 from serve.runtime import Runtime
+from tests.serving import mistral, profile, small_runtime
 
 PROFILES = load_profiles()
 PROFILE = PROFILES["mistral-7b-8k"]
@@ -171,3 +175,28 @@ class TestVerification:
                 await waiting
 
         asyncio.run(asyncio.wait_for(scenario(), 5))
+
+
+def test_an_estimate_learns_from_what_a_server_read_and_keeps_it(tmp_path: Path) -> None:
+    estimated = profile(tokenizer="estimated:mistral:v3")
+    file = tmp_path / "calibration.json"
+
+    def ask_once(served: float) -> Answer:
+        exact = mistral()
+        backend = ScriptedBackend(
+            ["yes"], prompt_tokens=lambda r: int(served * exact.count_messages(r.messages))
+        )
+        runtime = small_runtime(backend, profiles={"scripted": estimated})
+        runtime.calibration = Calibration(file)
+        ask = Ask("What is the capital of Peru?", collection="small", model="scripted")
+        return asyncio.run(answer(ask, runtime))
+
+    first, second, third = ask_once(1.5), ask_once(1.0), ask_once(1.0)
+
+    assert first.report.upstream is not None
+    assert first.report.upstream.drift > 0
+    for later in (second, third):
+        assert later.report.count == "estimated"
+        assert later.report.tokenizer == "estimated:1.53:mistral:v3"
+        assert later.report.upstream is not None
+        assert later.report.upstream.drift < 0
