@@ -46,7 +46,8 @@ class Ask:
     Attributes:
         where: filter by payload.
         order: whether kept chunks are shown best first, or by document and position.
-        trim: whether the best chunk left out may be cut at a sentence or line to fit.
+        trim: whether the best chunk left out may be cut at a sentence or line to fit; a whole
+            document never is.
         call_limit, cost_limit_usd: most calls and dollars that mode `exhaustive` may take.
         system: the caller's own instructions, which follow Windowfit's.
         history: turns before the question.
@@ -101,8 +102,16 @@ def make_plan(
     Raises:
         ContextLengthExceeded: the request cannot fit the window, or truncation is disabled and
             candidates do not fit.
+        CallLimitExceeded: mode `exhaustive` would take more calls or dollars than allowed.
+        InputError: mode `exhaustive` was asked with tools.
         StoreError: the index cannot be reached.
     """
+    if ask.mode == "exhaustive" and (ask.tools or ask.after):
+        raise InputError(
+            f"mode exhaustive reads in several calls, and {len(ask.tools)} tools were given",
+            hint="leave the tools out, or choose the mode retrieve or full",
+            param="mode",
+        )
     started = time.perf_counter()
     prompt = prompt_of(ask, profile, counter)
     fixed = count_fixed(prompt, counter)
@@ -160,7 +169,7 @@ def _choose(
         budget=budget,
         counter=counter,
         in_corpus_order=mode == "full" or ask.order == "document",
-        trimming=ask.trim and ask.truncation == "auto",
+        trimming=ask.trim and ask.truncation == "auto" and mode == "retrieve",
     )
     if ask.truncation == "disabled":
         refuse_truncation(choice.entries, budget)

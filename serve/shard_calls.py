@@ -81,6 +81,7 @@ class ShardCalls:
             messages=shard.messages,
             max_output_tokens=self.exhaustion.note_limit,
             sources=shard.chunks,
+            response_format=request.response_format if self.exhaustion.join is None else None,
         )
 
     def _join(

@@ -8,9 +8,11 @@ import pytest
 from chunking.errors import (
     CallLimitExceeded,
     ContextLengthExceeded,
+    InputError,
     UpstreamRejected,
     UpstreamSilentTruncation,
 )
+from chunking.tokens import Tool
 from retrieval.points import MemoryEngine
 from retrieval.search import Searcher
 from serve.answer import Answer, answer, stream_answer
@@ -239,3 +241,18 @@ def test_where_nothing_passes_the_filter_the_question_is_asked_once_without_sour
     assert given.text == "I cannot tell."
     assert given.report.llm_calls == 1
     assert (given.report.coverage.kept, given.report.coverage.percent) == (0, 0)
+
+
+def test_tools_are_refused_because_every_call_could_ask_for_them() -> None:
+    with pytest.raises(InputError, match="1 tools were given"):
+        plan(tools=(Tool("area_of"),))
+
+
+def test_only_the_joined_answer_has_the_form_that_was_asked_for() -> None:
+    form = {"type": "json_object"}
+    backend = notes(*["nothing"] * shard_count(), "{}")
+
+    answered(backend, response_format=form)
+
+    forms = [request.response_format for request in backend.requests]
+    assert forms == [*[None] * shard_count(), form]

@@ -40,8 +40,7 @@ def neighbours(count: int, *, words: int = 1, gap: str | None = "\n") -> list[Ca
         for n, start in enumerate(starts)
     ]
     return [
-        Candidate(chunk, 0.5, "question", gap=gap if n else None)
-        for n, chunk in enumerate(chunks)
+        Candidate(chunk, 0.5, "question", gap=gap if n else None) for n, chunk in enumerate(chunks)
     ]
 
 
