@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from chunking.errors import InputError
 from chunking.tokens import Message, TokenCounter, Tool, counted_exactly
 from retrieval.points import Where
 from retrieval.search import Searcher
