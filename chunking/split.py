@@ -170,12 +170,12 @@ class Splitter:
 
 
 def boundaries(text: str) -> list[int]:
-    """Return where a text may be cut without cutting a line's sentence: each a sentence's end."""
+    """Return where a text may be cut without cutting a sentence or a line, first to last."""
     return [
         end
         for line in _line_spans(text, 0, len(text))
-        for _, end in _sentence_spans(text, *line)
-        if end < len(text)
+        for sentence in _sentence_spans(text, *line)
+        if (end := _strip(text, sentence)[1]) < len(text)
     ]
 
 

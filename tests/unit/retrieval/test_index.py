@@ -290,3 +290,53 @@ def test_a_filter_by_any_other_key_is_refused(
 def test_records_are_never_hits(index: Index) -> None:
     write(index, CHAD)
     assert len(texts(index)) == 2
+
+
+# --- counts, gaps, reading everything
+
+
+def test_counts_are_replaced_without_touching_chunks_or_vectors(
+    index: Index, store: RecordingStore
+) -> None:
+    write(index, CHAD)
+    store.writes.clear()
+
+    index.recount("chad.json", {"other": PieceCounts(9, (4, 5))})
+
+    assert index.records()["chad.json"].counts == {"other": PieceCounts(9, (4, 5))}
+    assert store.writes == [("upsert", ["document"])]
+    assert list(index.documents()) == [CHAD]
+    assert texts(index)
+
+
+def test_counts_of_another_form_of_piece_are_not_used(index: Index, store: RecordingStore) -> None:
+    write(index, CHAD)
+    for point in list(store.points.values()):
+        if point.payload["kind"] == "document":
+            store.points[point.id] = replace(point, payload={**point.payload, "piece_form": 0})
+
+    assert index.records()["chad.json"].counts == {}
+
+
+def test_a_hit_knows_the_white_space_before_its_chunk(index: Index) -> None:
+    first, second = write(index, CHAD)
+    gaps = {hit.chunk.id: hit.gap for hit in index.search(rows((1, 0))[0], limit=9)}
+
+    assert gaps == {first.id: None, second.id: CHAD.text[first.end : second.start]}
+
+
+def test_other_text_between_two_chunks_is_no_gap(index: Index) -> None:
+    first, second = chunks_of(CHAD)
+    shorter = replace(first, end=first.end - 3, text=first.text[:-3])
+    index.write(CHAD, [shorter, second], rows((1, 0), (0, 1)), counts={}, position=0)
+
+    assert {hit.gap for hit in index.read()} == {None}
+
+
+def test_reading_everything_yields_each_chunk_that_passes_the_filter(index: Index) -> None:
+    chunks = {chunk.id for chunk in (*write(index, CHAD), *write(index, PERU, position=1))}
+
+    assert {hit.chunk.id for hit in index.read()} == chunks
+    assert {hit.chunk.title for hit in index.read({"title": ("Peru",)})} == {"Peru"}
+    with pytest.raises(InputError, match="cannot filter by"):
+        list(index.read({"tenant": ("other",)}))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from string import ascii_letters
 
 import pytest
@@ -218,3 +219,97 @@ def test_refusing_truncation_states_how_much_is_needed_and_how_much_there_is() -
         "1 would be dropped and truncation is disabled"
     )
     assert caught.value.param == "truncation"
+
+
+# --- neighbours, near-duplicates, trimming
+
+
+def test_neighbours_are_shown_as_one_piece_under_one_header() -> None:
+    context = pack(*neighbours(3), tokens=500)
+
+    assert fates(context) == ["kept", "merged", "merged"]
+    assert [entry.marker for entry in context.entries] == [1, 1, 1]
+    (chunk,) = context.chunks
+    assert chunk.text == "landlockeda\nlandlockedb\nlandlockedc"
+    assert context.messages[-1].content.count("] Title") == 1
+
+
+def test_chunks_with_other_text_between_them_keep_their_headers() -> None:
+    context = pack(*neighbours(3, gap=None), tokens=500)
+
+    assert fates(context) == ["kept"] * 3
+    assert context.messages[-1].content.count("] Title") == 3
+
+
+def test_a_near_duplicate_points_at_the_better_one() -> None:
+    text = "the plains of this country are wide and its rivers are slow and its hills are low "
+    first, second = candidate(text * 3, document="a"), candidate(text * 3 + "too", document="b")
+    alike = [replace(each, sketch=("key",)) for each in (first, second)]
+
+    context = pack(*alike, tokens=900)
+
+    assert fates(context) == ["kept", "duplicate"]
+    assert context.entries[1].duplicate_of == first.chunk.id
+    assert fates(pack(*(replace(each, sketch=()) for each in alike), tokens=900)) == ["kept"] * 2
+
+
+def test_what_repeats_a_chunk_that_did_not_fit_is_tried_itself() -> None:
+    text = "the plains of this country are wide and its rivers are slow and its hills are low "
+    longer = replace(candidate(text * 3 + "too", document="a"), sketch=("key",))
+    shorter = replace(candidate(text * 3, document="b"), sketch=("key",))
+    needed = pack(shorter, tokens=900).segments.retrieved
+
+    assert fates(pack(longer, shorter, tokens=needed)) == ["over_budget", "kept"]
+
+
+SENTENCES = "Peru has a coast. Chad has none of that. Bolivia has two capitals in it."
+
+
+def trimmed(tokens: int) -> ContextWindow:
+    return assemble(
+        [candidate(SENTENCES)],
+        prompt=PROMPT,
+        fixed=FIXED,
+        budget=room(tokens),
+        counter=COUNTER,
+        trimming=True,
+    )
+
+
+def test_the_best_chunk_left_out_is_cut_at_a_sentence_where_that_is_asked_for() -> None:
+    whole = pack(candidate(SENTENCES), tokens=500).segments.retrieved
+
+    context = trimmed(whole - 1)
+
+    assert fates(context) == ["trimmed"]
+    (entry,), (chunk,) = context.entries, context.chunks
+    assert chunk.text == "Peru has a coast. Chad has none of that."
+    assert (entry.end, entry.trimmed_from) == (len(chunk.text), len(SENTENCES))
+    assert context.segments.retrieved <= whole - 1
+
+
+def test_a_chunk_is_not_cut_where_nothing_of_it_fits_or_nobody_asked() -> None:
+    whole = pack(candidate(SENTENCES), tokens=500).segments.retrieved
+
+    assert fates(trimmed(8)) == ["over_budget"]
+    assert fates(trimmed(whole)) == ["kept"]
+    assert fates(pack(candidate(SENTENCES), tokens=whole - 1)) == ["over_budget"]
+
+
+def test_a_trimmed_chunk_is_not_joined_to_what_follows_it() -> None:
+    lines = neighbours(2, words=30)
+    text = "Peru is dry. " + lines[0].chunk.text[13:]
+    cuttable = replace(lines[0], chunk=replace(lines[0].chunk, text=text))
+    needed = pack(lines[1], tokens=900).segments.retrieved
+
+    context = assemble(
+        [lines[1], cuttable],
+        prompt=PROMPT,
+        fixed=FIXED,
+        budget=room(needed + 16),
+        counter=COUNTER,
+        trimming=True,
+    )
+
+    assert fates(context) == ["kept", "trimmed"]
+    assert [chunk.text for chunk in context.chunks] == [lines[1].chunk.text, "Peru is dry."]

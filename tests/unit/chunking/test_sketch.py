@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from chunking.document import Chunk, Document
+from chunking.sketch import near_duplicates, sketch_of
+
+TEXT = (
+    "The country has a long coast and many rivers, most of which rise in the mountains of the east "
+    "and reach the sea after 1,200 kilometres. Rain falls from May to October, and the harvest "
+    "depends on it in every province but one, where water is brought by a canal from Lima."
+)
+
+
+def chunk(
+    text: str = TEXT, *, title: str = "Peru", path: tuple[str, ...] = ("Geography",)
+) -> Chunk:
+    document = Document(title, text, title, "s")
+    return Chunk.of(document, start=0, end=len(text), path=path, position=0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        chunk(TEXT.replace("many rivers", "several rivers")),
+        chunk(TEXT.upper()),
+        chunk(title="Peru (1)"),
+    ],
+    ids=["a word", "case", "a numbered copy"],
+)
+def test_texts_that_differ_in_a_few_words_share_a_key(other: Chunk) -> None:
+    assert set(sketch_of(chunk())) & set(sketch_of(other))
+
+
+def test_a_text_that_differs_in_a_word_is_a_near_duplicate() -> None:
+    assert near_duplicates(chunk(), chunk(TEXT.replace("many rivers", "several rivers")))
+    assert near_duplicates(chunk(), chunk(title="Peru (1)"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        chunk(TEXT.replace("1,200", "1,300")),
+        chunk(TEXT.replace("Lima", "Cusco")),
+        chunk(title="Chad"),
+        chunk(path=("Economy",)),
+        chunk("Another text of another country, with hills and lakes " * 4),
+    ],
+    ids=["number", "name", "title", "heading", "text"],
+)
+def test_texts_that_differ_in_a_number_a_name_or_a_heading_state_other_facts(other: Chunk) -> None:
+    assert not near_duplicates(chunk(), other)
+
+
+def test_a_number_or_heading_that_differs_gives_other_keys() -> None:
+    for other in (chunk(TEXT.replace("1,200", "1,300")), chunk(path=("Economy",))):
+        assert not set(sketch_of(chunk())) & set(sketch_of(other))
+
+
+def test_a_short_text_has_no_near_duplicates() -> None:
+    assert sketch_of(chunk("Capital: Lima")) == ()
+
+
+def test_a_sketch_depends_on_the_text_alone() -> None:
+    assert sketch_of(chunk()) == sketch_of(chunk())
+    assert len(set(sketch_of(chunk()))) == 4
