@@ -182,7 +182,7 @@ def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> 
         record.characters if 0 < len(record.chunk_ids) <= chunks[name] else spans[name]
         for name, record in records.items()
     )
-    return floor(10_000 * read / total) / 100 if total else 100.0
+    return floor(1_000_000 * read / total) / 10_000 if total else 100.0
 
 
 def passes(record: DocumentRecord, where: Where | None) -> bool:

@@ -151,7 +151,7 @@ def _fates(report: Json) -> Text:
     corpus = f"corpus: {coverage['corpus_documents']:,} documents"
     if coverage["corpus_tokens"]:
         corpus += f", {coverage['corpus_tokens']:,} tokens"
-    text = Text(f"{corpus}; {coverage['percent']:g} % of it in the prompt\n")
+    text = Text(f"{corpus}; {coverage['percent']:.2f} % of it in the prompt\n")
     summary = ", ".join(
         f"{count} {fate}" + (f" ({reason})" if reason else "")
         for (fate, reason), count in sorted(fates.items(), key=str, reverse=True)
