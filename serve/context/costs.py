@@ -26,7 +26,7 @@ class Costs:
         self._candidates = candidates
         self._prompt = prompt
         self._base = counter.base
-        self._factor = counter.factor
+        self._raise, self._lower = counter.factor.as_integer_ratio()
         self._pieces = PieceCounter(counter.base)
         self.additive = counter.additive
         self.units = [self.units_of(candidate) for candidate in candidates]
@@ -42,11 +42,11 @@ class Costs:
 
     def limit(self, tokens: int) -> int:
         """Return the most base tokens that count as at most `tokens`."""
-        return tokens * self._factor.denominator // self._factor.numerator
+        return tokens * self._lower // self._raise
 
     def tokens(self, units: int) -> int:
         """Return what so many base tokens count as for the model."""
-        return -(-units * self._factor.numerator // self._factor.denominator)
+        return -(-units * self._raise // self._lower)
 
     @property
     def frame(self) -> int:

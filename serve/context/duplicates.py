@@ -15,7 +15,7 @@ def find_duplicates(candidates: Sequence[Candidate]) -> dict[int, tuple[int, ...
     under the same heading, see `near_duplicates`.
     """
     first: dict[tuple[str, tuple[str, ...], str], int] = {}
-    sketched: dict[str, list[int]] = {}
+    sketched: dict[str, tuple[int, ...]] = {}
     found: dict[int, tuple[int, ...]] = {}
     for place, candidate in enumerate(candidates):
         chunk = candidate.chunk
@@ -23,15 +23,15 @@ def find_duplicates(candidates: Sequence[Candidate]) -> dict[int, tuple[int, ...
         known_by = chunk.text or chunk.id
         same = first.setdefault((chunk.title, chunk.path, known_by), place)
         repeated = [] if same == place else [same]
+        alone = (place,)
         for key in candidate.sketch:
-            alike = sketched.setdefault(key, [])
-            if alike:
-                repeated += [
-                    earlier
-                    for earlier in alike
-                    if earlier not in repeated and near_duplicates(candidates[earlier].chunk, chunk)
-                ]
-            alike.append(place)
+            alike = sketched.get(key)
+            sketched[key] = alone if alike is None else (*alike, place)
+            repeated += [
+                earlier
+                for earlier in alike or ()
+                if earlier not in repeated and near_duplicates(candidates[earlier].chunk, chunk)
+            ]
         if repeated:
             found[place] = tuple(sorted(repeated))
     return found

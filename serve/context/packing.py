@@ -18,6 +18,8 @@ from serve.context.report import Candidate
 Kept = tuple[list[int], int]
 """Places of the kept candidates in order of priority, and the prompt's tokens with them."""
 
+_MOST_SAVED = 64
+"""More tokens than a chunk saves by being joined to a neighbour, but for the longest headings."""
 _TRIMMED = 4
 """Most candidates for which a cut is looked for; those after them are of lower priority still."""
 
@@ -44,7 +46,10 @@ class Packing:
         used = self.costs.frame
         runs = Runs(self.candidates)
         kept: list[int] = []
-        for place in range(len(self.candidates)):
+        for place, units in enumerate(self.costs.units):
+            # Far too long even under a neighbour's header: most are, once the window is full.
+            if used + units - _MOST_SAVED > limit:
+                continue
             if place in self.duplicates and self._repeats(place, kept):
                 continue
             growth = self.costs.growth(place, runs)
