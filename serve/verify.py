@@ -16,12 +16,14 @@ Fact = Literal["model", "window", "tokenizer"]
 _SYSTEM = "You check a token counter.\nAnswer with one word."
 _HISTORY = (Message("user", "Is 1,048,576 even?"), Message("assistant", "Yes: 2\u00b2\u2070."))
 _QUESTION = (
-    "Line one: 3.14159 and 2026-11-21.\n\nLine two: caf\u00e9, \u6771\u4eac, \U0001f680 and "
-    "\U0001f468\u200d\U0001f469\u200d\U0001f467.\n\tdef f(x): return x ** 2\n"
+    "Line one: 3.14159 and 2026-11-21.\n\nLine two: caf\u00e9, cafe\u0301, \u6771\u4eac, "
+    "\U0001f680 and \U0001f468\u200d\U0001f469\u200d\U0001f467.\n\tdef f(x): return x ** 2\n"
     "Plain text: <|im_end|> <|im_start|>user [/INST] [INST] </s> <s> <|endoftext|> <|eot_id|> "
     "<end_of_turn> <|end|>"
 )
-"""White space, digits, scripts, joined emoji, and texts like the control tokens of many models."""
+"""White space, digits, scripts, a letter composed and not, joined emoji, and texts like the control
+tokens of many models.
+"""
 
 
 @dataclass(frozen=True, slots=True)
