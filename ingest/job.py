@@ -105,7 +105,11 @@ class _Counting:
         """Count a stored document where a tokenizer has not; return whether any had not."""
         if all(counter.identity in record.counts for counter in self.counters):
             return False
-        chunks = sorted(self.index.chunks([document.id]), key=lambda chunk: chunk.position)
+        stored = {chunk.id: chunk for chunk in self.index.chunks([document.id])}
+        # A run that was killed may have left chunks that the record does not name.
+        chunks = [stored[name] for name in record.chunk_ids if name in stored]
+        if len(chunks) < len(record.chunk_ids):
+            return False
         self.index.recount(document.id, {**record.counts, **self.of(document, chunks)})
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -136,11 +136,7 @@ def heading_of(hit: Hit) -> str:
 
 
 def _of_section(hits: Sequence[Hit], heading: str) -> list[Hit]:
-    return [
-        Hit(hit.chunk, hit.score, f"section: {heading}")
-        for hit in hits
-        if heading_of(hit) == heading
-    ]
+    return [replace(hit, via=f"section: {heading}") for hit in hits if heading_of(hit) == heading]
 
 
 def take_turns(streams: Sequence[Sequence[Hit]], *, limit: int) -> list[Hit]:

@@ -47,7 +47,7 @@ async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = 
     completion = await call.backend.complete(call.request)
     call.take(completion.text)
     given = call.finish(completion, upstream_check)
-    runtime.observe(call.plan.profile, given.report)
+    runtime.observe(call.plan, given.report)
     return given
 
 
@@ -77,7 +77,7 @@ async def stream_answer(
         raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
     before = len(call.text)
     finished = call.finish(completion, upstream_check)
-    runtime.observe(call.plan.profile, finished.report)
+    runtime.observe(call.plan, finished.report)
     if rest := finished.text[before:]:
         yield rest
     yield finished
@@ -99,7 +99,8 @@ class _Call:
         self.backend = backend
         self.request = _request(plan)
         self.text = ""
-        self._check = None if _verbatim(plan) else CitationCheck(plan.context.chunks)
+        shown = range(1, len(plan.context.chunks) + 1)
+        self._check = None if _verbatim(plan) else CitationCheck(shown)
         self._started = started
         self._called = time.perf_counter()
         self._seconds: dict[str, float] = {}
@@ -122,7 +123,7 @@ class _Call:
         if self._check is not None:
             text += self._check.finish()
             markers |= self._check.cited
-            removed = self._check.removed
+            removed = self._check.removed + completion.removed_citations
         cost = _price(self.plan, completion)
         report = replace(
             self.plan.report,
@@ -157,8 +158,8 @@ async def _begin(ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck) -> _
     backend = await runtime.verified_backend(plan.profile)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
-        counter = runtime.counter(plan.profile)
-        return _Call(plan, ShardCalls(backend, plan.exhaustion, counter, check), started)
+        calls = ShardCalls(backend, plan.exhaustion, plan.counter, check)
+        return _Call(plan, calls, started)
     return _Call(plan, backend, started)
 
 
@@ -219,7 +220,13 @@ def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> Exhaus
     if planned is None or len(completion.parts) <= 1:
         return planned
     joined = completion.parts[-1].planned_tokens
-    return replace(planned, join_prompt_tokens=joined, notes_cut=completion.notes_cut)
+    unfinished = sum(part.finish_reason == "length" for part in completion.parts[:-1])
+    return replace(
+        planned,
+        join_prompt_tokens=joined,
+        notes_cut=completion.notes_cut,
+        notes_unfinished=unfinished,
+    )
 
 
 def _price(plan: Plan, completion: Completion) -> Cost:

@@ -23,12 +23,12 @@ from retrieval.settings import IndexSettings
 from serve.answer import answer
 from serve.app import create_app
 from serve.logs import configure_logs
-from serve.picture import draw_answer, draw_replay
-from serve.plan import Mode, Order, Truncation
-from serve.replay import ReplayResponse, find_kept, keep_answer
+from serve.picture import draw_answer, draw_preview, draw_replay
+from serve.plan import Ask, Mode, Order, Truncation
+from serve.replay import ReplayResponse, find_kept, keep_answer, keep_preview
 from serve.replay import replay as rebuild
 from serve.runtime import Runtime
-from serve.schema import AnswerRequest, AnswerResponse
+from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse
 from serve.settings import ServeSettings
 
 _DEADLINE_SECONDS = 600
@@ -48,8 +48,19 @@ def ask(
     max_output_tokens: Annotated[int | None, typer.Option(help="Room for the answer.")] = None,
     order: Annotated[Order | None, typer.Option(help="relevance or document.")] = None,
     trim: Annotated[bool, typer.Option(help="Cut the best chunk left out, to fit.")] = False,
-    call_limit: Annotated[int | None, typer.Option(help="Most calls of exhaustive.")] = None,
-    cost_limit_usd: Annotated[float | None, typer.Option(help="Most US dollars of it.")] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="KEY=VALUE of document, title or source; repeatable."),
+    ] = None,
+    call_limit: Annotated[
+        int | None, typer.Option(help="Most model calls of mode exhaustive (default 32).")
+    ] = None,
+    cost_limit_usd: Annotated[
+        float | None, typer.Option(help="Most US dollars that mode exhaustive may cost.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan; no model is called.")
+    ] = False,
     url: Annotated[
         str | None, typer.Option(help="Ask a running service instead of opening the store.")
     ] = None,
@@ -66,15 +77,20 @@ def ask(
         "max_output_tokens": max_output_tokens,
         "order": order,
         "trim": trim or None,
+        "filter": _filter(filters),
         "call_limit": call_limit,
         "cost_limit_usd": cost_limit_usd,
     }
     body = {name: value for name, value in fields.items() if value is not None}
-    response = _call_service(url, "/answer", body) if url else asyncio.run(_ask_here(body))
+    if url:
+        response = _call_service(url, "/context/preview" if dry_run else "/answer", body)
+    else:
+        response = asyncio.run(_ask_here(body, dry_run=dry_run))
+    draw = draw_preview if dry_run else draw_answer
     if as_json:
         sys.stdout.write(json.dumps(response, ensure_ascii=False) + "\n")
     else:
-        Console(highlight=False).print(draw_answer(response))
+        Console(highlight=False).print(draw(response))
 
 
 def replay(
@@ -134,7 +150,22 @@ def _listen(settings: ServeSettings) -> socket.socket:
         ) from error
 
 
-async def _ask_here(body: dict[str, Any]) -> dict[str, Any]:
+def _filter(pairs: list[str] | None) -> dict[str, list[str]] | None:
+    """Return the values of each key; a key that comes twice allows both of its values."""
+    values: dict[str, list[str]] = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise InputError(
+                f"--filter takes KEY=VALUE, not {pair!r}",
+                hint="for example --filter title=Peru",
+                param="filter",
+            )
+        values.setdefault(key, []).append(value)
+    return values or None
+
+
+async def _ask_here(body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
     settings = ServeSettings.load()
     try:
         request = AnswerRequest.model_validate(body)
@@ -142,15 +173,26 @@ async def _ask_here(body: dict[str, Any]) -> dict[str, Any]:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "question"
         raise InputError(f"{where}: {first['msg']}", param=where) from None
-    request_id = uuid.uuid4().hex
     runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
+    respond = _preview if dry_run else _answer
     try:
-        check = settings.upstream_check
-        given = await answer(request.ask(settings), runtime, upstream_check=check)
-        await keep_answer(given, runtime, request_id=request_id)
+        return await respond(request.ask(settings), runtime, settings)
     finally:
         await runtime.close()
+
+
+async def _answer(ask: Ask, runtime: Runtime, settings: ServeSettings) -> dict[str, Any]:
+    request_id = uuid.uuid4().hex
+    given = await answer(ask, runtime, upstream_check=settings.upstream_check)
+    await keep_answer(given, runtime, request_id=request_id)
     return AnswerResponse.of(given, request_id=request_id).model_dump(mode="json")
+
+
+async def _preview(ask: Ask, runtime: Runtime, _: ServeSettings) -> dict[str, Any]:
+    request_id = uuid.uuid4().hex
+    plan = await asyncio.to_thread(runtime.plan, ask)
+    await keep_preview(plan, runtime, request_id=request_id)
+    return PreviewResponse.of(plan, request_id=request_id).model_dump(mode="json")
 
 
 def _replay_here(request_id: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import floor
+from dataclasses import dataclass, field, replace
+from math import ceil, floor
 
-from chunking.document import Chunk, content_id
+from chunking.document import Chunk, Document, content_id
 from chunking.errors import StoreError
 from chunking.piece_counts import whole_piece
 from chunking.tokens import TokenCounter
@@ -16,9 +16,11 @@ from retrieval.records import DocumentRecord, Hit
 from retrieval.search import Catalog, Searcher
 from serve.context.report import Candidate, Entry
 
-_TOKENS_PER_CANDIDATE = 100
-"""Half of what a chunk usually takes, so that there are twice the candidates that can fit."""
-_CANDIDATE_RANGE = (40, 4000)
+_CANDIDATE_SURPLUS = 2
+"""Candidates are about twice as many as can fit: some are duplicates, and some are longer."""
+_CANDIDATE_RANGE = (40, 10_000)
+_TOKENS_PER_CHUNK = 200
+"""What a chunk of an uncounted collection is taken to have."""
 _CHARACTERS_PER_TOKEN = 4
 _FEWEST_CHARACTERS_PER_TOKEN = 3
 """For texts not counted at ingestion: estimates high, so that `auto` does not cut what it chose."""
@@ -44,27 +46,39 @@ class Gathering:
     question: str
     room: int
     where: Where | None
+    _catalog: Catalog = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at one state of the collection from beginning to end."""
+        object.__setattr__(self, "_catalog", self.searcher.catalog())
 
     def hits(self) -> list[Candidate]:
         """Return the chunks that a search finds, about twice as many as can fit."""
         fewest, most = _CANDIDATE_RANGE
-        limit = min(most, max(fewest, self.room // _TOKENS_PER_CANDIDATE))
+        fitting = self.room / self._mean_tokens()
+        limit = min(most, max(fewest, ceil(_CANDIDATE_SURPLUS * fitting)))
         found = self.searcher.search(self.question, limit=limit, where=self.where)
-        catalog = self.searcher.catalog()
-        return [self._candidate(hit, catalog) for hit in found]
+        return [self._candidate(hit) for hit in found]
+
+    def _mean_tokens(self) -> float:
+        """Return the tokens of a usual chunk of the collection."""
+        counts = self._catalog.chunk_counts(self.counter.base.identity)
+        mean = sum(counts.values()) / len(counts) if counts else _TOKENS_PER_CHUNK
+        return max(1.0, mean * float(self.counter.factor))
 
     def everything(self) -> list[Candidate]:
         """Return all chunks that pass the filter, in corpus order."""
-        catalog = self.searcher.catalog()
         # A document that is being ingested has chunks before it has a record.
         found = [
-            h for h in self.searcher.index.read(self.where) if h.chunk.document in catalog.records
+            h
+            for h in self.searcher.index.read(self.where)
+            if h.chunk.document in self._catalog.records
         ]
-        candidates = [self._candidate(hit, catalog) for hit in found]
+        candidates = [self._candidate(hit) for hit in found]
         return sorted(candidates, key=lambda one: (one.place, one.chunk.document, one.chunk.start))
 
-    def _candidate(self, hit: Hit, catalog: Catalog) -> Candidate:
-        record = catalog.records.get(hit.chunk.document)
+    def _candidate(self, hit: Hit) -> Candidate:
+        record = self._catalog.records.get(hit.chunk.document)
         return Candidate(
             hit.chunk,
             hit.score,
@@ -72,7 +86,7 @@ class Gathering:
             place=0 if record is None else record.position,
             gap=hit.gap,
             sketch=hit.sketch,
-            units=catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
+            units=self._catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
         )
 
     def documents(self) -> list[Candidate]:
@@ -80,7 +94,7 @@ class Gathering:
 
         Those that were counted at ingestion come without their text, see `load`.
         """
-        records = self.searcher.catalog().records
+        records = self._catalog.records
         best = self._best_scores(records)
         others = [name for name, record in records.items() if passes(record, self.where)]
         ranked = list(dict.fromkeys([*best, *others]))
@@ -105,11 +119,11 @@ class Gathering:
         Raises:
             StoreError: a document changed since the list of documents was read.
         """
-        records = self.searcher.catalog().records
         wanted = [chunk.document for chunk in chunks if not chunk.text and chunk.end]
         found = {document.id: document for document in self.searcher.index.documents(wanted)}
-        for name in wanted:
-            if name not in found or found[name].version != records[name].version:
+        for chunk in chunks:
+            name = chunk.document
+            if name in wanted and not _is_version(found.get(name), chunk):
                 self.searcher.forget_catalog()
                 raise StoreError(
                     f"{name} was changed or removed while the request was planned",
@@ -131,7 +145,7 @@ class Gathering:
 
     def _read(self, ranked: Sequence[str], best: Mapping[str, float]) -> list[Candidate]:
         """Return documents with their text, until there are more than could be kept."""
-        records = self.searcher.catalog().records
+        records = self._catalog.records
         most = self.room * _CHARACTERS_PER_TOKEN * _FULL_SURPLUS
         wanted: list[str] = []
         characters = 0
@@ -153,17 +167,22 @@ class Gathering:
         ]
 
 
-def corpus_tokens(searcher: Searcher, counter: TokenCounter) -> int | None:
-    """Return the corpus' tokens as counted at ingestion; None if any document lacks the count."""
+def corpus_tokens(
+    searcher: Searcher, counter: TokenCounter, where: Where | None = None
+) -> int | None:
+    """Return the tokens of the documents that pass a filter, as counted at ingestion.
+
+    None if any of them lacks the count.
+    """
     identity = counter.base.identity
-    records = searcher.catalog().records.values()
+    records = [one for one in searcher.catalog().records.values() if passes(one, where)]
     counts = [record.counts[identity].whole for record in records if identity in record.counts]
     return _raised(sum(counts), counter) if len(counts) == len(records) else None
 
 
-def guessed_tokens(searcher: Searcher) -> int:
-    """Return about how many tokens the corpus has, rather too many than too few."""
-    records = searcher.catalog().records.values()
+def guessed_tokens(searcher: Searcher, where: Where | None = None) -> int:
+    """Return about how many tokens these documents have, rather too many than too few."""
+    records = [one for one in searcher.catalog().records.values() if passes(one, where)]
     return sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
 
 
@@ -195,10 +214,19 @@ def _raised(units: int, counter: TokenCounter) -> int:
     return -(-units * counter.factor.numerator // counter.factor.denominator)
 
 
+def _is_version(document: Document | None, chunk: Chunk) -> bool:
+    """Return whether a document is the one that an unread chunk stands for."""
+    return document is not None and chunk.id == _whole_id(document.id, document.version)
+
+
+def _whole_id(document: str, version: str) -> str:
+    return content_id("whole", document, version)
+
+
 def _unread(record: DocumentRecord) -> Chunk:
     """Return a document as one chunk that does not hold its text yet."""
     return Chunk(
-        id=content_id("whole", record.id, record.version),
+        id=_whole_id(record.id, record.version),
         document=record.id,
         title=record.title,
         path=(),

@@ -38,9 +38,20 @@ def draw_answer(response: Json) -> Text:
     if response["citations"]:
         text.append("\n")
     text.append_text(draw_window(response["context"]))
-    timings = ", ".join(f"{name} {value:,.0f} ms" for name, value in response["timings_ms"].items())
     cost = f"cost ${response['cost_usd']:.5f} ({response['context']['cost_basis']})"
-    text.append(f"{timings}; {cost}\n", style="dim")
+    text.append(f"{_timings(response)}; {cost}\n", style="dim")
+    text.append(f"request {response['request_id']}\n", style="dim")
+    return text
+
+
+def draw_preview(response: Json) -> Text:
+    """Return the window of a plan for which no model was called, ready to print.
+
+    Args:
+        response: the JSON of `POST /context/preview`.
+    """
+    text = draw_window(response["context"])
+    text.append(f"{_timings(response)}; no model was called\n", style="dim")
     text.append(f"request {response['request_id']}\n", style="dim")
     return text
 
@@ -73,6 +84,8 @@ def draw_replay(done: Json, *, messages: bool) -> Text:
 def draw_window(report: Json) -> Text:
     """Return the window as a bar with its legend, then the fates of the candidates.
 
+    Several calls have no one window: of mode `exhaustive`, the calls are told instead.
+
     Args:
         report: the JSON of a context report.
     """
@@ -82,12 +95,12 @@ def draw_window(report: Json) -> Text:
         f"count {report['count']} ({report['tokenizer']})\n",
         style="bold",
     )
-    parts = list(_parts(report))
-    text.append("▕")
-    for part, width in zip(parts, _widths([tokens for _, tokens, _, _ in parts]), strict=True):
-        text.append(part[2] * width, style=part[3])
-    text.append("▏\n")
-    text.append(_legend(report) + "\n")
+    exhaustive = report.get("exhaustive")
+    if exhaustive is not None and exhaustive["calls"] > 1:
+        text.append(_calls(exhaustive))
+    else:
+        text.append_text(_bar(report))
+        text.append(_legend(report) + "\n")
     upstream = report.get("upstream")
     if upstream is not None:
         read, drift = upstream["prompt_tokens"], upstream["drift"]
@@ -99,22 +112,56 @@ def draw_window(report: Json) -> Text:
     return text
 
 
-def _parts(report: Json) -> Iterator[tuple[str, int, str, str]]:
-    """Yield name, tokens, letter and style of every part of the window, in prompt order."""
+def _timings(response: Json) -> str:
+    return ", ".join(f"{name} {value:,.0f} ms" for name, value in response["timings_ms"].items())
+
+
+def _calls(exhaustive: Json) -> str:
+    """Return what the calls of mode `exhaustive` take, a line for each of their limits."""
+    shards = exhaustive["shard_prompt_tokens"]
+    joined = exhaustive["join_prompt_tokens"]
+    joins = f"up to {exhaustive['join_prompt_limit']:,}" if joined is None else f"{joined:,}"
+    lines = [
+        f"{exhaustive['calls']:,} calls: {len(shards):,} read the sources with up to"
+        f" {max(shards):,} prompt tokens each, one joins their notes with {joins}",
+        f"at most {exhaustive['prompt_tokens_at_most']:,} prompt tokens,"
+        f" {exhaustive['output_tokens_at_most']:,} answer tokens,"
+        f" ${exhaustive['cost_at_most_usd']:.5f}",
+    ]
+    if cut := exhaustive["notes_cut"]:
+        lines.append(f"{cut:,} notes were cut to fit the joining call")
+    if unfinished := exhaustive.get("notes_unfinished"):
+        lines.append(f"{unfinished:,} notes are unfinished: they had no more room")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _bar(report: Json) -> Text:
+    parts = list(_parts(report))
+    text = Text("▕")
+    for (_, letter, style), width in zip(
+        parts, _widths([tokens for tokens, _, _ in parts]), strict=True
+    ):
+        text.append(letter * width, style=style)
+    return text.append("▏\n")
+
+
+def _parts(report: Json) -> Iterator[tuple[int, str, str]]:
+    """Yield tokens, letter and style of every part of the window, in prompt order."""
     segments = report["segments"]
     for name in ("template", "system", "history"):
-        yield name, segments[name], name[0], _FIXED_STYLES[name]
+        yield segments[name], name[0], _FIXED_STYLES[name]
     kept = sorted(
         (entry for entry in report["entries"] if entry["marker"] is not None),
         key=lambda entry: entry["marker"],
     )
-    styles = cycle(_CHUNK_STYLES)
-    shades = cycle("█▓")
-    for entry in kept:
-        yield entry["breadcrumb"], entry["tokens"], next(shades), next(styles)
-    yield "question", segments["question"], "q", _FIXED_STYLES["question"]
-    yield "reserved", report["reserved_output"], "░", "white"
-    yield "free", report["free"], "·", "dim"
+    # More chunks than cells are drawn in groups: the bar cannot tell them apart.
+    together = max(1, -(-len(kept) // BAR_WIDTH))
+    looks = cycle(zip("█▓", _CHUNK_STYLES, strict=True))
+    for first in range(0, len(kept), together):
+        yield sum(entry["tokens"] for entry in kept[first : first + together]), *next(looks)
+    yield segments["question"], "q", _FIXED_STYLES["question"]
+    yield report["reserved_output"], "░", "white"
+    yield report["free"], "·", "dim"
 
 
 def _widths(tokens: list[int]) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chunking.errors import InputError
-from chunking.tokens import Message, TokenCounter, Tool, counted_exactly
+from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.points import Where
 from retrieval.search import Searcher
 from serve.context.assemble import (
@@ -24,16 +24,15 @@ from serve.context.prompt import SYSTEM_TEXT, Prompt
 from serve.context.report import (
     Candidate,
     ContextReport,
-    Coverage,
     Entry,
     ReadingMode,
-    RouteRecord,
     Segments,
 )
 from serve.context.shards import Shard, cut_shards
 from serve.exhaustive import JOIN_TEXT, SHARD_TEXT, Exhaustion, account, plan_exhaustion
-from serve.gather import Gathering, corpus_tokens, guessed_tokens, passes, share_read
+from serve.gather import Gathering, corpus_tokens, guessed_tokens
 from serve.profiles import ModelProfile
+from serve.receipt import refuse_unread, write_report
 
 Mode = Literal["retrieve", "full", "exhaustive", "auto"]
 Order = Literal["relevance", "document"]
@@ -83,6 +82,8 @@ class Plan:
 
     Attributes:
         context: the prompt; in mode `exhaustive` the prompts of all shards, one after the other.
+        prompt: everything of the prompt but the retrieved text.
+        counter: what counted it.
         exhaustion: the calls of mode `exhaustive`.
     """
 
@@ -92,6 +93,8 @@ class Plan:
     context: ContextWindow
     report: ContextReport
     timings_ms: Mapping[str, float]
+    prompt: Prompt
+    counter: TokenCounter
     exhaustion: Exhaustion | None = None
 
 
@@ -107,12 +110,7 @@ def make_plan(
         InputError: mode `exhaustive` was asked with tools.
         StoreError: the index cannot be reached.
     """
-    if ask.mode == "exhaustive" and (ask.tools or ask.after):
-        raise InputError(
-            f"mode exhaustive reads in several calls, and {len(ask.tools)} tools were given",
-            hint="leave the tools out, or choose the mode retrieve or full",
-            param="mode",
-        )
+    _refuse_tools(ask)
     started = time.perf_counter()
     prompt = prompt_of(ask, profile, counter)
     fixed = count_fixed(prompt, counter)
@@ -125,6 +123,10 @@ def make_plan(
     gathered = time.perf_counter()
     if mode == "exhaustive":
         shards, entries = cut_shards(candidates, prompt=prompt, budget=budget, counter=counter)
+        if len(shards) == 1:  # its call gives the answer, not a note
+            prompt = prompt_of(ask, profile, counter, instructions=SYSTEM_TEXT)
+            fixed = count_fixed(prompt, counter)
+            shards = (_answering(shards[0], prompt, counter),)
         join = prompt_of(ask, profile, counter, instructions=JOIN_TEXT)
         exhaustion = plan_exhaustion(shards, join=join, budget=budget, counter=counter)
         context = _of_shards(shards, entries, fixed)
@@ -132,7 +134,11 @@ def make_plan(
         choice = _choose(candidates, ask, mode, prompt=prompt, budget=budget, counter=counter)
         choice = replace(choice, shown=gathering.load(choice.shown))
         context = write(choice, prompt=prompt, fixed=fixed)
-    report = _report(mode, profile, counter, budget, context, searcher=searcher, ask=ask)
+    report = write_report(
+        mode, profile, counter, budget, context, searcher=searcher, prompt=prompt, where=ask.where
+    )
+    if ask.truncation == "disabled":
+        refuse_unread(report)
     if exhaustion is not None:
         calls = account(
             exhaustion,
@@ -145,7 +151,9 @@ def make_plan(
     seconds = {"search": gathered - counted, "plan": time.perf_counter() - started}
     seconds["plan"] -= seconds["search"]
     rounded = {name: round(value * 1000, 2) for name, value in seconds.items()}
-    return Plan(ask, profile, budget, context, report, rounded, exhaustion)
+    return Plan(
+        ask, profile, budget, context, report, rounded, prompt, counter, exhaustion=exhaustion
+    )
 
 
 _READINGS: Mapping[ReadingMode, Callable[[Gathering], list[Candidate]]] = {
@@ -175,6 +183,22 @@ def _choose(
     if ask.truncation == "disabled":
         refuse_truncation(choice.entries, budget)
     return choice
+
+
+def _refuse_tools(ask: Ask) -> None:
+    """Raise InputError where every one of several calls could ask for a tool."""
+    if ask.mode == "exhaustive" and (ask.tools or ask.after):
+        raise InputError(
+            f"mode exhaustive reads in several calls, and {len(ask.tools)} tools were given",
+            hint="leave the tools out, or choose the mode retrieve or full",
+            param="mode",
+        )
+
+
+def _answering(shard: Shard, prompt: Prompt, counter: TokenCounter) -> Shard:
+    """Return the only shard with the instructions of an answer, which are shorter than a note's."""
+    messages = prompt.messages(shard.chunks)
+    return replace(shard, messages=messages, tokens=counter.count_messages(messages))
 
 
 def _of_shards(
@@ -227,61 +251,7 @@ def _mode(ask: Ask, searcher: Searcher, counter: TokenCounter, budget: TokenBudg
     """Return the mode asked for; `auto` reads whole documents when all of them fit."""
     if ask.mode != "auto":
         return ask.mode
-    total = corpus_tokens(searcher, counter)
+    total = corpus_tokens(searcher, counter, ask.where)
     if total is None:
-        total = guessed_tokens(searcher)
+        total = guessed_tokens(searcher, ask.where)
     return "full" if total <= budget.context_limit else "retrieve"
-
-
-def _report(
-    mode: ReadingMode,
-    profile: ModelProfile,
-    counter: TokenCounter,
-    budget: TokenBudget,
-    context: ContextWindow,
-    *,
-    searcher: Searcher,
-    ask: Ask,
-) -> ContextReport:
-    entries = context.entries
-    prompt_tokens = context.segments.total
-    exact = counted_exactly(counter, context.messages, tools=ask.tools)
-    return ContextReport(
-        model=profile.name,
-        window=profile.window,
-        count="exact" if exact else "estimated",
-        tokenizer=counter.name,
-        segments=context.segments,
-        prompt_tokens=prompt_tokens,
-        reserved_output=budget.reserved_output,
-        requested_output=budget.requested_output,
-        free=profile.window - prompt_tokens - budget.reserved_output,
-        truncated=any(e.reason == "over_budget" or e.fate == "trimmed" for e in entries),
-        mode=mode,
-        coverage=_coverage(ask, mode, counter, entries, searcher),
-        entries=entries,
-        route=RouteRecord(profile.place, f"model={profile.name}"),
-    )
-
-
-def _coverage(
-    ask: Ask,
-    mode: ReadingMode,
-    counter: TokenCounter,
-    entries: Sequence[Entry],
-    searcher: Searcher,
-) -> Coverage:
-    records = searcher.catalog().records
-    kept = [entry for entry in entries if entry.marker is not None]
-    read = {entry.document for entry in kept}
-    unread = [name for name, one in records.items() if name not in read and passes(one, ask.where)]
-    return Coverage(
-        corpus_documents=len(records),
-        corpus_tokens=corpus_tokens(searcher, counter),
-        candidates=len(entries),
-        candidate_tokens=sum(entry.tokens for entry in entries),
-        kept=len(kept),
-        kept_tokens=sum(entry.tokens for entry in kept),
-        percent=share_read(kept, records),
-        unread=tuple(unread) if mode == "full" else (),
-    )

@@ -1,7 +1,8 @@
 """Keeps what a prompt was made from, and rebuilds it byte for byte from that and the corpus.
 
-Kept are the question, the turns, the tools and the instructions, and of every piece of a document
-its span, its marker and the sha256 of its text. The texts themselves stay in the corpus.
+Kept are the question, the turns, the tools and the instructions, the answer, and of every piece of
+a document its span, its breadcrumb, its marker and the sha256 of its text. The texts of documents
+stay in the corpus, those of the citations too; what the answer itself quotes is kept with it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from chunking.counters import load_counter
 from chunking.document import Chunk
-from chunking.errors import RequestNotFound
-from chunking.tokens import Message, Tool, ToolCall
+from chunking.errors import RequestNotFound, WindowfitError
+from chunking.tokens import Message, TokenCounter, Tool, ToolCall
 from serve.answer import Answer
 from serve.context.prompt import Prompt
 from serve.context.rebuild import ShownSpan, shown_spans
 from serve.context.report import Entry
-from serve.plan import Plan, prompt_of
+from serve.plan import Plan
 from serve.profiles import find_profile
 from serve.requests import KeptRequest, Kind
 from serve.runtime import Runtime
@@ -41,7 +43,8 @@ class Replay:
     call that joins their notes is not rebuilt, since it holds what the model wrote.
 
     Attributes:
-        identical: whether messages, tools and token count are those that were planned.
+        identical: whether messages, tools and token count are those that were planned, counted by
+            the counter that the receipt names: what an estimate has learnt since changes nothing.
         changed: documents whose text is not what the prompt showed, with what became of it.
     """
 
@@ -88,7 +91,7 @@ def _keep_answer(given: Answer, runtime: Runtime, request_id: str) -> None:
     receipt = {
         "answer": given.text,
         "tool_calls": as_json(given.completion.tool_calls) or None,
-        "citations": as_json(given.citations),
+        "citations": [{**as_json(cited), "text": None} for cited in given.citations],
         "usage": as_json(usage_of(given)),
         "cost_usd": given.report.cost_usd,
         "timings_ms": dict(given.timings_ms),
@@ -101,7 +104,7 @@ def _keep_answer(given: Answer, runtime: Runtime, request_id: str) -> None:
 def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: str) -> None:
     if runtime.requests is None:
         return
-    prompt = prompt_of(plan.ask, plan.profile, runtime.counter(plan.profile))
+    prompt = plan.prompt
     common = {
         "model": plan.profile.name,
         "context": as_json(plan.report),
@@ -133,6 +136,30 @@ def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:
     return runtime.requests.get(request_id.removeprefix("chatcmpl-"))
 
 
+def receipt_of(kept: KeptRequest, runtime: Runtime) -> Json:
+    """Return the receipt of a kept request, its citations with their text from the corpus.
+
+    The text is null where the corpus does not hold it any more, or cannot be read.
+    """
+    citations = kept.receipt.get("citations")
+    if not citations:
+        return kept.receipt
+    wanted = sorted({cited["document"] for cited in citations})
+    try:
+        index = runtime.searcher(kept.replay["ask"]["collection"]).index
+        texts = {document.id: document.text for document in index.documents(wanted)}
+    except WindowfitError:
+        texts = {}
+    pieces = kept.replay["pieces"]
+
+    def told(cited: Json) -> Json:
+        text = texts.get(cited["document"], "")[cited["start"] : cited["end"]]
+        same = _digest(text) == pieces[cited["marker"] - 1]
+        return {**cited, "text": text if same else None}
+
+    return {**kept.receipt, "citations": [told(cited) for cited in citations]}
+
+
 def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
     """Rebuild the prompt of a kept request and compare it with what was planned.
 
@@ -141,7 +168,7 @@ def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
         ModelNotFound, TokenizerUnavailable: nothing counts the model's tokens any more.
     """
     ask, context = kept.replay["ask"], kept.receipt["context"]
-    counter = runtime.counter(find_profile(runtime.profiles, ask["model"]))
+    counter = _counter(runtime, ask["model"], context["tokenizer"])
     prompt = replace(_prompt(kept.replay), control_tokens=counter.control_tokens)
     entries = [_entry(entry) for entry in context["entries"]]
     spans = shown_spans(entries)
@@ -166,6 +193,14 @@ def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
         changed=dict(_changes(spans, texts, kept.replay["pieces"])),
         messages=messages,
     )
+
+
+def _counter(runtime: Runtime, model: str, name: str) -> TokenCounter:
+    """Return the counter of that name, which the profile may not have any more."""
+    counter = runtime.counter(find_profile(runtime.profiles, model))
+    if counter.name == name or name.startswith("server:"):
+        return counter
+    return load_counter(name, folders=(runtime.models_folder,))
 
 
 def prompt_sha256(messages: Sequence[Message], tools: Sequence[Tool]) -> str:

@@ -53,7 +53,7 @@ class KeptRequest:
 
     Attributes:
         id: the request id; where a caller gave the same id twice, the later request is kept.
-        receipt: what the caller got, without the prompt's documents.
+        receipt: what the caller got, without the texts of the prompt and of the citations.
         replay: what rebuilds the prompt; see `serve.replay`.
     """
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from chunking.errors import ModelNotFound, WindowfitError
 from serve.facts import Health, ModelCard, ModelList
 from serve.problems import documented
-from serve.replay import ReplayResponse, find_kept, replay
+from serve.replay import ReplayResponse, find_kept, receipt_of, replay
 from serve.runtime import Runtime
 from serve.schema import KeptReceipt, as_json
 from serve.settings import ServeSettings
@@ -29,7 +29,8 @@ def add_requests(app: FastAPI, runtime: Runtime) -> None:
         """Return the receipt of a request once more."""
         kept = await asyncio.to_thread(find_kept, request_id, runtime)
         fields = {"request_id": kept.id, "kind": kept.kind, "created_at": kept.created_at}
-        return JSONResponse(as_json({**fields, **kept.receipt}))
+        receipt = await asyncio.to_thread(receipt_of, kept, runtime)
+        return JSONResponse(as_json({**fields, **receipt}))
 
     @app.get(
         "/requests/{request_id}/prompt", responses=documented(404, 409, 503), tags=["requests"]

@@ -126,13 +126,15 @@ class Runtime:
             return counter
         return EstimatedCounter(counter.base, factor=float(factor))
 
-    def observe(self, profile: ModelProfile, report: ContextReport) -> None:
+    def observe(self, plan: Plan, report: ContextReport) -> None:
         """Learn from an answer how far the estimate of its prompt was off."""
-        if report.count == "exact" or report.upstream is None or report.exhaustive is not None:
+        if plan.counter.exact or report.upstream is None or plan.exhaustion is not None:
             return
-        used = self.counter(profile).factor
-        seen = Observation(int(report.prompt_tokens / used), report.upstream.prompt_tokens)
-        self.calibration.observe(profile.name, self._loaded(profile).factor, seen)
+        # By the factor of the plan: another answer may have raised the one in force since.
+        base = int(report.prompt_tokens / plan.counter.factor)
+        seen = Observation(base, report.upstream.prompt_tokens)
+        given = self._loaded(plan.profile).factor
+        self.calibration.observe(plan.profile.name, given, seen)
 
     def _loaded(self, profile: ModelProfile) -> TokenCounter:
         name = profile.tokenizer

@@ -165,7 +165,8 @@ def usage_of(answer: Answer) -> Usage:
     """Return the tokens of an answer and who counted them."""
     completion = answer.completion
     served = completion.prompt_tokens
-    prompt = answer.report.prompt_tokens if served is None else served
+    planned = completion.planned_tokens or answer.report.prompt_tokens
+    prompt = planned if served is None else served
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion.output_tokens,
@@ -263,6 +264,20 @@ class PreviewResponse(BaseModel):
         )
 
 
+class KeptCitation(BaseModel):
+    """A citation as it was given; its text is null where the corpus holds another one by now."""
+
+    marker: int
+    chunk: str
+    document: str
+    title: str
+    breadcrumb: str
+    source: str
+    start: int
+    end: int
+    text: str | None
+
+
 class KeptReceipt(BaseModel):
     """A kept request as its caller got it; of a preview, the answer's fields are null.
 
@@ -279,7 +294,7 @@ class KeptReceipt(BaseModel):
     timings_ms: dict[str, float]
     answer: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
-    citations: tuple[Citation, ...] | None = None
+    citations: tuple[KeptCitation, ...] | None = None
     usage: Usage | None = None
     cost_usd: float | None = None
     finish_reason: str | None = None

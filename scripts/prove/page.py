@@ -89,7 +89,7 @@ def _judge_peers(result: Any) -> Iterator[Finding]:
     own = _arms(result)[-1]
     found = f"{own.overflowed_calls} of {own.calls} prompts"
     held = own.overflowed_calls == 0 and own.questions >= _LEAST_QUESTIONS
-    yield Finding("Windowfit overflows the window", found, held)
+    yield Finding("prompts of Windowfit that overflow", found, held)
     found = f"{own.listed_whole} of {own.listed}"
     yield Finding("listed sources that stand in the prompt", found, own.listed_whole == own.listed)
     least = 0.97

@@ -52,6 +52,7 @@ class Completion:
         planned_tokens: prompt tokens planned for the call, where they are not the request's.
         parts: the calls that this was made from, where there was more than one.
         notes_cut: notes of shards that were cut to fit the call that joined them.
+        removed_citations: citations that were taken out of the text and the notes already.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Completion:
     planned_tokens: int | None = None
     parts: tuple[Completion, ...] = ()
     notes_cut: int = 0
+    removed_citations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ class QuoteBackend:
         Where one had to be left out, the finish reason is "length"; where there is no room even to
         say so, the text is empty.
         """
+        return await asyncio.to_thread(self._quoted, request)
+
+    def _quoted(self, request: CompletionRequest) -> Completion:
         passages = find_passages(request.question, request.sources)
         lines = [INTRODUCTION]
         markers: list[int] = []

@@ -62,7 +62,9 @@ def _remembered(
     counter: TokenCounter, messages: tuple[Message, ...], tools: tuple[Tool, ...]
 ) -> int:
     """Count messages that many requests share: those without any question or history."""
-    if tools:  # the schemas are no hashable values
+    size = sum(len(message.content) for message in messages)
+    # The schemas of tools are no hashable values, and long texts are somebody's own.
+    if tools or size > _MOST_REMEMBERED_CHARACTERS:
         return counter.count_messages(messages, tools=tools)
     key = counter.name, counter.identity, messages
     if key not in _REMEMBERED:
@@ -74,6 +76,7 @@ def _remembered(
 
 _REMEMBERED: dict[tuple[str, str, tuple[Message, ...]], int] = {}
 _MOST_REMEMBERED = 256
+_MOST_REMEMBERED_CHARACTERS = 4096
 
 
 def assemble(

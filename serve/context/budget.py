@@ -17,6 +17,7 @@ class TokenBudget:
         requested_output: what the caller asked for, where the output limit forced less.
         fixed: template, system, history and question, which are never cut.
         context_limit: most tokens that retrieved text may add to `fixed`.
+        input_limit: most prompt tokens of any call, where the provider caps them below the rest.
     """
 
     window: int
@@ -24,6 +25,7 @@ class TokenBudget:
     requested_output: int
     fixed: int
     context_limit: int
+    input_limit: int | None = None
 
     @property
     def prompt_limit(self) -> int:
@@ -70,7 +72,10 @@ def plan_budget(
     if input_limit is not None:
         room = min(room, input_limit - fixed)
     limit = room if max_context_tokens is None else min(room, max_context_tokens)
-    return TokenBudget(window, reserved, requested_output, fixed, limit)
+    binding = input_limit is not None and input_limit < window - reserved
+    return TokenBudget(
+        window, reserved, requested_output, fixed, limit, input_limit if binding else None
+    )
 
 
 def _way_out(left: int) -> str:

@@ -34,6 +34,10 @@ def joined(members: Sequence[Candidate]) -> Chunk:
     return replace(first, end=members[-1].chunk.end, text="".join((first.text, *rest)))
 
 
+_LONGEST_RUN = 8
+"""Most chunks in a run: where only counting the whole run tells its cost, each of them does so."""
+
+
 @dataclass(slots=True)
 class Runs:
     """The runs that the kept candidates form so far."""
@@ -71,6 +75,10 @@ class Runs:
         if before and not follows(self.candidates[before[-1]], self.candidates[place]):
             before = ()
         if after and not follows(self.candidates[place], self.candidates[after[0]]):
+            after = ()
+        if len(before) >= _LONGEST_RUN:
+            before = ()
+        if len(before) + 1 + len(after) > _LONGEST_RUN:
             after = ()
         return before, after
 

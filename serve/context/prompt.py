@@ -89,4 +89,8 @@ class Prompt:
         return (Message("user", opening), *turns[1:])
 
     def _plain(self, turn: Message) -> Message:
-        return replace(turn, content=defuse(turn.content, self.control_tokens))
+        calls = tuple(
+            replace(call, arguments=defuse(call.arguments, self.control_tokens))
+            for call in turn.tool_calls
+        )
+        return replace(turn, content=defuse(turn.content, self.control_tokens), tool_calls=calls)

@@ -121,20 +121,22 @@ class ExhaustivePlan:
         shard_prompt_tokens: prompt tokens of each shard's call.
         note_limit: most answer tokens of a shard's call.
         join_prompt_limit: most prompt tokens of the joining call; 0 where nothing is joined.
-        prompt_token_limit, output_token_limit, cost_limit_usd: most of all calls together.
+        prompt_tokens_at_most, output_tokens_at_most, cost_at_most_usd: most of all calls together.
         join_prompt_tokens: prompt tokens of the joining call, once it was made.
         notes_cut: notes that were cut at a sentence to fit the joining call.
+        notes_unfinished: notes that ended because they had no more room.
     """
 
     calls: int
     shard_prompt_tokens: tuple[int, ...]
     note_limit: int
     join_prompt_limit: int
-    prompt_token_limit: int
-    output_token_limit: int
-    cost_limit_usd: float
+    prompt_tokens_at_most: int
+    output_tokens_at_most: int
+    cost_at_most_usd: float
     join_prompt_tokens: int | None = None
     notes_cut: int = 0
+    notes_unfinished: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 
 import windowfit
 from retrieval.edge import EdgeEngine
-from serve.schema import AnswerResponse
+from serve.schema import AnswerResponse, PreviewResponse
 
 ROOT = Path(__file__).parents[2]
 PERU = "# Peru\n\n## Government\nCapital: Lima\n\n## Geography\nArea: 1,285,216 sq km\n"
@@ -282,6 +283,46 @@ def test_an_answer_as_json_is_the_response_of_the_service(command: Command, tmp_
     assert report.prompt_tokens + report.reserved_output + report.free == report.window
 
 
+def test_a_dry_run_shows_the_plan_and_calls_no_model(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    question = ("ask", "What is the capital of Peru?", "--collection", "small", "--dry-run")
+
+    shown = command(*question)
+    told = command(*question, "--json").json
+    down = command(*question, "--model", "mistral-7b-8k")
+
+    assert (shown.code, down.code) == (0, 0)
+    assert "▕" in shown.out
+    assert "no model was called" in shown.out
+    plan = PreviewResponse.model_validate(told)
+    assert plan.context.llm_calls == 0
+    assert plan.messages[-1]["content"].endswith("Question: What is the capital of Peru?")
+    assert command("replay", plan.request_id).code == 0
+
+
+def test_a_dry_run_of_exhaustive_states_its_calls(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    every = ("--mode", "exhaustive", "--max-context-tokens", "60", "--dry-run")
+
+    shown = command("ask", "Which capitals?", "--collection", "small", *every)
+
+    assert shown.code == 0
+    assert re.search(r"^\d+ calls: \d+ read the sources", shown.out, re.MULTILINE)
+    assert "at most " in shown.out
+
+
+def test_a_filter_narrows_an_answer(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+    asked = ("ask", "What is the capital?", "--collection", "small", "--json", "--dry-run")
+
+    documents = [f"--filter=document=files/{name}" for name in ("peru.md", "chad.txt")]
+    one = command(*asked, *documents[:1]).json["context"]["entries"]
+    two = command(*asked, *documents).json["context"]["entries"]
+
+    assert {entry["document"] for entry in one} == {"files/peru.md"}
+    assert {entry["document"] for entry in two} == {"files/peru.md", "files/chad.txt"}
+
+
 def test_the_prompt_of_an_answer_is_rebuilt_from_its_id(command: Command, tmp_path: Path) -> None:
     ingest(command, tmp_path)
     asked = command("ask", "What is the capital of Peru?", "--collection", "small", "--json").json
@@ -339,13 +380,18 @@ def test_a_running_service_replays_for_the_command(command: Command, tmp_path: P
         ([" ", "--collection", "small"], "question is blank"),
         (["Why?", "--collection", "small", "--max-output-tokens", "0"], "max_output_tokens"),
         (["why " * 9000, "--collection", "small"], "window 8192 <"),
+        (["Why?", "--collection", "small", "--filter", "Peru"], "--filter takes KEY=VALUE"),
+        (["Why?", "--collection", "small", "--filter", "author=me"], "author"),
         (
             "Why? --collection small --truncation disabled --max-context-tokens 1".split(),
             "room for 1",
         ),
         (["Why?", "--url", "ftp://localhost"], "no http address"),
     ],
-    ids=["collection", "model", "blank", "no room", "too long", "truncation", "url"],
+    ids=[
+        *("collection", "model", "blank", "no room", "too long"),
+        *("filter", "filter key", "truncation", "url"),
+    ],
 )
 def test_a_wrong_question_is_refused_with_a_hint(
     command: Command, tmp_path: Path, arguments: list[str], said: str
@@ -571,6 +617,7 @@ def test_a_service_answers_over_http_until_it_is_interrupted(
         address = line.split()[2]
         asked = ("What is the capital of Peru?", "--collection", "small", "--url", address)
         answered = command("ask", *asked, "--json")
+        planned = command("ask", *asked, "--json", "--dry-run")
         unknown = command("ask", "Why?", "--collection", "nonesuch", "--url", address)
         second = command("ask", "Why?", "--collection", "small")
         monkeypatch.setenv("WINDOWFIT_HOME", str(tmp_path / "other"))
@@ -580,12 +627,13 @@ def test_a_service_answers_over_http_until_it_is_interrupted(
 
     assert line == f"listening on {address} (model quote; {address}/docs)\n"
     assert "Capital: Lima" in answered.json["answer"]
+    assert "Question: What is" in planned.json["messages"][-1]["content"]
     assert "existing collections: small" in refused(unknown, code=4)
     assert f"process {service.pid}" in refused(second, code=4)
     assert "--port" in refused(taken, code=4)
     assert out == ""
     requests = [json.loads(text) for text in err.splitlines() if '"event": "request"' in text]
-    assert [request["status"] for request in requests] == [200, 404]
+    assert [request["status"] for request in requests] == [200, 200, 404]
     assert "capital" not in err
     assert "Traceback" not in err
     assert service.returncode in {0, 130}

@@ -371,3 +371,21 @@ def test_a_file_that_moved_is_brought_up_to_date_from_its_new_place(tmp_path: Pa
     ingest(files_of(replace(document(0), source=str(tmp_path / "gone.md"))), engine)
 
     assert ingest(files_of(moved), engine).written == 1
+
+
+def test_chunks_that_a_killed_run_left_behind_are_not_counted() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1)), engine)
+    store = engine.stores["c"]
+    chunk = next(p for p in store.points.values() if p.payload["kind"] == "chunk")
+    left = replace(chunk, id="f" * 32, payload={**chunk.payload, "id": "f" * 32})
+    store.upsert([left])
+
+    report = ingest(files_of(document(1)), engine, counters=[WordCounter()])
+
+    assert (report.unchanged, report.recounted) == (1, 1)
+    embedder = CountingEmbedder()
+    splitter = Splitter(embedder.count_tokens, size=32, limit=64)
+    index = Index.open(engine, "c", fingerprint_of(embedder, splitter))
+    (record,) = index.records().values()
+    assert len(record.counts["words"].chunks) == len(record.chunk_ids)

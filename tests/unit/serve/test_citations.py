@@ -62,6 +62,34 @@ def test_brackets_that_cite_nothing_are_left_as_they_are(answer: str) -> None:
     assert (text, removed) == (answer, 0)
 
 
+@pytest.mark.parametrize(
+    ("answer", "text", "markers", "removed"),
+    [
+        ("It is `x = a[0] + b[10]` [9].", "It is `x = a[0] + b[10]`.", [], 1),
+        ("```\nx = [7, 8]\n\ny[9]\n```\nLima [9].", "```\nx = [7, 8]\n\ny[9]\n```\nLima.", [], 1),
+        ("`` a ` b[9] `` and [9]", "`` a ` b[9] `` and", [], 1),
+        ("`a[1]` and [2]", "`a[1]` and [2]", [1, 2], 0),
+        ("An open ` [9]\nends [9] there", "An open ` [9]\nends there", [], 1),
+        ("Hawai`i [9] is large.", "Hawai`i is large.", [], 1),
+        ("Lima[1] and Lima[9].", "Lima[1] and Lima.", [1], 1),
+    ],
+)
+def test_code_between_backticks_keeps_its_brackets(
+    answer: str, text: str, markers: list[int], removed: int
+) -> None:
+    assert checked(answer) == (text, markers, removed)
+
+
+def test_markers_are_as_wide_as_the_highest_one_needs() -> None:
+    many = CitationCheck(range(1, 12_001))
+    shard = CitationCheck(range(1, 10), highest=12_000)
+
+    assert many.feed("a [11999] b [12001].") == "a [11999] b."
+    assert (many.cited, many.removed) == ({11_999}, 1)
+    assert shard.feed("a [3] b [11999].") == "a [3] b."
+    assert [marker for marker, _, _ in find_markers("a [11999] b", {11_999})] == [11_999]
+
+
 def test_a_line_break_before_a_half_true_citation_stays() -> None:
     assert checked("Lima\n[1, 99]") == ("Lima\n[1]", [1], 1)
 
@@ -72,7 +100,23 @@ def test_no_source_makes_every_citation_false() -> None:
 
 MARKED = st.lists(
     st.sampled_from(
-        ["[", "]", "1", "2", "99", "12345", ",", " ", "\n", "a", "[1]", " [9, 2]", "\u3000"]
+        [
+            "[",
+            "]",
+            "1",
+            "2",
+            "99",
+            "12345",
+            ",",
+            " ",
+            "\n",
+            "a",
+            "[1]",
+            " [9, 2]",
+            "\u3000",
+            "`",
+            "``",
+        ]
     ),
     max_size=40,
 ).map("".join)
@@ -80,7 +124,7 @@ MARKED = st.lists(
 
 @given(text=MARKED, cuts=st.lists(st.integers(0, 200)))
 def test_however_a_text_is_cut_the_same_citations_are_removed(text: str, cuts: list[int]) -> None:
-    check = CitationCheck(KEPT)
+    check = CitationCheck(range(1, len(KEPT) + 1))
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[start:end] for start, end in pairwise(places)]
 
@@ -93,7 +137,7 @@ def test_however_a_text_is_cut_the_same_citations_are_removed(text: str, cuts: l
 
 @given(text=MARKED)
 def test_text_is_held_back_only_while_it_may_become_a_marker(text: str) -> None:
-    check = CitationCheck(KEPT)
+    check = CitationCheck(range(1, len(KEPT) + 1))
     released = "".join(check.feed(letter) for letter in text)
     held = check.finish()
 

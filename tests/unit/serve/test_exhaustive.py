@@ -18,6 +18,7 @@ from retrieval.search import Searcher
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.exhaustive import SHARD_TEXT
 from serve.plan import Ask, Plan, make_plan
 from serve.runtime import Runtime
 from tests.serving import country, fill, mistral, profile, small_runtime, small_searcher
@@ -106,9 +107,9 @@ def test_the_calls_and_their_price_are_known_before_any_is_made() -> None:
     assert calls is not None
     assert calls.calls == len(calls.shard_prompt_tokens) + 1
     joined = calls.join_prompt_limit
-    assert calls.prompt_token_limit == sum(calls.shard_prompt_tokens) + joined
+    assert calls.prompt_tokens_at_most == sum(calls.shard_prompt_tokens) + joined
     shards = len(calls.shard_prompt_tokens)
-    assert calls.output_token_limit == shards * calls.note_limit + 180
+    assert calls.output_tokens_at_most == shards * calls.note_limit + 180
 
 
 def test_a_corpus_that_fits_one_prompt_takes_one_call() -> None:
@@ -152,9 +153,15 @@ def shard_count() -> int:
     return len(planned.shards)
 
 
+def first_markers() -> list[int]:
+    planned = plan().exhaustion
+    assert planned is not None
+    return [shard.first_marker for shard in planned.shards]
+
+
 def test_the_answer_is_joined_from_the_notes_of_all_calls() -> None:
     shards = shard_count()
-    written = [f"Note {number}: the area is large [{number}]." for number in range(1, shards + 1)]
+    written = [f"Note: the area is large [{marker}]." for marker in first_markers()]
     backend = notes(*written, "Peru is the largest [1].")
 
     given = answered(backend)
@@ -170,16 +177,57 @@ def test_the_answer_is_joined_from_the_notes_of_all_calls() -> None:
     assert given.report.exhaustive.join_prompt_tokens == served(backend.requests[-1])
 
 
-def test_a_citation_may_name_what_any_call_has_read_and_nothing_else() -> None:
-    planned = plan()
-    last = len(planned.context.chunks)
-    backend = notes(*["nothing"] * shard_count(), f"So it is [{last}][{last + 1}].")
+def test_a_citation_may_name_what_a_note_has_cited_and_nothing_else() -> None:
+    *others, last = first_markers()
+    backend = notes(*["nothing"] * len(others), f"Large [{last}].", f"So it is [{last}][1][9999].")
 
     given = answered(backend)
 
     assert given.text == f"So it is [{last}]."
     assert [citation.marker for citation in given.citations] == [last]
-    assert given.report.removed_citations == 1
+    assert given.report.removed_citations == 2
+
+
+def test_a_note_may_cite_only_what_its_own_call_has_read() -> None:
+    first, second, *_ = first_markers()
+    rest = ["nothing"] * (shard_count() - 2)
+    backend = notes(f"Large [{second}].", f"Small [{second}][{first}].", *rest, f"So [{first}].")
+
+    given = answered(backend)
+
+    joining = backend.requests[-1].messages[-1].content
+    assert "Large." in joining
+    assert f"Small [{second}]." in joining
+    assert given.text == "So."
+    assert given.report.removed_citations == 3
+
+
+def test_notes_that_ran_out_of_room_are_counted() -> None:
+    counted = [Completion("It is", None, 48, finish_reason="length")] * shard_count()
+
+    given = answered(ScriptedBackend([*counted, Completion("Joined.", None, 4)]))
+
+    assert given.report.exhaustive is not None
+    assert given.report.exhaustive.notes_unfinished == shard_count()
+
+
+def test_the_joining_call_keeps_to_the_limit_of_its_input() -> None:
+    narrow = profile(window=WINDOW, output_limit=200, default_output=180, input_limit=600)
+
+    planned = make_plan(ask(), profile=narrow, counter=mistral(), searcher=searcher())
+
+    assert planned.exhaustion is not None
+    assert planned.exhaustion.join_limit == 600
+
+
+def test_a_corpus_of_one_shard_is_answered_as_any_question_is() -> None:
+    roomy = profile(window=8192, output_limit=200, default_output=180)
+
+    planned = make_plan(ask(), profile=roomy, counter=mistral(), searcher=searcher())
+
+    assert SHARD_TEXT not in planned.context.messages[0].content
+    assert planned.report.prompt_tokens == mistral().count_messages(planned.context.messages)
+    assert planned.report.segments.total == planned.report.prompt_tokens
 
 
 def test_notes_longer_than_their_room_are_cut_and_counted() -> None:

@@ -61,7 +61,7 @@ def test_a_document_that_changed_meanwhile_is_an_error_to_try_again() -> None:
 def test_the_counts_of_the_plan_are_those_of_the_sent_messages() -> None:
     for mode in ("full", "retrieve"):
         plan = make_plan(
-            Ask(QUESTION, "small", "scripted", mode=mode),  # type: ignore[arg-type]
+            Ask(QUESTION, "small", "scripted", mode=mode),
             profile=profile(),
             counter=mistral(),
             searcher=small_searcher(counter=mistral()),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.picture import BAR_WIDTH, draw_answer, draw_window
+from serve.picture import BAR_WIDTH, draw_answer, draw_preview, draw_window
 
 BAR = re.compile(r"▕(.*)▏")
 
@@ -230,3 +231,65 @@ def test_what_the_server_read_stands_beside_the_plan() -> None:
 
     assert "read 1,234 prompt tokens: +0" in draw_window({**report([]), "upstream": read}).plain
     assert "the server read" not in draw_window(report([])).plain
+
+
+CALLS = {
+    "calls": 4,
+    "shard_prompt_tokens": (7000, 7100, 2500),
+    "note_limit": 400,
+    "join_prompt_limit": 1300,
+    "prompt_tokens_at_most": 17_900,
+    "output_tokens_at_most": 1712,
+    "cost_at_most_usd": 0.0123,
+    "join_prompt_tokens": None,
+    "notes_cut": 0,
+}
+
+
+def test_several_calls_are_told_instead_of_drawn() -> None:
+    read = report([entry(n, marker=n) for n in range(1, 5001)])
+
+    text = draw_window({**read, "exhaustive": CALLS}).plain
+
+    assert BAR.search(text) is None
+    assert (
+        "4 calls: 3 read the sources with up to 7,100 prompt tokens each,"
+        " one joins their notes with up to 1,300\n"
+        "at most 17,900 prompt tokens, 1,712 answer tokens, $0.01230\n"
+    ) in text
+    assert "1.25 % of it in the prompt" in text
+    assert "notes were cut" not in text
+    assert "unfinished" not in text
+
+
+def test_what_the_notes_lost_is_told() -> None:
+    done = {**CALLS, "join_prompt_tokens": 1234, "notes_cut": 2, "notes_unfinished": 1}
+
+    text = draw_window({**report([]), "exhaustive": done}).plain
+
+    assert "joins their notes with 1,234\n" in text
+    assert "2 notes were cut to fit the joining call" in text
+    assert "1 notes are unfinished" in text
+
+
+def test_a_single_call_is_drawn_whatever_its_mode() -> None:
+    assert len(bar(draw_window({**report([]), "exhaustive": {**CALLS, "calls": 1}}).plain)) == 72
+
+
+def test_more_entries_than_the_bar_has_cells_are_drawn_without_delay() -> None:
+    many = report([entry(n, marker=n) for n in range(1, 50_001)])
+    started = time.perf_counter()
+
+    drawn = bar(draw_window(many).plain)
+
+    assert time.perf_counter() - started < 5
+    assert len(drawn) == BAR_WIDTH
+    assert {"█", "▓"} <= set(drawn)
+
+
+def test_a_preview_says_that_no_model_was_called() -> None:
+    planned = {"context": report([]), "timings_ms": {"search": 12.3}, "request_id": "r1"}
+
+    text = draw_preview(planned).plain
+
+    assert "search 12 ms; no model was called\nrequest r1\n" in text

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,20 @@ from chunking.tokens import Message, Tool, ToolCall
 from retrieval.points import MemoryEngine
 from serve.answer import Answer, answer
 from serve.backends.scripted import ScriptedBackend
+from serve.calibration import Observation
 from serve.plan import Ask
-from serve.replay import Replay, find_kept, keep_answer, keep_preview, prompt_sha256, replay
+from serve.replay import (
+    Replay,
+    find_kept,
+    keep_answer,
+    keep_preview,
+    prompt_sha256,
+    receipt_of,
+    replay,
+)
 from serve.requests import RequestStore
 from serve.runtime import Runtime
-from tests.serving import CHAD, PERU, country, fill, mistral, small_runtime
+from tests.serving import CHAD, PERU, country, fill, mistral, profile, small_runtime
 
 ASK = Ask("What is the capital of Peru?", collection="small", model="scripted")
 CALL = ToolCall("call_abcdefghij12", "area_of", '{"country": "Peru"}')
@@ -104,6 +114,85 @@ def test_a_preview_is_rebuilt_without_any_call(tmp_path: Path) -> None:
 
     assert done.identical
     assert backend.requests == []
+
+
+def test_what_an_estimate_has_learnt_since_changes_no_replay(tmp_path: Path) -> None:
+    requests = RequestStore(tmp_path / "r.sqlite3", limit=9, limit_bytes=10**6, days=9)
+    profiles = {"scripted": profile(tokenizer="estimated:mistral:v3")}
+    runtime = small_runtime(ScriptedBackend(()), profiles=profiles, requests=requests)
+    asyncio.run(keep_preview(runtime.plan(ASK), runtime, request_id="r1"))
+    before = replay(find_kept("r1", runtime), runtime)
+    runtime.calibration.observe("scripted", Fraction(5, 4), Observation(100, 150))
+
+    after = replay(find_kept("r1", runtime), runtime)
+
+    assert runtime.plan(ASK).report.tokenizer == "estimated:1.53:mistral:v3"
+    asyncio.run(keep_preview(runtime.plan(ASK), runtime, request_id="r2"))
+    raised = replay(find_kept("r2", runtime), small_runtime(ScriptedBackend(()), profiles=profiles))
+    assert before.identical
+    assert after == before
+    assert raised.identical
+    assert raised.tokens > after.tokens
+
+
+def test_another_count_of_the_same_messages_is_no_replay(tmp_path: Path) -> None:
+    requests = RequestStore(tmp_path / "r.sqlite3", limit=9, limit_bytes=10**6, days=9)
+    runtime = small_runtime(ScriptedBackend(()), requests=requests)
+    asyncio.run(keep_preview(runtime.plan(ASK), runtime, request_id="r1"))
+    kept = find_kept("r1", runtime)
+    context = {**kept.receipt["context"], "prompt_tokens": 7}
+
+    done = replay(replace(kept, receipt={**kept.receipt, "context": context}), runtime)
+
+    assert done.sha256 == done.planned_sha256
+    assert not done.identical
+
+
+def cited_and_changed(
+    tmp_path: Path, change: Callable[[MemoryEngine], object]
+) -> tuple[str, str | None, str]:
+    """Return a citation's text as it was answered and as it is told later, and the record."""
+    requests = RequestStore(tmp_path / "r.sqlite3", limit=9, limit_bytes=10**6, days=9)
+    engine = MemoryEngine()
+    fill(engine, counter=mistral())
+    runtime = small_runtime(ScriptedBackend(["It is so [1]."]), engine=engine, requests=requests)
+    ask = replace(ASK, where={"document": ("peru",)})
+
+    async def scenario() -> Answer:
+        given = await answer(ask, runtime)
+        await keep_answer(given, runtime, request_id="r1")
+        return given
+
+    given = asyncio.run(scenario())
+    change(engine)
+    kept = find_kept("r1", runtime)
+    told = receipt_of(kept, small_runtime(ScriptedBackend(()), engine=engine))
+    return given.citations[0].text, told["citations"][0]["text"], repr(kept)
+
+
+def test_a_cited_text_is_told_from_the_corpus_and_is_not_in_the_record(tmp_path: Path) -> None:
+    given, told, record = cited_and_changed(tmp_path, lambda _: None)
+
+    assert told == given
+    assert "sq km" in given or "Lima" in given
+    assert "sq km" not in record
+    assert "Lima" not in record
+
+
+def test_a_cited_text_that_changed_since_is_not_told(tmp_path: Path) -> None:
+    other = country("Peru", capital="Cusco", area="9", wording="high")
+
+    _, told, _ = cited_and_changed(
+        tmp_path, lambda engine: fill(engine, (other,), counter=mistral())
+    )
+
+    assert told is None
+
+
+def test_a_cited_text_is_not_told_where_its_collection_is_gone(tmp_path: Path) -> None:
+    _, told, _ = cited_and_changed(tmp_path, lambda engine: engine.drop("small"))
+
+    assert told is None
 
 
 def test_a_changed_document_is_named(tmp_path: Path) -> None:

@@ -200,3 +200,22 @@ def test_an_estimate_learns_from_what_a_server_read_and_keeps_it(tmp_path: Path)
         assert later.report.tokenizer == "estimated:1.53:mistral:v3"
         assert later.report.upstream is not None
         assert later.report.upstream.drift < 0
+
+
+def test_answers_that_were_planned_together_raise_an_estimate_once() -> None:
+    estimated = profile(tokenizer="estimated:mistral:v3")
+    exact = mistral()
+    backend = ScriptedBackend(
+        ["yes"] * 8,
+        prompt_tokens=lambda r: int(1.375 * exact.count_messages(r.messages)),
+        delay_seconds=0.2,
+    )
+    runtime = small_runtime(backend, profiles={"scripted": estimated})
+    ask = Ask("What is the capital of Peru?", collection="small", model="scripted")
+
+    async def together() -> None:
+        await asyncio.gather(*(answer(ask, runtime) for _ in range(8)))
+
+    asyncio.run(together())
+
+    assert float(runtime.counter(estimated).factor) == pytest.approx(1.375 * 1.02, abs=0.02)

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from chunking.tokens import Message
+from serve.answer import answer
+from serve.backends.protocol import Completion
+from serve.backends.scripted import ScriptedBackend
 from serve.facts import ModelCard
+from serve.plan import Ask
 from serve.profiles import load_profiles
-from serve.schema import AnswerRequest
+from serve.schema import AnswerRequest, usage_of
 from serve.settings import ServeSettings
-from tests.serving import SETTINGS
+from tests.serving import SETTINGS, small_runtime
 
 QUESTION: dict[str, Any] = {"question": "What is the capital of Peru?"}
 USER = {"role": "user", "content": "Hello"}
@@ -116,3 +122,27 @@ def test_a_model_card_tells_window_and_output_limit_apart() -> None:
         assert card.id == name
         assert card.output_limit < card.window
         assert card.created > 1_700_000_000
+
+
+def test_usage_that_no_server_told_is_planned_over_all_calls() -> None:
+    counted = [Completion(text, None, 3) for text in ["nothing"] * 8]
+    runtime = small_runtime(ScriptedBackend(counted))
+    ask = Ask("Which?", collection="small", model="scripted", mode="exhaustive")
+
+    given = asyncio.run(answer(replace(ask, max_context_tokens=130), runtime))
+
+    planned = given.report.exhaustive
+    assert planned is not None
+    assert planned.join_prompt_tokens is not None
+    usage = usage_of(given)
+    assert usage.source == "planned"
+    assert usage.prompt_tokens == sum(planned.shard_prompt_tokens) + planned.join_prompt_tokens
+    assert usage.total_tokens == usage.prompt_tokens + 3 * planned.calls
+
+
+def test_usage_of_one_call_that_no_server_told_is_its_plan() -> None:
+    runtime = small_runtime(ScriptedBackend([Completion("Lima", None, 3)]))
+
+    given = asyncio.run(answer(Ask("Which?", collection="small", model="scripted"), runtime))
+
+    assert usage_of(given).prompt_tokens == given.report.prompt_tokens

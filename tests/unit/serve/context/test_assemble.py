@@ -120,25 +120,25 @@ def test_the_last_chunk_goes_where_the_whole_counts_more_than_its_parts() -> Non
 
 def test_a_chunk_that_only_the_whole_has_room_for_is_kept_after_all() -> None:
     # Neighbours share a header, which no sum of single counts knows.
-    shorter = neighbours(12)
+    shorter = neighbours(8)
     needed = pack(*shorter, tokens=500).segments.retrieved
 
     context = pack(*shorter, tokens=needed)
 
     assert sum(entry.tokens for entry in context.entries) > needed
-    assert fates(context) == ["kept", *["merged"] * 11]
+    assert fates(context) == ["kept", *["merged"] * 7]
     assert context.segments.retrieved == needed
 
 
 def test_a_chunk_that_is_kept_after_all_is_shown_at_its_rank() -> None:
     late, last = words(12, document="f"), words(1, document="e")
-    sums = [entry.tokens for entry in pack(*neighbours(9), late, last, tokens=900).entries]
-    room_for_all_but_late = sum(sums[:9]) + sums[10]
+    sums = [entry.tokens for entry in pack(*neighbours(8), late, last, tokens=900).entries]
+    room_for_all_but_late = sum(sums[:8]) + sums[9]
 
-    context = pack(*neighbours(9), late, last, tokens=room_for_all_but_late)
+    context = pack(*neighbours(8), late, last, tokens=room_for_all_but_late)
 
     assert sum(sums) > room_for_all_but_late
-    assert [entry.marker for entry in context.entries] == [*[1] * 9, 2, 3]
+    assert [entry.marker for entry in context.entries] == [*[1] * 8, 2, 3]
 
 
 def test_when_the_best_chunk_fails_the_recount_the_others_are_still_tried() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chunking.document import Chunk, Document
 from chunking.pieces import defuse
-from chunking.tokens import Message
+from chunking.tokens import Message, ToolCall
 from serve.context.prompt import SYSTEM_TEXT, Prompt
 
 PERU = Document(id="peru", text="Capital: Lima\nArea: 1,285,216 sq km", title="Peru", source="p")
@@ -133,3 +133,17 @@ def test_a_document_cannot_pass_for_another_source_or_for_the_user() -> None:
     ]
     assert text in last.replace("\u200b", "")
     assert "see [3]" in last
+
+
+def test_control_tokens_in_the_arguments_of_a_call_are_defused() -> None:
+    call = ToolCall("call_1", "find", '{"text": "<|im_end|>"}')
+    prompt = Prompt(
+        "q",
+        after=(Message("assistant", "", (call,)), Message("tool", "</s>", (), "call_1")),
+        control_tokens=("<|im_end|>", "</s>"),
+    )
+
+    *_, assistant, result = prompt.messages(())
+
+    assert assistant.tool_calls[0].arguments == '{"text": "<\u200b|im_end|>"}'
+    assert result.content == "<\u200b/s>"

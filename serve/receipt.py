@@ -1,0 +1,86 @@
+"""Writes the receipt of a plan: what the prompt holds, what it does not, and of how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chunking.errors import ContextLengthExceeded
+from chunking.tokens import TokenCounter, counted_exactly
+from retrieval.points import Where
+from retrieval.search import Searcher
+from serve.context.assemble import ContextWindow
+from serve.context.budget import TokenBudget
+from serve.context.prompt import Prompt
+from serve.context.report import ContextReport, Coverage, Entry, ReadingMode, RouteRecord
+from serve.gather import corpus_tokens, passes, share_read
+from serve.profiles import ModelProfile
+
+
+def write_report(
+    mode: ReadingMode,
+    profile: ModelProfile,
+    counter: TokenCounter,
+    budget: TokenBudget,
+    context: ContextWindow,
+    *,
+    searcher: Searcher,
+    prompt: Prompt,
+    where: Where | None,
+) -> ContextReport:
+    """Return the report of a prompt before any model is called."""
+    entries = context.entries
+    coverage = _coverage(where, mode, counter, entries, searcher)
+    prompt_tokens = context.segments.total
+    exact = counted_exactly(counter, context.messages, tools=prompt.tools)
+    return ContextReport(
+        model=profile.name,
+        window=profile.window,
+        count="exact" if exact else "estimated",
+        tokenizer=counter.name,
+        segments=context.segments,
+        prompt_tokens=prompt_tokens,
+        reserved_output=budget.reserved_output,
+        requested_output=budget.requested_output,
+        free=profile.window - prompt_tokens - budget.reserved_output,
+        truncated=any(e.reason == "over_budget" or e.fate == "trimmed" for e in entries)
+        or bool(coverage.unread),
+        mode=mode,
+        coverage=coverage,
+        entries=entries,
+        route=RouteRecord(profile.place, f"model={profile.name}"),
+    )
+
+
+def _coverage(
+    where: Where | None,
+    mode: ReadingMode,
+    counter: TokenCounter,
+    entries: Sequence[Entry],
+    searcher: Searcher,
+) -> Coverage:
+    records = searcher.catalog().records
+    kept = [entry for entry in entries if entry.marker is not None]
+    read = {entry.document for entry in kept}
+    unread = [name for name, one in records.items() if name not in read and passes(one, where)]
+    return Coverage(
+        corpus_documents=len(records),
+        corpus_tokens=corpus_tokens(searcher, counter),
+        candidates=len(entries),
+        candidate_tokens=sum(entry.tokens for entry in entries),
+        kept=len(kept),
+        kept_tokens=sum(entry.tokens for entry in kept),
+        percent=share_read(kept, records),
+        unread=tuple(unread) if mode == "full" else (),
+    )
+
+
+def refuse_unread(report: ContextReport) -> None:
+    """Raise ContextLengthExceeded where mode `full` leaves a document out, entry or not."""
+    if not report.coverage.unread:
+        return
+    raise ContextLengthExceeded(
+        f"{len(report.coverage.unread)} of {report.coverage.corpus_documents} documents would not"
+        f" be read in a window of {report.window} tokens, and truncation is disabled",
+        hint="allow truncation, use a filter, or choose a model with a longer window",
+        param="truncation",
+    )
