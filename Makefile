@@ -30,13 +30,13 @@ demo: $(VENV)/.all $(if $(WITH_LLM),$(VENV)/.local)
 	$(if $(WITH_LLM),@$(BIN)/python -m scripts.local_model fetch)
 	@$(BIN)/python -m scripts.demo $(if $(WITH_LLM),--llm)
 
-## test: Run all tests but those that need vLLM; the ones against a real Qdrant server are included.
+## test: Run all tests but those that need vLLM or a language model; the ones against a real Qdrant server are included.
 test: setup data
-	$(PYTEST) -m "not vllm"
+	$(PYTEST) -m "not vllm and not llm"
 
 ## test-unit: Run the tests that touch no network and no server.
 test-unit: setup
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit -m "not vllm and not llm"
 
 ## test-contract: Run each plug-point's tests against its fake and every real implementation.
 test-contract: setup data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from chunking.document import Chunk
@@ -159,39 +159,48 @@ def _entries(
     leading = {run[0] for run in runs}
     tokens, units = packing.costs.tokens, packing.costs.units
     entries = []
-    for place, (given, packed) in enumerate(zip(candidates, packing.candidates, strict=True)):
-        chunk, marker = given.chunk, markers.get(place)
-        fate, reason, duplicate_of = _fate(packing, place, markers, leading)
-        cut = packed is not given and packed.chunk.end < chunk.end
+    cuts = {
+        place: packed.chunk.end
+        for place, (given, packed) in enumerate(zip(candidates, packing.candidates, strict=True))
+        if packed is not given and packed.chunk.end < given.chunk.end
+    }
+    whole = markers.keys() - cuts.keys() if cuts else markers
+    for place, given in enumerate(candidates):
+        chunk, marker, cut = given.chunk, markers.get(place), cuts.get(place)
+        fate, reason, duplicate_of = _fate(packing, place, markers, leading, whole)
         entries.append(
             Entry(
                 chunk=chunk.id,
                 document=chunk.document,
                 breadcrumb=chunk.breadcrumb,
                 start=chunk.start,
-                end=packed.chunk.end if cut else chunk.end,
+                end=chunk.end if cut is None else cut,
                 rank=place + 1,
                 tokens=tokens(units[place]),
-                fate="trimmed" if cut else fate,
+                fate=fate if cut is None else "trimmed",
                 score=given.score,
                 via=given.via,
                 marker=marker,
                 reason=reason,
                 duplicate_of=duplicate_of,
-                trimmed_from=chunk.end if cut else None,
+                trimmed_from=None if cut is None else chunk.end,
             )
         )
     return tuple(entries)
 
 
 def _fate(
-    packing: Packing, place: int, markers: Mapping[int, int], leading: Collection[int]
+    packing: Packing,
+    place: int,
+    markers: Mapping[int, int],
+    leading: Collection[int],
+    whole: Container[int],
 ) -> tuple[Fate, DropReason | None, str | None]:
     """Return a candidate's fate, why it was dropped, and what it repeats."""
     if place in markers:
         return ("kept" if place in leading else "merged"), None, None
     if place in packing.duplicates:
         for repeated in packing.duplicates[place]:
-            if repeated in markers:
+            if repeated in whole:
                 return "duplicate", None, packing.candidates[repeated].chunk.id
     return "dropped", "over_budget", None

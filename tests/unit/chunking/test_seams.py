@@ -29,8 +29,9 @@ ADDITIVE = (
     "mistral:tekken",
     "tiktoken:cl100k_base",
     "tiktoken:o200k_base",
-    "huggingface:HuggingFaceTB/SmolLM2-135M-Instruct",
-    "huggingface:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+    # Converted for the vLLM server, and fetched by `make demo LLM=1`.
+    pytest.param("huggingface:HuggingFaceTB/SmolLM2-135M-Instruct", marks=pytest.mark.vllm),
+    pytest.param("huggingface:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF", marks=pytest.mark.llm),
 )
 ANY_CODE_POINTS = st.lists(st.integers(0, 0x10FFFF).map(chr), max_size=30).map("".join)
 TEXT = ANY_CODE_POINTS | texts(pieces=12, repeats=20)

@@ -68,16 +68,17 @@ def every_candidate_has_one_entry_in_its_place(
         assert (entry.fate in {"kept", "merged", "trimmed"}) == (entry.marker is not None)
         assert (entry.fate == "duplicate") == (entry.duplicate_of is not None)
         assert (entry.fate == "trimmed") == (entry.trimmed_from is not None)
-    markers = sorted(entry.marker for entry in entries if entry.marker and entry.fate != "merged")
-    assert markers == list(range(1, len(packed.context.chunks) + 1))
-    assert {e.marker for e in entries if e.fate == "merged"} <= set(markers)
+    leading = sorted(entry.marker for entry in entries if entry.marker and entry.fate == "kept")
+    assert len(set(leading)) == len(leading)
+    shown = range(1, len(packed.context.chunks) + 1)
+    assert {entry.marker for entry in entries if entry.marker} == set(shown)
 
 
 @law
 def a_text_is_kept_once_and_its_repetitions_point_at_it(
     case: Case, packed: Packed, counter: TokenCounter
 ) -> None:
-    in_prompt = {e.chunk for e in packed.context.entries if e.marker is not None}
+    in_prompt = {e.chunk for e in packed.context.entries if e.fate in {"kept", "merged"}}
     texts_by_id = {c.chunk.id: (c.chunk.breadcrumb, c.chunk.text) for c in case.candidates}
     shown = [texts_by_id[chunk] for chunk in in_prompt]
     assert len(set(shown)) == len(shown)
