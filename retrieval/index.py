@@ -145,7 +145,7 @@ class Index:
         Raises:
             InputError: the filter names a key that is not allowed.
         """
-        _check_filter(where)
+        check_filter(where)
         for point in self._scroll("chunk", where or {}, None):
             yield read_hit(point.payload, 0.0, "everything")
 
@@ -163,7 +163,7 @@ class Index:
         Raises:
             InputError: the filter names a key that is not allowed.
         """
-        _check_filter(where)
+        check_filter(where)
         scope = {**_SCOPES["chunk"], **(where or {})}
         scored = self._points.query(vector, limit=limit, where=scope)
         return [read_hit(point.payload, point.score, via) for point in scored]
@@ -187,7 +187,8 @@ _SCOPES: Mapping[str, dict[str, Sequence[str]]] = {
 """The filter that every read carries: one tenant, one kind of record."""
 
 
-def _check_filter(where: Where | None) -> None:
+def check_filter(where: Where | None) -> None:
+    """Raise InputError where a filter names a key that is not allowed."""
     unknown = sorted(set(where or {}) - FILTER_KEYS)
     if unknown:
         raise InputError(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from chunking.errors import InputError
 from chunking.tokens import Message, TokenCounter, Tool
+from retrieval.index import check_filter
 from retrieval.points import Where
 from retrieval.search import Searcher
 from serve.context.assemble import (
@@ -111,6 +112,7 @@ def make_plan(
         StoreError: the index cannot be reached.
     """
     _refuse_tools(ask)
+    check_filter(ask.where)
     started = time.perf_counter()
     prompt = prompt_of(ask, profile, counter)
     fixed = count_fixed(prompt, counter)

@@ -299,3 +299,9 @@ def test_an_empty_collection_plans_the_bare_question() -> None:
         planned = plan(mode=mode, searcher=empty)
         assert planned.report.entries == ()
         assert planned.report.coverage.corpus_tokens == 0
+
+
+@pytest.mark.parametrize("mode", ["retrieve", "full", "auto", "exhaustive"])
+def test_a_filter_by_an_unknown_key_is_refused_in_every_mode(mode: Mode) -> None:
+    with pytest.raises(InputError, match="cannot filter by"):
+        plan(mode=mode, where={"tenant": ("other",)})
