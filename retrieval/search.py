@@ -31,6 +31,7 @@ class Catalog:
     records: Mapping[str, DocumentRecord]
     names: NameTable
     _chunk_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    _means: dict[str, float | None] = field(default_factory=dict)
 
     def chunk_counts(self, identity: str) -> Mapping[str, int]:
         """Return the tokens of every chunk's piece that this tokenizer counted at ingestion."""
@@ -44,6 +45,13 @@ class Catalog:
                 )
             }
         return self._chunk_counts[identity]
+
+    def mean_chunk_count(self, identity: str) -> float | None:
+        """Return the mean of `chunk_counts`; None where this tokenizer counted nothing."""
+        if identity not in self._means:
+            counts = self.chunk_counts(identity).values()
+            self._means[identity] = sum(counts) / len(counts) if counts else None
+        return self._means[identity]
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -196,12 +196,28 @@ def _spawn(folder: Path, model: Path, port: int) -> Running:
 
 
 def _wait_until_ready(server: Running, folder: Path, seconds: float) -> None:
+    wait_until_answering(
+        server.base_url,
+        folder / "server.log",
+        has_ended=lambda: find(folder) is None,
+        seconds=seconds,
+    )
+
+
+def wait_until_answering(
+    base_url: str, log: Path, *, has_ended: Callable[[], bool], seconds: float
+) -> None:
+    """Return when a vLLM server answers.
+
+    Raises:
+        ServerError: it ended, or took too long; the message holds the end of its log.
+    """
     deadline = time.monotonic() + seconds
-    while not _answers(server.base_url):
-        ended = find(folder) is None
+    while not _answers(base_url):
+        ended = has_ended()
         if ended or time.monotonic() > deadline:
             reason = "ended before it was ready" if ended else f"not ready after {seconds:.0f} s"
-            lines = (folder / "server.log").read_text(errors="replace").splitlines()
+            lines = log.read_text(errors="replace").splitlines()
             raise ServerError("\n".join([f"vLLM {reason}; its log ends:", *lines[-_LOG_LINES:]]))
         time.sleep(0.5)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from chunking.document import Chunk, Document, content_id
@@ -37,20 +37,17 @@ class Gathering:
     """Where candidates come from and how they are counted.
 
     Attributes:
+        catalog: the state of the collection that a plan looks at from beginning to end.
         room: tokens that retrieved text may take.
         where: the request's filter.
     """
 
     searcher: Searcher
+    catalog: Catalog
     counter: TokenCounter
     question: str
     room: int
     where: Where | None
-    _catalog: Catalog = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Look at one state of the collection from beginning to end."""
-        object.__setattr__(self, "_catalog", self.searcher.catalog())
 
     def hits(self) -> list[Candidate]:
         """Return the chunks that a search finds, about twice as many as can fit."""
@@ -62,9 +59,8 @@ class Gathering:
 
     def _mean_tokens(self) -> float:
         """Return the tokens of a usual chunk of the collection."""
-        counts = self._catalog.chunk_counts(self.counter.base.identity)
-        mean = sum(counts.values()) / len(counts) if counts else _TOKENS_PER_CHUNK
-        return max(1.0, mean * float(self.counter.factor))
+        mean = self.catalog.mean_chunk_count(self.counter.base.identity)
+        return max(1.0, (mean or _TOKENS_PER_CHUNK) * float(self.counter.factor))
 
     def everything(self) -> list[Candidate]:
         """Return all chunks that pass the filter, in corpus order."""
@@ -72,13 +68,13 @@ class Gathering:
         found = [
             h
             for h in self.searcher.index.read(self.where)
-            if h.chunk.document in self._catalog.records
+            if h.chunk.document in self.catalog.records
         ]
         candidates = [self._candidate(hit) for hit in found]
         return sorted(candidates, key=lambda one: (one.place, one.chunk.document, one.chunk.start))
 
     def _candidate(self, hit: Hit) -> Candidate:
-        record = self._catalog.records.get(hit.chunk.document)
+        record = self.catalog.records.get(hit.chunk.document)
         return Candidate(
             hit.chunk,
             hit.score,
@@ -86,7 +82,7 @@ class Gathering:
             place=0 if record is None else record.position,
             gap=hit.gap,
             sketch=hit.sketch,
-            units=self._catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
+            units=self.catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
         )
 
     def documents(self) -> list[Candidate]:
@@ -94,7 +90,7 @@ class Gathering:
 
         Those that were counted at ingestion come without their text, see `load`.
         """
-        records = self._catalog.records
+        records = self.catalog.records
         best = self._best_scores(records)
         others = [name for name, record in records.items() if passes(record, self.where)]
         ranked = list(dict.fromkeys([*best, *others]))
@@ -145,7 +141,7 @@ class Gathering:
 
     def _read(self, ranked: Sequence[str], best: Mapping[str, float]) -> list[Candidate]:
         """Return documents with their text, until there are more than could be kept."""
-        records = self._catalog.records
+        records = self.catalog.records
         most = self.room * _CHARACTERS_PER_TOKEN * _FULL_SURPLUS
         wanted: list[str] = []
         characters = 0
@@ -168,21 +164,21 @@ class Gathering:
 
 
 def corpus_tokens(
-    searcher: Searcher, counter: TokenCounter, where: Where | None = None
+    catalog: Catalog, counter: TokenCounter, where: Where | None = None
 ) -> int | None:
     """Return the tokens of the documents that pass a filter, as counted at ingestion.
 
     None if any of them lacks the count.
     """
     identity = counter.base.identity
-    records = [one for one in searcher.catalog().records.values() if passes(one, where)]
+    records = [one for one in catalog.records.values() if passes(one, where)]
     counts = [record.counts[identity].whole for record in records if identity in record.counts]
-    return _raised(sum(counts), counter) if len(counts) == len(records) else None
+    return ceil(sum(counts) * counter.factor) if len(counts) == len(records) else None
 
 
-def guessed_tokens(searcher: Searcher, where: Where | None = None) -> int:
+def guessed_tokens(catalog: Catalog, where: Where | None = None) -> int:
     """Return about how many tokens these documents have, rather too many than too few."""
-    records = [one for one in searcher.catalog().records.values() if passes(one, where)]
+    records = [one for one in catalog.records.values() if passes(one, where)]
     return sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
 
 
@@ -208,10 +204,6 @@ def passes(record: DocumentRecord, where: Where | None) -> bool:
     """Return whether a document passes the request's filter."""
     held = {"document": record.id, "title": record.title, "source": record.source}
     return all(held[key] in values for key, values in (where or {}).items())
-
-
-def _raised(units: int, counter: TokenCounter) -> int:
-    return -(-units * counter.factor.numerator // counter.factor.denominator)
 
 
 def _is_version(document: Document | None, chunk: Chunk) -> bool:

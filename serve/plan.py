@@ -11,7 +11,7 @@ from chunking.errors import InputError
 from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.index import check_filter
 from retrieval.points import Where
-from retrieval.search import Searcher
+from retrieval.search import Catalog, Searcher
 from serve.context.assemble import (
     Choice,
     ContextWindow,
@@ -117,8 +117,9 @@ def make_plan(
     prompt = prompt_of(ask, profile, counter)
     fixed = count_fixed(prompt, counter)
     budget = _budget(ask, profile, sum(fixed))
-    mode = _mode(ask, searcher, counter, budget)
-    gathering = Gathering(searcher, counter, ask.question, budget.context_limit, ask.where)
+    catalog = searcher.catalog()
+    mode = _mode(ask, catalog, counter, budget)
+    gathering = Gathering(searcher, catalog, counter, ask.question, budget.context_limit, ask.where)
     counted = time.perf_counter()
     exhaustion = None
     candidates = _READINGS[mode](gathering)
@@ -137,7 +138,7 @@ def make_plan(
         choice = replace(choice, shown=gathering.load(choice.shown))
         context = write(choice, prompt=prompt, fixed=fixed)
     report = write_report(
-        mode, profile, counter, budget, context, searcher=searcher, prompt=prompt, where=ask.where
+        mode, profile, counter, budget, context, catalog=catalog, prompt=prompt, where=ask.where
     )
     if ask.truncation == "disabled":
         refuse_unread(report)
@@ -249,11 +250,11 @@ def _budget(ask: Ask, profile: ModelProfile, fixed: int) -> TokenBudget:
     )
 
 
-def _mode(ask: Ask, searcher: Searcher, counter: TokenCounter, budget: TokenBudget) -> ReadingMode:
+def _mode(ask: Ask, catalog: Catalog, counter: TokenCounter, budget: TokenBudget) -> ReadingMode:
     """Return the mode asked for; `auto` reads whole documents when all of them fit."""
     if ask.mode != "auto":
         return ask.mode
-    total = corpus_tokens(searcher, counter, ask.where)
+    total = corpus_tokens(catalog, counter, ask.where)
     if total is None:
-        total = guessed_tokens(searcher, ask.where)
+        total = guessed_tokens(catalog, ask.where)
     return "full" if total <= budget.context_limit else "retrieve"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chunking.errors import ContextLengthExceeded
 from chunking.tokens import TokenCounter, counted_exactly
 from retrieval.points import Where
-from retrieval.search import Searcher
+from retrieval.search import Catalog
 from serve.context.assemble import ContextWindow
 from serve.context.budget import TokenBudget
 from serve.context.prompt import Prompt
@@ -23,13 +23,13 @@ def write_report(
     budget: TokenBudget,
     context: ContextWindow,
     *,
-    searcher: Searcher,
+    catalog: Catalog,
     prompt: Prompt,
     where: Where | None,
 ) -> ContextReport:
     """Return the report of a prompt before any model is called."""
     entries = context.entries
-    coverage = _coverage(where, mode, counter, entries, searcher)
+    coverage = _coverage(where, mode, counter, entries, catalog)
     prompt_tokens = context.segments.total
     exact = counted_exactly(counter, context.messages, tools=prompt.tools)
     return ContextReport(
@@ -56,21 +56,23 @@ def _coverage(
     mode: ReadingMode,
     counter: TokenCounter,
     entries: Sequence[Entry],
-    searcher: Searcher,
+    catalog: Catalog,
 ) -> Coverage:
-    records = searcher.catalog().records
+    records = catalog.records
     kept = [entry for entry in entries if entry.marker is not None]
-    read = {entry.document for entry in kept}
-    unread = [name for name, one in records.items() if name not in read and passes(one, where)]
+    unread: list[str] = []
+    if mode == "full":
+        read = {entry.document for entry in kept}
+        unread = [name for name, one in records.items() if name not in read and passes(one, where)]
     return Coverage(
         corpus_documents=len(records),
-        corpus_tokens=corpus_tokens(searcher, counter),
+        corpus_tokens=corpus_tokens(catalog, counter),
         candidates=len(entries),
         candidate_tokens=sum(entry.tokens for entry in entries),
         kept=len(kept),
         kept_tokens=sum(entry.tokens for entry in kept),
         percent=share_read(kept, records),
-        unread=tuple(unread) if mode == "full" else (),
+        unread=tuple(unread),
     )
 
 

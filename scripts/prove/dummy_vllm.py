@@ -10,22 +10,24 @@ import json
 import os
 import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from scripts.vllm_server import DEFAULT_FOLDER, DEFAULT_MODELS, ServerError, prepare
+from scripts.vllm_server import (
+    DEFAULT_FOLDER,
+    DEFAULT_MODELS,
+    prepare,
+    wait_until_answering,
+)
 
 MODEL: Final = "dummy"
 WINDOW: Final = 65_536
 _ROUND: Final = 64  # of the vocabulary, as kernels want it
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 30.0
-_LOG_LINES: Final = 20
 _NOT_LINKED: Final = frozenset({"config.json", "generation_config.json"})
 _WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".pt")
 _SETTINGS: Final = {
@@ -46,7 +48,6 @@ _NETWORK: Final[dict[str, Any]] = {
     "hidden_act": "silu",
 }
 _SMALL: Final[dict[str, Any]] = {"num_hidden_layers": 1, "max_position_embeddings": WINDOW}
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never a proxy
 
 
 @contextmanager
@@ -83,7 +84,12 @@ def dummy_vllm(folder: Path) -> Iterator[str]:
             )
         try:
             base_url = f"http://127.0.0.1:{port}/v1"
-            _wait_until_ready(server, base_url, log)
+            wait_until_answering(
+                base_url,
+                log,
+                has_ended=lambda: server.poll() is not None,
+                seconds=_START_SECONDS,
+            )
             yield base_url
         finally:
             _stop(server)
@@ -123,24 +129,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_until_ready(server: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _answers(base_url):
-        ended = server.poll() is not None
-        if ended or time.monotonic() > deadline:
-            lines = log.read_text(errors="replace").splitlines()
-            raise ServerError("\n".join(["vLLM is not ready; its log ends:", *lines[-_LOG_LINES:]]))
-        time.sleep(0.5)
-
-
-def _answers(base_url: str) -> bool:
-    try:
-        with _OPENER.open(f"{base_url}/models", timeout=5):
-            return True
-    except OSError:  # refused, reset, timed out, or an HTTP status of failure
-        return False
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -25,7 +25,7 @@ QUESTION = "What is the capital of Chad?"
 
 
 def gathering(searcher: Searcher) -> Gathering:
-    return Gathering(searcher, mistral(), QUESTION, 4000, None)
+    return Gathering(searcher, searcher.catalog(), mistral(), QUESTION, 4000, None)
 
 
 def test_whole_documents_come_without_text_where_they_were_counted() -> None:
@@ -117,6 +117,6 @@ def test_all_chunks_come_in_corpus_order() -> None:
 
 def test_the_corpus_has_no_size_where_a_document_was_not_counted() -> None:
     searcher = small_searcher(counter=mistral())
-    total = corpus_tokens(searcher, mistral())
+    total = corpus_tokens(searcher.catalog(), mistral())
     assert total is not None
     assert total > sum(mistral().count(document.text) for document in DOCUMENTS)
