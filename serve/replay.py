@@ -177,7 +177,7 @@ def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
     texts = {document.id: document.text for document in index.documents(wanted)} if wanted else {}
     calls = [
         prompt.messages([_chunk(span, texts) for span in shown], first_marker=first)
-        for first, shown in _by_call(spans, entries)
+        for first, shown in _by_call(spans)
     ]
     tokens = max(counter.count_messages(messages, tools=prompt.tools) for messages in calls)
     messages = tuple(message for call in calls for message in call)
@@ -224,12 +224,9 @@ def _entry(record: Json) -> Entry:
     )
 
 
-def _by_call(
-    spans: Sequence[ShownSpan], entries: Sequence[Entry]
-) -> list[tuple[int, list[ShownSpan]]]:
+def _by_call(spans: Sequence[ShownSpan]) -> list[tuple[int, list[ShownSpan]]]:
     """Return the pieces of each call with its first marker; all but `exhaustive` make one call."""
-    shards = {entry.marker: entry.shard for entry in entries}
-    calls = [list(shown) for _, shown in groupby(spans, key=lambda span: shards[span.marker])]
+    calls = [list(shown) for _, shown in groupby(spans, key=lambda span: span.shard)]
     return [(shown[0].marker, shown) for shown in calls] or [(1, [])]
 
 
