@@ -119,6 +119,12 @@ class Chunk:
         return f"{self.breadcrumb}\n{self.text}"
 
 
+def gap_between(document: Document, earlier: Chunk, later: Chunk) -> str | None:
+    """Return the white space between two chunks of a document; None where there is more."""
+    gap = document.text[earlier.end : later.start]
+    return None if earlier.end > later.start or gap.strip() else gap
+
+
 def common_path(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the headings that all paths begin with."""
     shared = paths[0]

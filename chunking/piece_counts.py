@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chunking.document import Chunk, Document
+from chunking.document import Chunk, Document, gap_between
 from chunking.pieces import BETWEEN_PIECES, defuse, piece_of, unforged
 from chunking.tokens import TokenCounter
 
@@ -20,18 +20,31 @@ _NO_MARKER = 0
 
 
 @dataclass(frozen=True, slots=True)
+class PieceCount:
+    """What a chunk adds to a prompt, in tokens of one tokenizer.
+
+    Attributes:
+        alone: as a piece of its own.
+        continued: where it continues the piece of the chunk before it, under that one's header;
+            None where it cannot, or where only counting the whole piece tells.
+    """
+
+    alone: int
+    continued: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PieceCounts:
     """Tokens of a document's pieces by one tokenizer: as a whole, and chunk by chunk in order."""
 
     whole: int
-    chunks: tuple[int, ...]
+    chunks: tuple[PieceCount, ...]
 
 
 def count_pieces(document: Document, chunks: Sequence[Chunk], counter: TokenCounter) -> PieceCounts:
     """Return what the document and each of its chunks add to a prompt."""
     pieces = PieceCounter(counter)
-    counts = tuple(pieces.count(chunk) for chunk in chunks)
-    return PieceCounts(pieces.count(whole_piece(document)), counts)
+    return PieceCounts(pieces.count(whole_piece(document)), pieces.of_chunks(document, chunks))
 
 
 def whole_piece(document: Document) -> Chunk:
@@ -55,6 +68,23 @@ class PieceCounter:
         The marker counts as one digit, see `marker` for what others add.
         """
         return self._closed(piece_of(chunk, _NO_MARKER, self._counter.control_tokens))
+
+    def of_chunks(self, document: Document, chunks: Sequence[Chunk]) -> tuple[PieceCount, ...]:
+        """Return what each chunk of a document adds, in document order."""
+        counts = []
+        earlier: Chunk | None = None
+        for chunk in chunks:
+            alone = self.count(chunk)
+            join = None if earlier is None else self._continue(document, earlier, chunk)
+            counts.append(PieceCount(alone, None if join is None else alone + join))
+            earlier = chunk
+        return tuple(counts)
+
+    def _continue(self, document: Document, earlier: Chunk, later: Chunk) -> int | None:
+        gap = gap_between(document, earlier, later)
+        if gap is None or earlier.path != later.path or not self._counter.additive:
+            return None
+        return self.join(earlier, gap, later)
 
     def marker(self, marker: int) -> int:
         """Return what a piece costs more under this marker than `count` says."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from chunking.document import Chunk
 
-PIECE_FORM = 1
+PIECE_FORM = 2
 """Changes with the form of a piece: counts stored for another form are counted again."""
 BETWEEN_PIECES = "\n\n"
 

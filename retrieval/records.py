@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
-from chunking.document import Chunk, Document, Section
-from chunking.piece_counts import PieceCounts
+from chunking.document import Chunk, Document, Section, gap_between
+from chunking.piece_counts import PieceCount, PieceCounts
 from chunking.pieces import PIECE_FORM
 from chunking.sketch import Sketch, sketch_of
 
@@ -80,22 +81,27 @@ def read_hit(payload: Mapping[str, Any], score: float, via: str) -> Hit:
 
 def chunk_payloads(document: Document, chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
     """Yield the payloads of a document's chunks, in their order."""
-    end: int | None = None
-    for chunk in chunks:
-        gap = None if end is None or end > chunk.start else document.text[end : chunk.start]
+    gaps = [None, *(gap_between(document, *pair) for pair in pairwise(chunks))]
+    for chunk, gap in zip(chunks, gaps, strict=bool(chunks)):
         yield asdict(chunk) | {
             "source": document.source,
-            "gap": None if gap is None or gap.strip() else gap,
+            "gap": gap,
             "sketch": sketch_of(chunk),
         }
-        end = chunk.end
 
 
 def counts_payload(counts: Mapping[str, PieceCounts]) -> dict[str, Any]:
     """Return the part of a document's payload that holds its token counts."""
     return {
         "piece_form": PIECE_FORM,
-        "counts": {identity: [one.whole, *one.chunks] for identity, one in counts.items()},
+        "counts": {
+            identity: {
+                "whole": one.whole,
+                "alone": [count.alone for count in one.chunks],
+                "continued": [count.continued for count in one.chunks],
+            }
+            for identity, one in counts.items()
+        },
     }
 
 
@@ -127,6 +133,11 @@ def read_record(payload: Mapping[str, Any]) -> DocumentRecord:
         aliases=tuple(payload["aliases"]),
         chunk_ids=tuple(payload["chunk_ids"]),
         characters=payload["characters"],
-        counts={key: PieceCounts(whole, tuple(rest)) for key, (whole, *rest) in counts.items()},
+        counts={identity: _read_counts(one) for identity, one in counts.items()},
         position=payload["position"],
     )
+
+
+def _read_counts(stored: Mapping[str, Any]) -> PieceCounts:
+    chunks = map(PieceCount, stored["alone"], stored["continued"])
+    return PieceCounts(stored["whole"], tuple(chunks))

@@ -9,6 +9,7 @@ from threading import Lock
 
 import numpy as np
 
+from chunking.piece_counts import PieceCount
 from retrieval.aspects import find_aspects
 from retrieval.embed import Embedder
 from retrieval.entities import NameTable
@@ -30,26 +31,26 @@ class Catalog:
 
     records: Mapping[str, DocumentRecord]
     names: NameTable
-    _chunk_counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    _chunk_counts: dict[str, dict[str, PieceCount]] = field(default_factory=dict)
     _means: dict[str, float | None] = field(default_factory=dict)
 
-    def chunk_counts(self, identity: str) -> Mapping[str, int]:
-        """Return the tokens of every chunk's piece that this tokenizer counted at ingestion."""
+    def chunk_counts(self, identity: str) -> Mapping[str, PieceCount]:
+        """Return what every chunk adds to a prompt, if this tokenizer counted it at ingestion."""
         if identity not in self._chunk_counts:
             self._chunk_counts[identity] = {
-                chunk: tokens
+                chunk: count
                 for record in self.records.values()
                 if identity in record.counts
-                for chunk, tokens in zip(
+                for chunk, count in zip(
                     record.chunk_ids, record.counts[identity].chunks, strict=True
                 )
             }
         return self._chunk_counts[identity]
 
     def mean_chunk_count(self, identity: str) -> float | None:
-        """Return the mean of `chunk_counts`; None where this tokenizer counted nothing."""
+        """Return the mean of what chunks add alone; None where this tokenizer counted nothing."""
         if identity not in self._means:
-            counts = self.chunk_counts(identity).values()
+            counts = [count.alone for count in self.chunk_counts(identity).values()]
             self._means[identity] = sum(counts) / len(counts) if counts else None
         return self._means[identity]
 

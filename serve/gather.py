@@ -75,6 +75,7 @@ class Gathering:
 
     def _candidate(self, hit: Hit) -> Candidate:
         record = self.catalog.records.get(hit.chunk.document)
+        count = self.catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id)
         return Candidate(
             hit.chunk,
             hit.score,
@@ -82,7 +83,8 @@ class Gathering:
             place=0 if record is None else record.position,
             gap=hit.gap,
             sketch=hit.sketch,
-            units=self.catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id),
+            units=None if count is None else count.alone,
+            continued=None if count is None else count.continued,
         )
 
     def documents(self) -> list[Candidate]:

@@ -22,6 +22,7 @@ from typing import Final
 
 from chunking.document import Chunk, Document
 from chunking.tokens import Message, TokenCounter, Tool
+from scripts.prove.counted import count_chunks, counted
 from serve.context.assemble import ContextWindow, assemble, count_fixed
 from serve.context.budget import TokenBudget, plan_budget
 from serve.context.prompt import Prompt
@@ -146,6 +147,9 @@ class _Case:
 def _case(chance: random.Random, counter: LineCounter) -> _Case:
     documents = [Document(f"d{n}", _text(chance, 40), f"Title {n // 2}", "s") for n in range(1, 4)]
     candidates = tuple(_candidates(chance, documents))
+    if chance.random() < 0.5:  # noqa: PLR2004 - a coin
+        chunks = [candidate.chunk for candidate in candidates]
+        candidates = counted(candidates, count_chunks(documents, chunks, counter))
     turns = chance.randint(0, 2)
     prompt = Prompt(
         _text(chance, 6).strip() or "why",

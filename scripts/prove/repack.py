@@ -5,13 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from chunking.counters import load_counter
-from chunking.piece_counts import PieceCounter
 from chunking.tokens import TokenCounter
-from retrieval.records import Hit
 from scripts.prove.peers_tokens import MistralTokenizer
 from serve.context.assemble import ContextWindow, assemble, count_fixed
 from serve.context.budget import plan_budget
@@ -36,19 +32,22 @@ def plan_once(
 
 
 def measure_repack(
-    question: str, hits: Sequence[Hit], *, tokenizer: str | None, repeats: int, models: Path
+    question: str,
+    candidates: Sequence[Candidate],
+    counter: TokenCounter,
+    *,
+    tokenizer: str | None,
+    repeats: int,
 ) -> dict[str, Any]:
-    """Time LlamaIndex's `PromptHelper.repack` and our plan of the same chunks in turns."""
+    """Time LlamaIndex's `PromptHelper.repack` and our plan of the same chunks in turns.
+
+    Args:
+        tokenizer: "mistral:v3" for LlamaIndex with the right tokenizer, None for its default.
+    """
     from llama_index.core.indices.prompt_helper import PromptHelper
     from llama_index.core.prompts import PromptTemplate
 
-    counter = load_counter("mistral:v3", folders=(models,))
-    pieces = PieceCounter(counter.base)
-    candidates = [
-        Candidate(hit.chunk, hit.score, hit.via, gap=hit.gap, units=pieces.count(hit.chunk))
-        for hit in hits
-    ]
-    texts = [hit.chunk.embedded_text for hit in hits]
+    texts = [candidate.chunk.embedded_text for candidate in candidates]
     template = PromptTemplate("{context_str}\n{query_str}").partial_format(query_str=question)
     encode = MistralTokenizer().encode if tokenizer else None
     helper = PromptHelper(context_window=WINDOW, num_output=RESERVED, tokenizer=encode)

@@ -28,12 +28,13 @@ from typing import Any
 
 from chunking.counters import load_counter
 from chunking.errors import WindowfitError
-from chunking.piece_counts import PieceCounter
+from chunking.tokens import TokenCounter
 from retrieval.index import Index
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.records import Hit
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
+from scripts.prove.counted import count_chunks, counted
 from scripts.prove.repack import RESERVED, WINDOW, measure_repack, plan_once, timed
 from serve.context.report import Candidate
 from serve.plan import Ask, make_plan
@@ -99,28 +100,28 @@ class FullPlan:
         return self.prompt_tokens == self.counted_tokens and self.seconds <= FULL_SECONDS
 
 
+def candidates_of(
+    found: Sequence[tuple[str, Sequence[Hit]]], index: Index, counter: TokenCounter
+) -> list[tuple[str, tuple[Candidate, ...]]]:
+    """Return the hits as candidates, counted as ingestion counts them."""
+    wanted = sorted({hit.chunk.document for _, hits in found for hit in hits})
+    counts = count_chunks(index.documents(wanted), list(index.chunks(wanted)), counter)
+    return [(question, counted(map(_candidate, hits), counts)) for question, hits in found]
+
+
+def _candidate(hit: Hit) -> Candidate:
+    return Candidate(hit.chunk, hit.score, hit.via, gap=hit.gap, sketch=hit.sketch)
+
+
 def measure_planning(
-    name: str, found: Sequence[tuple[str, Sequence[Hit]]], *, repeats: int, models: Path
+    name: str, asked: Sequence[tuple[str, Sequence[Candidate]]], counter: TokenCounter, repeats: int
 ) -> Planning:
     """Time planning and tokenizing in turns over all questions."""
-    counter = load_counter(name, folders=(models,))
-    pieces = PieceCounter(counter.base)
     plans: list[float] = []
     counts: list[float] = []
     uses: list[float] = []
     exact = True
-    for question, hits in found:
-        candidates = [
-            Candidate(
-                hit.chunk,
-                hit.score,
-                hit.via,
-                gap=hit.gap,
-                sketch=hit.sketch,
-                units=pieces.count(hit.chunk),  # known from ingestion in a service
-            )
-            for hit in hits
-        ]
+    for question, candidates in asked:
         context = plan_once(question, candidates, counter)
         text = "\n".join(message.content for message in context.messages)
         total = counter.count_messages(context.messages)
@@ -192,22 +193,23 @@ def run(repeats: int) -> dict[str, Any]:
     planning = []
     for name in FAMILIES:
         try:
-            one = measure_planning(name, found, repeats=repeats, models=settings.models_folder)
+            counter = load_counter(name, folders=(settings.models_folder,))
         except WindowfitError as error:
             print(f"{name:52} skipped: {error.message}")
             continue
+        asked = candidates_of(found, searcher.index, counter)
+        one = measure_planning(name, asked, counter, repeats)
         planning.append(one)
         print(
             f"{name:52} plan {one.plan_ms:6.2f} ms (p95 {one.plan_p95_ms:6.2f})  tokenize "
             f"{one.tokenize_ms:6.2f} ms  ratio {one.ratio:4.2f}  use {one.window_use:.1%}  "
             f"{'held' if one.held else 'NOT HELD'}"
         )
+    counter = load_counter("mistral:v3")
+    question, candidates = candidates_of(found[:1], searcher.index, counter)[0]
     repacks = [
         measure_repack(
-            *found[0],
-            tokenizer=tokenizer,
-            repeats=max(5, repeats // 4),
-            models=settings.models_folder,
+            question, candidates, counter, tokenizer=tokenizer, repeats=max(5, repeats // 4)
         )
         for tokenizer in (None, "mistral:v3")
     ]

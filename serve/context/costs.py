@@ -20,16 +20,20 @@ class Costs:
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], prompt: Prompt, counter: TokenCounter
+        self,
+        candidates: Sequence[Candidate],
+        prompt: Prompt,
+        counter: TokenCounter,
+        units: Sequence[int] | None = None,
     ) -> None:
-        """Count the candidates that were not counted at ingestion."""
+        """Count the candidates that were not counted at ingestion, unless all units are given."""
         self._candidates = candidates
         self._prompt = prompt
         self._base = counter.base
         self._raise, self._lower = counter.factor.as_integer_ratio()
         self._pieces = PieceCounter(counter.base)
         self.additive = counter.additive
-        self.units = [self.units_of(candidate) for candidate in candidates]
+        self.units = units or [self.units_of(candidate) for candidate in candidates]
         self._joins: dict[tuple[int, int], int | None] = {}
         self._wholes: dict[Run, int] = {}
         self._frame: int | None = None
@@ -85,13 +89,15 @@ class Costs:
     def _join(self, pair: tuple[int, int]) -> int | None:
         """Return what a neighbour costs beyond its own units, None where only counting tells."""
         if pair not in self._joins:
-            earlier, later = (self._candidates[place] for place in pair)
-            self._joins[pair] = (
-                self._pieces.join(earlier.chunk, later.gap or "", later.chunk)
-                if self.additive
-                else None
-            )
+            self._joins[pair] = self._count_join(*pair) if self.additive else None
         return self._joins[pair]
+
+    def _count_join(self, earlier: int, later: int) -> int | None:
+        before, candidate = self._candidates[earlier], self._candidates[later]
+        # A chunk that no record counts is of another version than its neighbour may continue.
+        if before.units is None or candidate.units is None or candidate.continued is None:
+            return self._pieces.join(before.chunk, candidate.gap or "", candidate.chunk)
+        return candidate.continued - candidate.units
 
     def _marker(self, marker: int) -> int:
         """Return what this marker takes more than one of one digit, the same in every request."""

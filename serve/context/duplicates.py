@@ -25,11 +25,13 @@ def find_duplicates(candidates: Sequence[Candidate]) -> dict[int, tuple[int, ...
         repeated = [] if same == place else [same]
         alone = (place,)
         for key in candidate.sketch:
-            alike = sketched.get(key)
-            sketched[key] = alone if alike is None else (*alike, place)
+            alike = sketched.setdefault(key, alone)
+            if alike is alone:
+                continue
+            sketched[key] = (*alike, place)
             repeated += [
                 earlier
-                for earlier in alike or ()
+                for earlier in alike
                 if earlier not in repeated and near_duplicates(candidates[earlier].chunk, chunk)
             ]
         if repeated:

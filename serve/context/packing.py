@@ -33,11 +33,12 @@ class Packing:
     budget: TokenBudget
     counter: TokenCounter
     in_corpus_order: bool
+    units: Sequence[int] | None = None
     costs: Costs = field(init=False)
     duplicates: dict[int, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.costs = Costs(self.candidates, self.prompt, self.counter)
+        self.costs = Costs(self.candidates, self.prompt, self.counter, self.units)
         self.duplicates = find_duplicates(self.candidates)
 
     def add_up(self) -> Kept:
@@ -121,10 +122,9 @@ class Packing:
         candidates[place] = candidate
         units = list(self.costs.units)
         units[place] = self.costs.units_of(candidate)
-        known = [
-            replace(other, units=count) for other, count in zip(candidates, units, strict=True)
-        ]
-        return Packing(known, self.prompt, self.budget, self.counter, self.in_corpus_order)
+        return Packing(
+            candidates, self.prompt, self.budget, self.counter, self.in_corpus_order, units
+        )
 
     def _repeats(self, place: int, kept: Collection[int]) -> bool:
         return any(repeated in kept for repeated in self.duplicates.get(place, ()))
@@ -158,4 +158,4 @@ def trimmed(packing: Packing, kept: list[int], total: int) -> tuple[Packing, lis
 def _cut(candidate: Candidate, length: int) -> Candidate:
     chunk = candidate.chunk
     cut = replace(chunk, text=chunk.text[:length], end=chunk.start + length)
-    return replace(candidate, chunk=cut, units=None)
+    return replace(candidate, chunk=cut, units=None, continued=None)

@@ -24,6 +24,7 @@ class Candidate:
         sketch: keys of the text by which near-duplicates are found, see `chunking.sketch`.
         units: what the chunk's piece adds to a prompt, counted at ingestion by the model's base
             tokenizer; None where it was not.
+        continued: the same where the chunk continues the piece of the chunk before it.
     """
 
     chunk: Chunk
@@ -33,6 +34,7 @@ class Candidate:
     gap: str | None = None
     sketch: Sketch = ()
     units: int | None = None
+    continued: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

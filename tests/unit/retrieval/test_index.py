@@ -10,7 +10,7 @@ import pytest
 
 from chunking.document import Chunk, Document, Section
 from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
-from chunking.piece_counts import PieceCounts
+from chunking.piece_counts import PieceCount, PieceCounts
 from retrieval.index import FILTER_KEYS, Index, IndexFingerprint
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
@@ -80,7 +80,11 @@ def write(index: Index, document: Document, *, position: int = 0) -> list[Chunk]
     chunks = chunks_of(document)
     vectors = rows((1, 0), (0, 1))[: len(chunks)]
     index.write(
-        document, chunks, vectors, counts={"words": PieceCounts(4, (1, 3))}, position=position
+        document,
+        chunks,
+        vectors,
+        counts={"words": PieceCounts(4, (PieceCount(1), PieceCount(3, 2)))},
+        position=position,
     )
     return chunks
 
@@ -117,7 +121,7 @@ def test_a_record_says_what_a_document_is_without_its_text(index: Index) -> None
             aliases=("Tchad",),
             chunk_ids=tuple(chunk.id for chunk in chunks),
             characters=len(TEXT),
-            counts={"words": PieceCounts(4, (1, 3))},
+            counts={"words": PieceCounts(4, (PieceCount(1), PieceCount(3, 2)))},
             position=7,
         )
     }
@@ -301,9 +305,11 @@ def test_counts_are_replaced_without_touching_chunks_or_vectors(
     write(index, CHAD)
     store.writes.clear()
 
-    index.recount("chad.json", {"other": PieceCounts(9, (4, 5))})
+    index.recount("chad.json", {"other": PieceCounts(9, (PieceCount(4), PieceCount(5)))})
 
-    assert index.records()["chad.json"].counts == {"other": PieceCounts(9, (4, 5))}
+    assert index.records()["chad.json"].counts == {
+        "other": PieceCounts(9, (PieceCount(4), PieceCount(5)))
+    }
     assert store.writes == [("upsert", ["document"])]
     assert list(index.documents()) == [CHAD]
     assert texts(index)

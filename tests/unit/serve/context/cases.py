@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chunking.document import Chunk, Document
 from chunking.tokens import Message, TokenCounter
+from scripts.prove.counted import count_chunks, counted
 from serve.context.assemble import ContextWindow, assemble, count_fixed
 from serve.context.budget import TokenBudget, plan_budget
 from serve.context.prompt import Prompt
@@ -40,6 +41,7 @@ class Case:
         share: room for retrieved text, as a share of what all candidates would take.
         extra: tokens added to that room.
         trimming: whether the best candidate left out may be cut.
+        counted: whether the candidates come with the counts of ingestion.
         cap: the caller's own limit of retrieved tokens.
         input_share: where the provider's limit of prompt tokens lies within that room.
         answer: what a model might write, with citations true and false.
@@ -56,6 +58,7 @@ class Case:
     share: float
     extra: int
     trimming: bool
+    counted: bool
     cap: int | None
     input_share: float | None
     answer: str
@@ -68,6 +71,10 @@ class Case:
             system_role=self.system_role,
             control_tokens=counter.control_tokens,
         )
+
+    def counted_candidates(self, counter: TokenCounter) -> tuple[Candidate, ...]:
+        chunks = [candidate.chunk for candidate in self.candidates]
+        return counted(self.candidates, count_chunks(self.documents.values(), chunks, counter))
 
     def pack(self, counter: TokenCounter) -> Packed:
         """Plan the budget and pack, as a request does."""
@@ -86,7 +93,7 @@ class Case:
             max_context_tokens=self.cap,
         )
         context = assemble(
-            self.candidates,
+            self.counted_candidates(counter) if self.counted else self.candidates,
             prompt=prompt,
             fixed=fixed,
             budget=budget,
@@ -178,6 +185,7 @@ def _case(
         share=_SHARES[choices[4] % len(_SHARES)],
         extra=extra,
         trimming=choices[4] % 3 == 0,
+        counted=bool(choices[2] // 2 % 2),
         cap=cap if choices[5] % 4 == 1 else None,
         input_share=_SHARES[choices[3] % 8] if choices[5] % 4 == 3 else None,
         answer="".join(_ANSWER_PARTS[number % len(_ANSWER_PARTS)] for number in answer),

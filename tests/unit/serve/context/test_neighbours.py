@@ -3,7 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chunking.document import Chunk, Document
+from scripts.prove.counted import count_chunks, counted
+from scripts.prove.laws import LineCounter
+from serve.context.costs import Costs
 from serve.context.neighbours import Runs, follows, joined
+from serve.context.prompt import Prompt
 from serve.context.report import Candidate
 
 LINES = ("Area: 5", "Coast: 6", "Rivers: 7", "Hills: 8")
@@ -57,3 +61,21 @@ def test_of_two_chunks_that_claim_one_position_only_the_first_is_joined() -> Non
     runs = Runs.of([first, second, rival, third], [0, 1, 2, 3])
 
     assert sorted(runs.in_order()) == [(0, 1, 3), (2,)]
+
+
+def test_a_count_of_ingestion_is_used_only_between_chunks_that_ingestion_counted() -> None:
+    counter = LineCounter(merging=False)
+    counts = count_chunks([DOCUMENT], [one.chunk for one in candidates()], counter)
+    first, second, *_ = counted(candidates(), counts)
+    assert first.units is not None
+    assert second.units is not None
+    assert second.continued is not None
+    # As if the chunk before it had changed since: the count would be another one's.
+    stale = replace(second, continued=second.continued + 100)
+    prompt = Prompt("How large?")
+
+    assert Costs([first, second], prompt, counter).of_run((0, 1)) == first.units + second.continued
+    known = Costs([first, stale], prompt, counter).of_run((0, 1))
+    assert known == first.units + second.continued + 100
+    uncounted = Costs([replace(first, units=None), stale], prompt, counter).of_run((0, 1))
+    assert uncounted == first.units + second.continued
