@@ -3,7 +3,9 @@
     WindowfitError                        internal_error              500   exit 1
     ├── InputError                        validation_error            422   exit 2
     │   ├── UnreadableDocument            unreadable_document         422   exit 3
+    │   │   └── DocumentChanged           document_changed            422   exit 3
     │   ├── CollectionNotFound            collection_not_found        404   exit 2
+    │   ├── DocumentNotFound              document_not_found          404   exit 2
     │   ├── ModelNotFound                 model_not_found             404   exit 2
     │   ├── RequestNotFound               request_not_found           404   exit 2
     │   ├── RequestTooLarge               request_too_large           413   exit 2
@@ -15,17 +17,18 @@
     │   ├── TokenizerUnavailable          tokenizer_unavailable       503   exit 4
     │   └── DependencyMissing             dependency_missing          501   exit 2
     ├── RequestsUnavailable               requests_unavailable        503   exit 4
+    ├── EmbedderUnavailable               embedder_unavailable        503   exit 4
     ├── StoreError                        vector_store_unavailable    503   exit 4
-    │   └── StoreLocked                   store_locked                503   exit 4
+    │   ├── StoreLocked                   store_locked                503   exit 4
+    │   └── CollectionChanged             collection_changed          503   exit 4
     └── UpstreamError                     upstream_unavailable        503   exit 4
         ├── UpstreamTimeout               upstream_timeout            504   exit 4
         ├── UpstreamRejected              upstream_rejected           502   exit 4
         ├── UpstreamRateLimited           rate_limited                429   exit 4
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
 
-Messages state the numbers, `hint` states the way out. Callers read the attributes; nobody needs an
-isinstance ladder. Foreign exceptions are mapped in the one module that imports their SDK, with the
-cause kept.
+Messages state the numbers, `hint` the way out. Callers read the attributes; nobody needs an
+isinstance ladder. Foreign exceptions are mapped in the one module that imports their SDK, cause kept.
 """
 
 from __future__ import annotations
@@ -87,12 +90,28 @@ class UnreadableDocument(InputError):
     default_hint: ClassVar[str] = "repair or remove the file, then run the same ingestion again"
 
 
+class DocumentChanged(UnreadableDocument):
+    """One document changed while it was read, so what was read may be half of each."""
+
+    code: ClassVar[str] = "document_changed"
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "run the same ingestion again when nothing writes to the file"
+
+
 class CollectionNotFound(InputError):
     """No collection of that name exists in the store."""
 
     code: ClassVar[str] = "collection_not_found"
     status: ClassVar[int] = 404
     default_hint: ClassVar[str] = "create it with `windowfit ingest run SOURCE --collection NAME`"
+
+
+class DocumentNotFound(InputError):
+    """The collection holds no document of that id."""
+
+    code: ClassVar[str] = "document_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = "`windowfit ingest status --json` lists what a collection holds"
 
 
 class ModelNotFound(InputError):
@@ -190,6 +209,17 @@ class RequestsUnavailable(WindowfitError):
     default_retry_after_seconds: ClassVar[int | None] = 5
 
 
+class EmbedderUnavailable(WindowfitError):
+    """A device or process that embeds failed; what was stored before stays."""
+
+    code: ClassVar[str] = "embedder_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "free memory on the device, then run the same again"
+    default_retry_after_seconds: ClassVar[int | None] = 5
+
+
 class StoreError(WindowfitError):
     """The vector store cannot be reached or refused the operation; nothing was half-written."""
 
@@ -208,6 +238,13 @@ class StoreLocked(StoreError):
     default_hint: ClassVar[str] = (
         "stop that process, ask through it over HTTP, or use a Qdrant server (WINDOWFIT_QDRANT_URL)"
     )
+
+
+class CollectionChanged(StoreError):
+    """The collection changed while a request read it, each time that it was tried."""
+
+    code: ClassVar[str] = "collection_changed"
+    default_hint: ClassVar[str] = "send the request again"
 
 
 class UpstreamError(WindowfitError):

@@ -11,7 +11,8 @@ from markdown_it import MarkdownIt
 
 from chunking.document import Section
 
-_MARKDOWN = MarkdownIt("commonmark")
+_MARKDOWN = MarkdownIt("commonmark").disable("inline")
+"""Finds blocks alone: headings are blocks, and a million open brackets would take minutes."""
 _LINE_END = re.compile(r"\r\n?|\n")
 """What CommonMark takes for the end of a line."""
 

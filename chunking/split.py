@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, groupby, pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
-from nupunkt import sent_spans
-
-from chunking.document import BREADCRUMB_SEPARATOR, Chunk, Document, Section, common_path
+from chunking.cuts import CUTS, Span, boundaries, line_spans, visible_spans
+from chunking.document import (
+    BREADCRUMB_SEPARATOR,
+    Chunk,
+    Document,
+    Section,
+    common_path,
+    identified,
+)
 from chunking.errors import UnreadableDocument
+from chunking.measures import Measure
+from chunking.words import TextCounts, text_counts
 
-Measure = Callable[[Sequence[str]], list[int]]
-"""Counts the tokens of each text, special tokens included; an embedder's `count_tokens`."""
+__all__ = ["Measure", "Splitter", "boundaries"]
 
-Span = tuple[int, int]
+Headings = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(NamedTuple):
     """The smallest piece that packing moves: a line, or a part of a line too long for one chunk."""
 
     start: int
     end: int
-    path: tuple[str, ...]
+    path: Headings
     tokens: int
+    group: int
+    """Ordinal of the run of sections under one outermost heading that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,8 @@ class Splitter:
     paragraph that Markdown reads as a heading, say) stands shortened in the chunks' breadcrumbs.
 
     Attributes:
-        measure: counts tokens as the embedder does.
+        measure: counts tokens as the embedder does. One that says where its counts add up makes
+            splitting several times faster, see `measures`; the chunks are the same.
         size: tokens a chunk aims at, breadcrumb included.
         limit: most tokens of `Chunk.embedded_text`; longer texts would be cut by the embedder.
     """
@@ -46,10 +56,12 @@ class Splitter:
     measure: Measure
     size: int = 200
     limit: int = 256
+    _counts: TextCounts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 16 <= self.size <= self.limit:  # noqa: PLR2004 - a breadcrumb alone may need 16
             raise ValueError(f"size {self.size} is not between 16 and limit {self.limit}")
+        object.__setattr__(self, "_counts", text_counts(self.measure))
 
     @property
     def name(self) -> str:
@@ -62,73 +74,74 @@ class Splitter:
         Raises:
             UnreadableDocument: a single character is longer than `limit`.
         """
-        document = self._with_short_headings(document)
-        special = self.measure([""])[0]
-        chunks: list[Chunk] = []
-        for _, group in groupby(_sections(document), key=lambda section: section.path[:1]):
-            units = [unit for s in group for unit in self._units(document, s, special)]
-            header = self._header_tokens(document, [unit.path for unit in units])
-            for packed in self._pack(units, header):
-                chunks.extend(self._verified(document, packed, len(chunks)))
-        return tuple(chunks)
+        document, headers = self._with_short_headings(document)
+        units = self._units(document, headers)
+        packed = [
+            members
+            for _, group in groupby(units, key=attrgetter("group"))
+            for members in self._pack(list(group), headers)
+        ]
+        chunks = self._chunks(document, packed)
+        ordered = (
+            chunk if chunk.position == position else replace(chunk, position=position)
+            for position, chunk in enumerate(chunks)
+        )
+        return identified(ordered, splitter=self.name)
 
-    def _with_short_headings(self, document: Document) -> Document:
-        """Cut title and headings to the length at which no breadcrumb takes over half a chunk."""
-        paths = [section.path for section in document.sections]
-        length = max(map(len, chain((document.title,), *paths)))
-        while length and self._header_tokens(document, [(), *paths]) > self.size // 2:
+    def _with_short_headings(self, document: Document) -> tuple[Document, Mapping[Headings, int]]:
+        """Cut title and headings to the length at which no breadcrumb takes over half a chunk.
+
+        Returns:
+            The document, and the tokens of the breadcrumb of each path in it.
+        """
+        headers = self._header_tokens(document)
+        length = max(len(document.title), *(len(h) for path in headers for h in path), 0)
+        while length and max(headers.values()) > self.size // 2:
             length //= 2
             sections = [replace(s, path=_shortened(s.path, length)) for s in document.sections]
             title = "".join(_shortened((document.title,), length))
             document = replace(document, title=title, sections=tuple(sections))
-            paths = [section.path for section in sections]
-        return document
+            headers = self._header_tokens(document)
+        return document, headers
 
-    def _header_tokens(self, document: Document, paths: Sequence[tuple[str, ...]]) -> int:
-        """Return the tokens of the longest breadcrumb that a chunk of these paths may carry."""
-        if not paths:
-            return 0
-        distinct = sorted(set(paths))
-        lines = [BREADCRUMB_SEPARATOR.join((document.title, *path)) for path in distinct]
-        return max(self.measure(lines))
+    def _header_tokens(self, document: Document) -> Mapping[Headings, int]:
+        """Return the tokens of the breadcrumb of each path, and of none."""
+        paths = list({(): None} | dict.fromkeys(section.path for section in document.sections))
+        lines = [BREADCRUMB_SEPARATOR.join((document.title, *path)) for path in paths]
+        counts = (tokens + self._counts.special for tokens in self._counts.count(lines))
+        return dict(zip(paths, counts, strict=True))
 
-    def _units(self, document: Document, section: Section, special: int) -> list[_Unit]:
-        header = self._header_tokens(document, [section.path])
-        room = max(self.size - header, self.size // 4)
-        spans = list(_line_spans(document.text, section.start, section.end))
-        counts = self.measure([document.text[start:end] for start, end in spans])
-        units: list[_Unit] = []
-        for (start, end), count in zip(spans, counts, strict=True):
-            if count - special <= room:
-                units.append(_Unit(start, end, section.path, count - special))
+    def _room(self, header: int) -> int:
+        """Return the tokens of text that a chunk under a breadcrumb of so many aims at."""
+        return max(self.size - header, self.size // 4)
+
+    def _units(self, document: Document, headers: Mapping[Headings, int]) -> Iterator[_Unit]:
+        """Yield the lines of all sections, and the parts of those that are too long."""
+        text = document.text
+        groups = groupby(_sections(document), key=lambda section: section.path[:1])
+        lines = [
+            (line, section.path, group)
+            for group, (_, sections) in enumerate(groups)
+            for section in sections
+            for line in line_spans(text, section.start, section.end)
+        ]
+        rooms = {path: self._room(tokens) for path, tokens in headers.items()}
+        counts = self._counts.count([text[start:end] for (start, end), _, _ in lines])
+        for (line, path, group), tokens in zip(lines, counts, strict=True):
+            if tokens <= rooms[path]:
+                yield _Unit(*line, path, tokens, group)
             else:
-                units.extend(
-                    _Unit(*span, section.path, tokens)
-                    for span, tokens in self._divide(document.text, (start, end), room, special)
-                )
-        return units
+                for span, part in _divide(text, line, rooms[path], self._counts):
+                    yield _Unit(*span, path, part, group)
 
-    def _divide(
-        self, text: str, span: Span, room: int, special: int, level: int = 0
-    ) -> Iterator[tuple[Span, int]]:
-        """Cut a span at the mildest boundary that brings every part within `room` tokens."""
-        parts = [_strip(text, part) for part in _BOUNDARIES[level](text, *span)]
-        parts = [(start, end) for start, end in parts if start < end]
-        counts = self.measure([text[start:end] for start, end in parts])
-        for part, count in zip(parts, counts, strict=True):
-            tokens = count - special
-            if tokens <= room or part[1] - part[0] == 1:
-                yield part, tokens
-            else:
-                deeper = min(level + 1, len(_BOUNDARIES) - 1)
-                yield from self._divide(text, part, room, special, deeper)
-
-    def _pack(self, units: Sequence[_Unit], header: int) -> Iterator[list[_Unit]]:
+    def _pack(
+        self, units: Sequence[_Unit], headers: Mapping[Headings, int]
+    ) -> Iterator[list[_Unit]]:
         """Group neighbouring units up to `size`, keeping each section whole where it fits."""
-        room = max(self.size - header, self.size // 4)
+        room = self._room(max(headers[path] for path in {unit.path for unit in units}))
         packed: list[_Unit] = []
         used = 0
-        for _, section in groupby(units, key=lambda unit: unit.path):
+        for _, section in groupby(units, key=attrgetter("path")):
             members = list(section)
             total = sum(unit.tokens for unit in members)
             if packed and used + total > room and total <= room:
@@ -143,55 +156,83 @@ class Splitter:
         if packed:
             yield packed
 
-    def _verified(
-        self, document: Document, units: Sequence[_Unit], position: int
-    ) -> Iterator[Chunk]:
-        """Yield the chunk of these units; halve it until the embedder's own count is in limit.
+    def _chunks(self, document: Document, packed: Sequence[Sequence[_Unit]]) -> Iterator[Chunk]:
+        """Yield the chunks of these units, those above the limit in parts.
 
         Sums of unit counts may fall short of the count of the joined text, so the joined text has
-        the last word.
+        the last word, unless it is known what joining costs.
         """
-        chunk = Chunk.of(
-            document,
-            start=units[0].start,
-            end=units[-1].end,
-            path=common_path([unit.path for unit in units]),
-            position=position,
-        )
-        if self.measure([chunk.embedded_text])[0] <= self.limit:
-            yield chunk
-            return
+        chunks = [_chunk(document, units, position) for position, units in enumerate(packed)]
+        within = [
+            self._surely_within(document.text, chunk, units)
+            for chunk, units in zip(chunks, packed, strict=True)
+        ]
+        unsure = [
+            chunk.embedded_text for chunk, sure in zip(chunks, within, strict=True) if not sure
+        ]
+        counts = iter(self.measure(unsure) if unsure else ())
+        for chunk, units, sure in zip(chunks, packed, within, strict=True):
+            if sure or next(counts) <= self.limit:
+                yield chunk
+            else:
+                yield from self._halved(document, units)
+
+    def _surely_within(self, text: str, chunk: Chunk, units: Sequence[_Unit]) -> bool:
+        """Return whether sums alone show that a chunk is within the limit."""
+        spans = [(unit.start, unit.end) for unit in units]
+        more = self._counts.joined(chunk.breadcrumb, text, spans)
+        return more is not None and sum([unit.tokens for unit in units]) + more <= self.limit
+
+    def _halved(self, document: Document, units: Sequence[_Unit]) -> Iterator[Chunk]:
+        """Yield the chunks of two halves, halving each until its own count is within the limit.
+
+        Positions are given afterwards.
+        """
+        for half in _in_two(units):
+            chunk = _chunk(document, half, 0)
+            if self.measure([chunk.embedded_text])[0] <= self.limit:
+                yield chunk
+            else:
+                yield from self._halved(document, half)
+
+
+def _chunk(document: Document, units: Sequence[_Unit], position: int) -> Chunk:
+    """Return the chunk of these units, not identified yet."""
+    start, end = units[0].start, units[-1].end
+    path = common_path([unit.path for unit in units])
+    text = document.text[start:end]
+    return Chunk("", document.id, document.title, path, start, end, text, position)
+
+
+def _divide(
+    text: str, span: Span, room: int, counts: TextCounts, level: int = 0
+) -> Iterator[tuple[Span, int]]:
+    """Cut a span at the mildest boundary that brings every part within `room` tokens."""
+    parts = list(visible_spans(text, *span, cut=CUTS[level]))
+    sizes = counts.count([text[start:end] for start, end in parts])
+    for (start, end), tokens in zip(parts, sizes, strict=True):
+        if tokens <= room or end - start == 1:
+            yield (start, end), tokens
+        else:
+            deeper = min(level + 1, len(CUTS) - 1)
+            yield from _divide(text, (start, end), room, counts, deeper)
+
+
+def _in_two(units: Sequence[_Unit]) -> Sequence[Sequence[_Unit]]:
+    """Return two halves of a chunk's units, or of its only one."""
+    if len(units) > 1:
         half = len(units) // 2
-        halves = (units[:half], units[half:]) if half else _cut_in_two(units[0])
-        for part in halves:
-            for shorter in self._verified(document, part, position):
-                yield shorter
-                position += 1
-
-
-def boundaries(text: str) -> list[int]:
-    """Return where a text may be cut without cutting a sentence or a line, first to last."""
-    return [
-        end
-        for line in _line_spans(text, 0, len(text))
-        for sentence in _sentence_spans(text, *line)
-        if (end := _strip(text, sentence)[1]) < len(text)
-    ]
-
-
-def _cut_in_two(unit: _Unit) -> tuple[list[_Unit], list[_Unit]]:
+        return units[:half], units[half:]
+    [unit] = units
     if unit.end - unit.start < 2:  # noqa: PLR2004 - one character cannot be cut
         raise UnreadableDocument(
             f"the character at {unit.start} does not fit the embedder's input limit"
         )
     middle = (unit.start + unit.end) // 2
-    half = unit.tokens // 2
-    left = _Unit(unit.start, middle, unit.path, half)
-    right = _Unit(middle, unit.end, unit.path, unit.tokens - half)
-    return [left], [right]
+    return [unit._replace(end=middle)], [unit._replace(start=middle)]
 
 
-def _shortened(headings: Sequence[str], length: int) -> tuple[str, ...]:
+def _shortened(headings: Sequence[str], length: int) -> Headings:
     """Return the headings cut to `length` characters, an ellipsis for the rest."""
     cut = (h if len(h) <= length else f"{h[: length - 1].rstrip()}…" for h in headings)
     return tuple(cut) if length else ()
@@ -203,49 +244,3 @@ def _sections(document: Document) -> Iterator[Section]:
         yield from document.sections
     else:
         yield Section((), 0, len(document.text))
-
-
-def _strip(text: str, span: Span) -> Span:
-    start, end = span
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
-def _line_spans(text: str, start: int, end: int) -> Iterator[Span]:
-    for match in re.compile(r"[^\n]+").finditer(text, start, end):
-        span = _strip(text, match.span())
-        if span[0] < span[1]:
-            yield span
-
-
-def _sentence_spans(text: str, start: int, end: int) -> list[Span]:
-    return [(start + left, start + right) for left, right in sent_spans(text[start:end])]
-
-
-def _cut_after(pattern: str) -> Callable[[str, int, int], list[Span]]:
-    compiled = re.compile(pattern)
-
-    def spans(text: str, start: int, end: int) -> list[Span]:
-        cuts = [start, *(match.end() for match in compiled.finditer(text, start, end)), end]
-        return list(pairwise(cuts))
-
-    return spans
-
-
-def _halves(text: str, start: int, end: int) -> list[Span]:
-    del text
-    middle = (start + end) // 2
-    return [(start, middle), (middle, end)]
-
-
-_BOUNDARIES: tuple[Callable[[str, int, int], list[Span]], ...] = (
-    _sentence_spans,
-    _cut_after(r"[;:]\s"),
-    _cut_after(r",\s"),
-    _cut_after(r"\s+"),
-    _halves,
-)
-"""Where a text longer than one chunk is cut, mildest first."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chunking.document import Document
-from chunking.errors import UnreadableDocument
+from chunking.document import Document, content_id
+from chunking.errors import DocumentChanged, UnreadableDocument
 
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 """Files above this size are quarantined: they are read whole, and memory must stay bounded."""
+
+TEXT_LIMIT_CHARACTERS = 8 * 1024 * 1024
+"""Text of one document: one and a half times the complete World Factbook. What is longer is a whole
+corpus in one file, and would be split and embedded for minutes without a sign of life."""
 
 DEPTH_LIMIT = 100
 """Levels of JSON below which a record is quarantined; readers of its fields recurse."""
@@ -27,10 +34,38 @@ _MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document that can be read when its turn comes; `read` raises `UnreadableDocument`."""
+    """A document that can be read when its turn comes.
+
+    Attributes:
+        name: what the document goes by in its source; the id of the document it becomes.
+        load: reads the bytes once; raises `UnreadableDocument`.
+        parse: turns exactly these bytes into the document; raises `UnreadableDocument`.
+        parser: name and version of what parses, as in "pdf/1+pypdfium2-5.15.2".
+    """
 
     name: str
-    read: Callable[[], Document]
+    load: Callable[[], bytes]
+    parse: Callable[[bytes], Document]
+    parser: str
+
+    def digest(self, data: bytes) -> str:
+        """Return what stands for these bytes parsed by this parser; equal ones parse equally."""
+        return content_id(self.parser, hashlib.sha256(data).hexdigest())
+
+    def read(self) -> Document:
+        """Return the document with its digest.
+
+        Raises:
+            UnreadableDocument: the bytes cannot be read or parsed.
+        """
+        data = self.load()
+        return replace(self.parse(data), digest=self.digest(data))
+
+
+def document_file(document: Document) -> SourceFile:
+    """Return the source file of a document that is in memory already, to ingest it as it is."""
+    data = json.dumps(asdict(document), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return SourceFile(document.id, lambda: data, lambda _: document, "document/1")
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:
@@ -38,20 +73,71 @@ def read_bytes(path: Path, *, name: str) -> bytes:
 
     Raises:
         UnreadableDocument: it is no regular file, too large, or cannot be read.
+        DocumentChanged: it changed while it was read.
+    """
+    descriptor = open_regular(path, name=name)
+    try:
+        with os.fdopen(descriptor, "rb") as stream:
+            before = os.fstat(descriptor)
+            if before.st_size > SIZE_LIMIT_BYTES:
+                raise UnreadableDocument(
+                    f"{name}: {before.st_size:,} bytes, limit {SIZE_LIMIT_BYTES:,}",
+                    hint="split the file into smaller ones",
+                    param=name,
+                )
+            data = stream.read(SIZE_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    if len(data) != before.st_size or not same_state(before, path):
+        raise DocumentChanged(f"{name}: changed while it was read", param=name)
+    return data
+
+
+def open_regular(path: Path, *, name: str) -> int:
+    """Return a descriptor of a regular file; pipes and devices, which may wait, are never opened.
+
+    Raises:
+        UnreadableDocument: it is no regular file, or cannot be opened.
     """
     try:
-        if not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableDocument(f"{name}: not a regular file", param=name)
-        size = path.stat().st_size
-        if size > SIZE_LIMIT_BYTES:
-            raise UnreadableDocument(
-                f"{name}: {size:,} bytes, limit {SIZE_LIMIT_BYTES:,}",
-                hint="split the file into smaller ones",
-                param=name,
-            )
-        return path.read_bytes()
+        # What was put in its place since is not waited for either.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
     except OSError as error:
-        raise UnreadableDocument(f"{name}: {error.strerror or error}", param=name) from error
+        raise _unreadable(name, error) from error
+    raise UnreadableDocument(f"{name}: not a regular file", param=name)
+
+
+def same_state(before: os.stat_result, path: Path) -> bool:
+    """Return whether a path still leads to the file that was opened, in the same state."""
+    try:
+        after = path.stat()
+    except OSError:
+        return False
+    facts = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    return all(getattr(before, fact) == getattr(after, fact) for fact in facts)
+
+
+def _unreadable(name: str, error: OSError) -> UnreadableDocument:
+    return UnreadableDocument(f"{name}: {error.strerror or error}", param=name)
+
+
+def check_length(text: str, *, name: str) -> None:
+    """Refuse a text that is too long for one document.
+
+    Raises:
+        UnreadableDocument: it is longer than `TEXT_LIMIT_CHARACTERS`.
+    """
+    if len(text) > TEXT_LIMIT_CHARACTERS:
+        raise UnreadableDocument(
+            f"{name}: {len(text):,} characters of text, limit {TEXT_LIMIT_CHARACTERS:,}",
+            hint="split the file, or make it JSONL with a document on each line",
+            param=name,
+        )
 
 
 def decode(data: bytes, *, name: str) -> str:
@@ -64,7 +150,7 @@ def decode(data: bytes, *, name: str) -> str:
     if encoding == "utf-8-sig" and b"\x00" in data:
         raise UnreadableDocument(
             f"{name}: binary (NUL byte at offset {data.index(0)})",
-            hint="text, Markdown and JSON files can be ingested",
+            hint="give the file the suffix of its content",
             param=name,
         )
     try:
@@ -72,7 +158,7 @@ def decode(data: bytes, *, name: str) -> str:
     except UnicodeDecodeError as error:
         raise UnreadableDocument(
             f"{name}: invalid {error.encoding} at byte {error.start}",
-            hint="convert the file to UTF-8",
+            hint="convert the file to UTF-8, as with `iconv -f WINDOWS-1252 -t UTF-8`",
             param=name,
         ) from error
     if not text.strip():

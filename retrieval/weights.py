@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chunking.errors import ConfigurationError
 
@@ -69,7 +70,16 @@ def read_facts(location: str) -> WeightFacts | None:
         config = json.loads((folder / "config.json").read_bytes())
         limits = json.loads((folder / "sentence_bert_config.json").read_bytes())
         plain = all(module["type"].rpartition(".")[2] in _PLAIN_MODULES for module in modules)
+        changed = limits.get("do_lower_case") or _own_settings(folder).get("truncate_dim")
         facts = WeightFacts(int(config["hidden_size"]), int(limits["max_seq_length"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return facts if plain and (folder / "tokenizer.json").is_file() else None
+    known = plain and not changed and (folder / "tokenizer.json").is_file()
+    return facts if known else None
+
+
+def _own_settings(folder: Path) -> dict[str, Any]:
+    """Return what the weights ask of the library itself; older ones ask for nothing."""
+    path = folder / "config_sentence_transformers.json"
+    found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return found

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,6 @@ REQUIREMENTS: Final = (
     "mistral-common[sentencepiece]",
     "tiktoken",
 )
-_WANTED: Final = frozenset(requirement.partition("[")[0] for requirement in REQUIREMENTS)
 # No peer may fetch anything while it is measured: no model hub, no price list, no telemetry.
 _SETTINGS: Final = {
     "HAYSTACK_TELEMETRY_ENABLED": "False",
@@ -44,18 +44,30 @@ print(json.dumps({d.metadata["Name"]: d.version for d in importlib.metadata.dist
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """An environment of peers: where it lies, every version in it, and what is wanted of it."""
+
+    home: Path
+    constraints: Path
+    requirements: tuple[str, ...]
+
+
+FIT_PEERS: Final = Peers(HOME, CONSTRAINTS, REQUIREMENTS)
+
+
 class PeersUnavailable(RuntimeError):
     """The peers' environment cannot be made, or a program in it failed; the message says why."""
 
 
-def ensure_environment(home: Path = HOME) -> Path:
+def ensure_environment(peers: Peers = FIT_PEERS) -> Path:
     """Return the environment's Python, installing what is missing or of another version.
 
     Raises:
         PeersUnavailable: a package cannot be installed.
     """
-    python = home / "bin" / "python"
-    problem = environment_problem(python)
+    home, python = peers.home, peers.home / "bin" / "python"
+    problem = environment_problem(python, peers)
     if problem is None:
         return python
     print(f"installing the peers into {home} ({problem}); this takes minutes", file=sys.stderr)
@@ -63,22 +75,25 @@ def ensure_environment(home: Path = HOME) -> Path:
         venv.create(home, with_pip=True, clear=True)
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--quiet")
     status = subprocess.run(
-        [*pip, "--constraint", CONSTRAINTS, *REQUIREMENTS], stdout=sys.stderr, check=False
+        [*pip, "--constraint", peers.constraints, *peers.requirements],
+        stdout=sys.stderr,
+        check=False,
     ).returncode
-    left = environment_problem(python)
+    left = environment_problem(python, peers)
     if left is not None:
         raise PeersUnavailable(f"{home}: pip ended with {status}, and there is still {left}")
     return python
 
 
-def environment_problem(python: Path) -> str | None:
+def environment_problem(python: Path, peers: Peers = FIT_PEERS) -> str | None:
     """Say what the environment lacks, asking its packages; a marker file could lie."""
     found = installed_versions(python)
     if not found:
         return "no environment"
-    for name, version in pinned_versions(CONSTRAINTS.read_text(encoding="utf-8")).items():
+    wanted = {requirement.partition("[")[0] for requirement in peers.requirements}
+    for name, version in pinned_versions(peers.constraints.read_text(encoding="utf-8")).items():
         # What another platform does not need is not there; what is wanted always is.
-        if found.get(name, None if name in _WANTED else version) != version:
+        if found.get(name, None if name in wanted else version) != version:
             return f"{name} {found.get(name, 'missing')}, wanted {version}"
     return None
 
@@ -98,13 +113,13 @@ def installed_versions(python: Path) -> Mapping[str, str]:
     return {_normalised(name): version for name, version in found.items()}
 
 
-def run_module(module: str, *arguments: str | Path) -> str:
+def run_module(module: str, *arguments: str | Path, peers: Peers = FIT_PEERS) -> str:
     """Run a module of this repository among the peers and return what it printed.
 
     Raises:
         PeersUnavailable: the environment cannot be made, or the module failed.
     """
-    python = ensure_environment()
+    python = ensure_environment(peers)
     inherited = {name: os.environ[name] for name in _KEPT if name in os.environ}
     command: Sequence[str | Path] = (python, "-m", module, *arguments)
     done = subprocess.run(

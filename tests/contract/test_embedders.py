@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from retrieval.embed import Embedder, HashEmbedder
+from retrieval.transformer.tokens import WholeTokens
 from tests.weights import real_embedder
 
 TEXTS = [
@@ -61,6 +64,33 @@ class TestEmbedder:
         assert rows.shape == (0, embedder.dimension)
         assert rows.dtype == np.float32
         assert embedder.count_tokens([]) == []
+
+    def test_a_stream_gives_the_rows_of_each_batch_in_order(self, embedder: Embedder) -> None:
+        batches = [TEXTS, [], HOSTILE, [LONG], TEXTS[::-1]]
+        found = list(embedder.embed_stream(iter(batches)))
+        assert [rows.shape for rows in found] == [(len(b), embedder.dimension) for b in batches]
+        assert all(rows.dtype == np.float32 for rows in found)
+        for rows, batch in zip(found, batches, strict=True):
+            assert ((rows * embedder.embed(batch)).sum(axis=1) > 0.9999).all()
+
+    def test_a_stream_of_nothing_is_empty(self, embedder: Embedder) -> None:
+        assert list(embedder.embed_stream([])) == []
+
+    def test_an_error_of_the_texts_is_raised_once_by_the_stream(self, embedder: Embedder) -> None:
+        def source() -> Iterator[list[str]]:
+            yield TEXTS[:2]
+            raise LookupError("source")
+
+        stream = embedder.embed_stream(source())
+        assert len(next(stream)) == 2
+        with pytest.raises(LookupError, match="source"):
+            next(stream)
+        assert list(stream) == []
+
+    def test_no_thread_outlives_a_stream(self, embedder: Embedder) -> None:
+        before = threading.active_count()
+        list(embedder.embed_stream([TEXTS, TEXTS]))
+        assert threading.active_count() == before
 
     def test_equal_texts_have_equal_rows(self, embedder: Embedder) -> None:
         first, second = embedder.embed([TEXTS[0], TEXTS[0]])
@@ -115,3 +145,32 @@ class TestEmbedder:
         assert [count for _, count in found] == counts
         rows = np.stack([row for row, _ in found])
         assert ((rows * expected).sum(axis=1) > 0.9999).all()
+
+
+def test_rows_are_those_of_sentence_transformers_itself() -> None:
+    embedder = real_embedder()
+    encoder = embedder.encoder()
+    if encoder.dtype != "float32":
+        pytest.skip(
+            f"the library's own rows are compared in float32, this device has {encoder.dtype}"
+        )
+    draw = random.Random(11)
+    words = [
+        *"the population of Chad is growing by 3.5 % , area : 1,284,000 sq km É 東京 🙂".split()
+    ]
+    texts = [" ".join(draw.choices(words, k=draw.randint(0, 320))) for _ in range(40)]
+    texts += [*TEXTS, LONG]
+    expected = encoder.model.encode(texts, show_progress_bar=False)
+    # Fewer texts than settle the precision.
+    np.testing.assert_allclose(embedder.embed(texts), expected, atol=1e-5)
+    [rows] = embedder.embed_stream([texts])
+    np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+def test_the_known_words_count_as_the_tokenizer_does() -> None:
+    embedder = real_embedder()
+    whole = WholeTokens(embedder.encoder().model.tokenizer.backend_tokenizer, limit=256)
+    texts = [*TEXTS, *HOSTILE, LONG, *LONG.split(" ")]
+    assert embedder.count_tokens(texts) == whole.count(texts)
+    for found, expected in zip(embedder.tokens.ids(texts), whole.ids(texts), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -18,6 +18,7 @@ from chunking.errors import UnreadableDocument
 from chunking.sections import markdown_sections
 from chunking.split import Measure, Splitter
 from ingest.factbook import factbook_files
+from tests.measures import ODD_TEXTS, seamed_measures
 from tests.weights import real_embedder
 
 FACTBOOK = Path(os.environ.get("WINDOWFIT_FACTBOOK", ".cache/data/factbook")).absolute()
@@ -48,7 +49,8 @@ def growing(texts: Sequence[str]) -> list[int]:
     return [int(len(text.split()) ** 1.3 + len(text) ** 0.9) + SPECIAL for text in texts]
 
 
-MEASURES: list[Measure] = [words, characters, data_bytes, runs, growing]
+SEAMED = list(seamed_measures().values())
+MEASURES: list[Measure] = [words, characters, data_bytes, runs, growing, *SEAMED]
 SIZES = st.integers(16, 80).flatmap(lambda size: st.tuples(st.just(size), st.integers(size, 100)))
 SPLITTERS = st.builds(
     lambda measure, sizes: Splitter(measure, size=sizes[0], limit=sizes[1]),
@@ -75,7 +77,7 @@ PROSE = st.lists(
     ),
     max_size=30,
 ).map(" ".join)
-TEXTS = st.text(max_size=300) | CODE_POINTS | PROSE
+TEXTS = st.text(max_size=300) | CODE_POINTS | PROSE | ODD_TEXTS
 HEADINGS = st.sampled_from(
     ["A", "Communications", "A heading of several words", "", "長い見出し" * 9]
 )
@@ -138,6 +140,26 @@ class TestLaws:
         chunks = splitter.split(document)
         assert len({chunk.id for chunk in chunks}) == len(chunks)
         assert splitter.split(replace(document)) == chunks
+
+
+@given(document=documents(), measure=st.sampled_from(SEAMED), sizes=SIZES)
+def test_chunks_by_words_are_those_by_whole_texts(
+    document: Document, measure: Measure, sizes: tuple[int, int]
+) -> None:
+    def plain(texts: Sequence[str]) -> list[int]:
+        return measure(texts)
+
+    size, limit = sizes
+    by_words, by_texts = (Splitter(m, size=size, limit=limit) for m in (measure, plain))
+    assert split_or_refuse(by_words, document) == split_or_refuse(by_texts, document)
+
+
+def split_or_refuse(splitter: Splitter, document: Document) -> tuple[Chunk, ...] | str:
+    """Return the chunks; of a document that cannot be split, why."""
+    try:
+        return splitter.split(document)
+    except UnreadableDocument as error:
+        return error.message
 
 
 def split(text: str, *, measure: Measure = words, size: int = 20, title: str = "T") -> list[Chunk]:

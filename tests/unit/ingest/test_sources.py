@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from chunking.document import Document
 from chunking.errors import ConfigurationError, InputError, UnreadableDocument
-from ingest.sources import list_source, read_file
+from ingest.sources import list_source
+from tests.written_files import docx, paragraph
 
 
 @pytest.fixture
@@ -23,11 +25,6 @@ def folder(tmp_path: Path) -> Path:
 
 def names(source: Path | str) -> list[str]:
     return [file.name for file in list_source(str(source), factbook=Path("missing"))]
-
-
-def document_of(path: Path) -> Document:
-    [file] = list_source(str(path), factbook=Path("missing"))
-    return file.read()
 
 
 def put(folder: Path, name: str, content: bytes | str = "text") -> Path:
@@ -54,6 +51,22 @@ def test_a_folder_gives_its_files_by_path_each_named_below_the_folder(folder: Pa
 def test_no_file_is_read_before_its_turn(folder: Path) -> None:
     put(folder, "bad.txt", b"\x00")
     assert names(folder) == ["notes/bad.txt"]
+
+
+def test_no_child_starts_before_a_file_needs_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a child started")
+
+    monkeypatch.setattr("ingest.readers.sandbox.subprocess.Popen", refuse)
+    for name in ("a.txt", "b.md", "c.json", "d.csv", "e.jsonl"):
+        put(folder, name, '{"text": "x"}')
+    assert len([file.read() for file in list_source(str(folder), factbook=folder)]) == 5
+    put(folder, "f.pdf", b"%PDF-1.4")
+    *_, last = list_source(str(folder), factbook=folder)
+    with pytest.raises(AssertionError, match="a child started"):
+        last.read()
 
 
 def test_hidden_files_and_folders_are_left_out(folder: Path) -> None:
@@ -141,95 +154,129 @@ def test_the_factbook_goes_by_its_word(tmp_path: Path) -> None:
     assert file.name == "factbook/africa/cd.json"
 
 
-# --- what they become
+def test_the_names_of_files_hold_no_line_breaks(folder: Path) -> None:
+    put(folder, "a\nb\x1b[31m.txt")
+    assert names(folder) == ["notes/a\\x0ab\\x1b[31m.txt"]
 
 
-def test_a_text_file_is_titled_by_its_name(folder: Path) -> None:
-    path = put(folder, "travel notes.txt", "# no heading\r\nline\r\n")
-    assert document_of(path) == Document(
-        "travel notes.txt", "# no heading\nline\n", "travel notes", str(path.resolve())
-    )
+# --- globs
 
 
-@pytest.mark.parametrize("suffix", [".md", ".markdown", ".MD"])
-def test_a_markdown_file_is_titled_by_its_first_heading(folder: Path, suffix: str) -> None:
-    document = document_of(put(folder, f"a{suffix}", "before\n\n# Chad\n\n## Climate\ndry\n"))
-    assert (document.title, document.media_type) == ("Chad", "text/markdown")
-    assert [section.path for section in document.sections] == [(), ("Chad",), ("Chad", "Climate")]
-
-
-def test_a_markdown_file_without_headings_is_titled_by_its_name(folder: Path) -> None:
-    document = document_of(put(folder, "plain.md", "text"))
-    assert (document.title, document.sections) == ("plain", ())
-
-
-def test_a_json_object_becomes_fields(folder: Path) -> None:
-    record = {"title": " The\nTitle ", "Geography": {"Area": {"total": 7}}}
-    document = document_of(put(folder, "a.json", json.dumps(record)))
-    assert (document.title, document.media_type) == ("The Title", "application/json")
-    fields = {s.path: document.text[s.start : s.end] for s in document.sections}
-    assert fields[("Geography", "Area")] == "Area - total: 7"
+@pytest.fixture
+def tree(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("a.md", "b.txt", "sub/c.md", "sub/deep/d.md", ".hidden/e.md", "sub/x[1].md"):
+        put(folder, name)
+    (folder / "loop").symlink_to(folder)
+    monkeypatch.chdir(folder.parent)
+    return folder
 
 
 @pytest.mark.parametrize(
-    ("record", "title"),
+    ("pattern", "found"),
     [
-        ({"name": "Chad", "a": "1"}, "Chad"),
-        ({"title": "", "name": "Chad"}, "Chad"),
-        ({"title": {"en": "Chad"}}, "cd"),
-        ({"title": 7}, "cd"),
-        ({"a": "1"}, "cd"),
+        ("notes/*.md", "a.md"),
+        ("notes/**/*.md", "a.md sub/c.md sub/x[1].md sub/deep/d.md"),
+        ("notes/sub/**/d.*", "deep/d.md"),
+        ("notes/*/*.md", "sub/c.md sub/x[1].md"),
+        ("notes/**", "a.md b.txt sub/c.md sub/x[1].md sub/deep/d.md"),
+        ("notes/[ab].*", "a.md b.txt"),
+        ("notes/[!a].*", "b.txt"),
+        ("notes/?.txt", "b.txt"),
+        ("notes/sub/x[[]1].md", "x[1].md"),
+        ("./notes/../notes/*.txt", "b.txt"),
     ],
 )
-def test_a_json_object_is_titled_by_a_name_in_it_or_its_own(
-    folder: Path, record: object, title: str
-) -> None:
-    assert document_of(put(folder, "cd.json", json.dumps(record))).title == title
+def test_a_glob_gives_what_it_matches_by_path(tree: Path, pattern: str, found: str) -> None:
+    root = "sub" if pattern.startswith("notes/sub/") else "notes"
+    assert names(pattern) == [f"{root}/{name}" for name in found.split()]
+    assert names(str(tree.parent / pattern)) == names(pattern)
 
 
-@pytest.mark.parametrize("value", [["one", "two"], "one", [{"a": "one"}]])
-def test_json_that_is_no_object_is_one_field(folder: Path, value: object) -> None:
-    document = document_of(put(folder, "cd.json", json.dumps(value)))
-    assert [section.path for section in document.sections] == [("cd",)]
-    assert "one" in document.text
+def test_a_name_that_looks_like_a_glob_is_a_name_where_it_exists(tree: Path) -> None:
+    assert names("notes/sub/x[1].md") == ["x[1].md"]
 
 
-def test_text_that_no_store_could_hold_is_replaced(folder: Path) -> None:
-    document = document_of(put(folder, "a.json", r'{"\ud800key": "lone \udc00 and 🙂"}'))
-    assert document.text.encode().decode() == document.text
-    assert "\ufffdkey: lone \ufffd and 🙂" in document.text
+@pytest.mark.parametrize("pattern", ["notes/*.pdf", "nowhere/**", "notes/[z-a].md"])
+def test_a_glob_that_matches_nothing_is_refused(tree: Path, pattern: str) -> None:
+    with pytest.raises(InputError, match=r"source|matches") as caught:
+        names(pattern)
+    assert caught.value.param == "source"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.pdf", b"%PDF-1.7", r"type \.pdf is not supported"),
-        ("README", b"text", r"type \(no suffix\) is not supported"),
-        ("a.txt", b"\x89PNG\x00", "binary"),
-        ("a.txt", b"caf\xe9", "invalid utf-8"),
-        ("a.md", b"", "empty"),
-        ("a.json", b"{", "invalid JSON"),
-        ("a.json", b"{}", "no text in any field"),
-        ("a.json", b"null", "no text in any field"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_unreadable_by_name(
-    folder: Path, name: str, content: bytes, message: str
-) -> None:
-    with pytest.raises(UnreadableDocument, match=f"^notes/{name}: {message}") as caught:
-        read_file(put(folder, name, content), name=f"notes/{name}")
-    assert caught.value.hint
-    assert caught.value.param == f"notes/{name}"
+# --- streams
 
 
-def test_an_unsupported_type_names_those_that_are_supported(folder: Path) -> None:
-    with pytest.raises(UnreadableDocument) as caught:
-        document_of(put(folder, "a.docx"))
-    assert ".md" in caught.value.hint
+def test_a_folder_with_json_lines_gives_their_documents_in_place(folder: Path) -> None:
+    put(folder, "a.txt")
+    put(folder, "b.jsonl", '{"text": "one"}\n{"id": "two", "text": "x"}\n')
+    put(folder, "c.txt")
+    assert names(folder) == ["notes/a.txt", "notes/b.jsonl#1", "two", "notes/c.txt"]
 
 
-def test_a_fifo_among_files_is_unreadable_and_nothing_waits(folder: Path) -> None:
-    os.mkfifo(folder / "pipe.txt")
-    [file] = list_source(str(folder), factbook=folder)
-    with pytest.raises(UnreadableDocument, match="not a regular file"):
-        file.read()
+def test_lines_of_a_corpus_are_read_as_they_are_asked_for(folder: Path) -> None:
+    path = put(folder, "a.jsonl", b"")
+    with path.open("w") as stream:
+        stream.writelines(f'{{"text": "{"x" * 1000} {number}"}}\n' for number in range(4_000))
+    files = iter(list_source(str(path), factbook=folder))
+    tracemalloc.start()
+    first = [next(files).read() for _ in range(10)]
+    rest = sum(1 for _ in files)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert first[9].id == "a.jsonl#10"
+    assert rest == 3_990
+    assert peak < 2_000_000
+
+
+def test_standard_input_is_read_line_by_line() -> None:
+    lines = b'{"id": "a", "text": "one"}\n\n{"text": "two"}\n'
+    files = list_source("-", factbook=Path("missing"), standard_input=io.BytesIO(lines))
+    assert [(file.name, file.read().source) for file in files] == [
+        ("a", "stdin#1"),
+        ("stdin#3", "stdin#3"),
+    ]
+
+
+# --- files that cannot be read
+
+
+def test_every_file_is_read_or_refused_with_its_name_and_a_way_out(folder: Path) -> None:
+    put(folder, "sound.docx", docx(paragraph("text")))
+    put(folder, "empty.pdf", b"")
+    put(folder, "renamed.pdf", docx(paragraph("text")))
+    put(folder, "renamed.txt", b"%PDF-1.7")
+    put(folder, "binary.md", b"\x00\x01")
+    put(folder, "broken.docx", docx(paragraph("text"))[:-30])
+    put(folder, "latin.csv", b"caf\xe9,b\n")
+    put(folder, "half.txt", b"\xff\xfea")
+    put(folder, "picture.png", b"\x89PNG")
+    put(folder, "old.doc", b"\xd0\xcf\x11\xe0")
+    put(folder, "lines.jsonl", b"\x89PNG\n\n\n")
+    (folder / "dangling.txt").symlink_to(folder / "nowhere")
+    (folder / "loop.txt").symlink_to(folder / "loop.txt")
+    os.mkfifo(folder / "pipe.pdf")
+    reasons: dict[str, str] = {}
+    for file in list_source(str(folder), factbook=folder):
+        if file.name == "notes/sound.docx":
+            assert file.read().text == "text\n\n"
+            continue
+        with pytest.raises(UnreadableDocument) as caught:
+            file.read()
+        assert caught.value.message.startswith(f"{file.name}: ")
+        assert caught.value.hint
+        reasons[file.name.removeprefix("notes/")] = caught.value.message.partition(": ")[2]
+    assert reasons == {
+        "binary.md": "binary (NUL byte at offset 0)",
+        "broken.docx": "no valid zip file inside",
+        "dangling.txt": "No such file or directory",
+        "empty.pdf": "empty",
+        "half.txt": "invalid utf-16-le at byte 2",
+        "latin.csv": "invalid utf-8 at byte 3",
+        "lines.jsonl": "jsonl by its suffix, PNG by its content",
+        "loop.txt": "Too many levels of symbolic links",
+        "old.doc": "type .doc is not supported",
+        "picture.png": "type .png is not supported",
+        "pipe.pdf": "not a regular file",
+        "renamed.pdf": "pdf by its suffix, zip by its content",
+        "renamed.txt": "text by its suffix, PDF by its content",
+    }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import codecs
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunking.errors import UnreadableDocument
+from chunking.document import Document
+from chunking.errors import DocumentChanged, UnreadableDocument
 from ingest import texts
-from ingest.texts import DEPTH_LIMIT, decode, read_bytes, read_json
+from ingest.texts import DEPTH_LIMIT, decode, document_file, read_bytes, read_json
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,50 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
 def test_an_error_of_the_file_system_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "f").touch()
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UnreadableDocument, match="f: Permission denied") as caught:
         read_bytes(tmp_path / "f", name="f")
     assert isinstance(caught.value.__cause__, PermissionError)
+
+
+@pytest.mark.parametrize("change", ["append", "rewrite", "replace", "remove"])
+def test_a_file_that_changes_while_it_is_read_is_refused_for_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"before")
+    unchanged = texts.same_state
+
+    def look_after_a_change(before: os.stat_result, path: Path) -> bool:
+        if change == "append":
+            with path.open("ab") as stream:
+                stream.write(b" and after")
+        elif change == "rewrite":
+            path.write_bytes(b"after!")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000))
+        else:
+            path.rename(tmp_path / "g")
+            if change == "replace":
+                path.write_bytes(b"before")
+        return unchanged(before, path)
+
+    monkeypatch.setattr(texts, "same_state", look_after_a_change)
+    with pytest.raises(DocumentChanged, match=r"^f: changed while it was read") as caught:
+        read_bytes(path, name="f")
+    assert caught.value.retryable
+    assert caught.value.exit_code == 3
+
+
+def test_a_document_in_memory_is_a_source_file() -> None:
+    document = Document("a", "text", "Title", "somewhere", date="2024-01-31")
+    file = document_file(document)
+    read = file.read()
+    assert (file.name, replace(read, digest="")) == ("a", document)
+    assert read.digest != document_file(replace(document, text="other")).read().digest
 
 
 def test_json_is_read_as_it_stands() -> None:

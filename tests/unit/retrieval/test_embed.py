@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,18 @@ def test_words_and_marks_are_counted_and_both_ends(text: str, count: int) -> Non
 
 def test_the_name_tells_the_dimension() -> None:
     assert HashEmbedder(7).name == "hash:7"
+
+
+def test_a_stream_is_embedded_batch_by_batch_as_it_comes() -> None:
+    taken: list[str] = []
+
+    def source() -> Iterator[list[str]]:
+        for text in ("one two", "three"):
+            taken.append(text)
+            yield [text, text]
+
+    stream = HashEmbedder(8).embed_stream(source())
+    assert taken == []
+    np.testing.assert_array_equal(next(stream), HashEmbedder(8).embed(["one two"] * 2))
+    assert taken == ["one two"]
+    assert len(list(stream)) == 1
