@@ -17,7 +17,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
-  prove-fit prove-fit-small bench-fit clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
+  prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
 help:
@@ -71,6 +71,16 @@ prove-fit-small: setup
 	$(BIN)/python -m scripts.prove.cuts --cuts 50 --honest 200
 	$(BIN)/python -m scripts.prove.fuzz --count 300 --family mistral:v1 mistral:v2 mistral:v3 \
 	  mistral:tekken
+
+## prove-ingest: Prove that ingestion loses and doubles nothing, and write docs/proof-ingest.md; kept results are reused.
+prove-ingest: setup
+	@$(BIN)/python -m scripts.prove_ingest
+
+## prove-ingest-small: The same with fewer kills, reads and failures.
+prove-ingest-small: setup
+	$(BIN)/python -m scripts.prove_ingest.kills --kills 50
+	$(BIN)/python -m scripts.prove_ingest.reads --reads 2000
+	$(BIN)/python -m scripts.prove_ingest.failures --documents 30
 
 ## bench-fit: Measure how fast prompts are planned, as ratios in one run.
 bench-fit: setup factbook

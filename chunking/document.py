@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 BREADCRUMB_SEPARATOR = " > "
@@ -15,12 +16,11 @@ def content_id(*parts: str) -> str:
 
     Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    prefixed: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()
+        prefixed += (len(data).to_bytes(8, "big"), data)
+    return hashlib.blake2b(b"".join(prefixed), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Document:
         media_type: media type of the source bytes.
         sections: titled spans; empty for a text without structure.
         aliases: other names a question may use for it ("Republic of India").
+        date: ISO 8601 date or time that the source states for the document, if any.
+        digest: sha256 of the bytes it was read from, together with what parsed them.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Document:
     media_type: str = "text/plain"
     sections: tuple[Section, ...] = ()
     aliases: tuple[str, ...] = ()
+    date: str | None = None
+    digest: str = ""
 
     @property
     def version(self) -> str:
@@ -70,10 +74,11 @@ class Chunk:
     """A span of one document that is embedded, ranked, packed and cited as a unit.
 
     `text == document.text[start:end]`, always. The id is made from content, so that the same
-    document split the same way gives the same ids on every machine.
+    document split the same way gives the same ids on every machine, and a chunk that a new version
+    of its document only moves keeps its id.
 
     Attributes:
-        id: 32 hexadecimal digits, see `Chunk.of`.
+        id: 32 hexadecimal digits, see `Chunk.of` and `identified`.
         document: id of the document.
         title: title of the document, shortened where it would fill the chunk.
         path: headings above the span, outermost first, without the title; shortened likewise.
@@ -98,7 +103,7 @@ class Chunk:
         """Cut the span `start:end` out of a document."""
         text = document.text[start:end]
         return cls(
-            id=content_id(document.id, document.title, *path, str(start), text),
+            id=content_id(document.id, document.title, *path, text),
             document=document.id,
             title=document.title,
             path=path,
@@ -119,6 +124,29 @@ class Chunk:
         return f"{self.breadcrumb}\n{self.text}"
 
 
+def identified(chunks: Iterable[Chunk], *, splitter: str) -> tuple[Chunk, ...]:
+    """Return the chunks of one document with ids that are distinct, and the splitter's own.
+
+    Chunks of the same headings and text are told apart by their order.
+    """
+    seen: Counter[str] = Counter()
+    distinct = []
+    for chunk in chunks:
+        content = _content(chunk)
+        distinct.append(replace(chunk, id=content_id(splitter, content, str(seen[content]))))
+        seen[content] += 1
+    return tuple(distinct)
+
+
+def numbered_id(chunk: Chunk, number: int, *, splitter: str) -> str:
+    """Return the id of the chunk that is the n-th of its content in its document, from 0."""
+    return content_id(splitter, _content(chunk), str(number))
+
+
+def _content(chunk: Chunk) -> str:
+    return content_id(chunk.document, chunk.title, *chunk.path, chunk.text)
+
+
 def gap_between(document: Document, earlier: Chunk, later: Chunk) -> str | None:
     """Return the white space between two chunks of a document; None where there is more."""
     gap = document.text[earlier.end : later.start]
@@ -127,10 +155,7 @@ def gap_between(document: Document, earlier: Chunk, later: Chunk) -> str | None:
 
 def common_path(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the headings that all paths begin with."""
-    shared = paths[0]
-    for path in paths[1:]:
-        length = 0
-        while length < min(len(shared), len(path)) and shared[length] == path[length]:
-            length += 1
-        shared = shared[:length]
-    return shared
+    # What the first and the last in order begin with, all between them begin with, too.
+    first, last = min(paths), max(paths)
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((first[:level] for level, (one, other) in pairs if one != other), first)

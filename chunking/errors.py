@@ -4,6 +4,7 @@
     ├── InputError                        validation_error            422   exit 2
     │   ├── UnreadableDocument            unreadable_document         422   exit 3
     │   ├── CollectionNotFound            collection_not_found        404   exit 2
+    │   ├── DocumentNotFound              document_not_found          404   exit 2
     │   ├── ModelNotFound                 model_not_found             404   exit 2
     │   ├── RequestNotFound               request_not_found           404   exit 2
     │   ├── RequestTooLarge               request_too_large           413   exit 2
@@ -16,7 +17,8 @@
     │   └── DependencyMissing             dependency_missing          501   exit 2
     ├── RequestsUnavailable               requests_unavailable        503   exit 4
     ├── StoreError                        vector_store_unavailable    503   exit 4
-    │   └── StoreLocked                   store_locked                503   exit 4
+    │   ├── StoreLocked                   store_locked                503   exit 4
+    │   └── CollectionChanged             collection_changed          503   exit 4
     └── UpstreamError                     upstream_unavailable        503   exit 4
         ├── UpstreamTimeout               upstream_timeout            504   exit 4
         ├── UpstreamRejected              upstream_rejected           502   exit 4
@@ -93,6 +95,14 @@ class CollectionNotFound(InputError):
     code: ClassVar[str] = "collection_not_found"
     status: ClassVar[int] = 404
     default_hint: ClassVar[str] = "create it with `windowfit ingest run SOURCE --collection NAME`"
+
+
+class DocumentNotFound(InputError):
+    """The collection holds no document of that id."""
+
+    code: ClassVar[str] = "document_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = "`windowfit ingest status --json` lists what a collection holds"
 
 
 class ModelNotFound(InputError):
@@ -208,6 +218,13 @@ class StoreLocked(StoreError):
     default_hint: ClassVar[str] = (
         "stop that process, ask through it over HTTP, or use a Qdrant server (WINDOWFIT_QDRANT_URL)"
     )
+
+
+class CollectionChanged(StoreError):
+    """The collection changed while a request read it, each time that it was tried."""
+
+    code: ClassVar[str] = "collection_changed"
+    default_hint: ClassVar[str] = "send the request again"
 
 
 class UpstreamError(WindowfitError):

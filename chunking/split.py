@@ -9,7 +9,14 @@ from itertools import chain, groupby, pairwise
 
 from nupunkt import sent_spans
 
-from chunking.document import BREADCRUMB_SEPARATOR, Chunk, Document, Section, common_path
+from chunking.document import (
+    BREADCRUMB_SEPARATOR,
+    Chunk,
+    Document,
+    Section,
+    common_path,
+    identified,
+)
 from chunking.errors import UnreadableDocument
 
 Measure = Callable[[Sequence[str]], list[int]]
@@ -70,7 +77,7 @@ class Splitter:
             header = self._header_tokens(document, [unit.path for unit in units])
             for packed in self._pack(units, header):
                 chunks.extend(self._verified(document, packed, len(chunks)))
-        return tuple(chunks)
+        return identified(chunks, splitter=self.name)
 
     def _with_short_headings(self, document: Document) -> Document:
         """Cut title and headings to the length at which no breadcrumb takes over half a chunk."""

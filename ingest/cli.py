@@ -1,4 +1,4 @@
-"""`windowfit ingest …`: brings documents into a collection."""
+"""`windowfit ingest …`: brings documents into a collection, and keeps it true."""
 
 from __future__ import annotations
 
@@ -6,42 +6,86 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBar
 
 from chunking.counters import load_counter
-from chunking.errors import DependencyMissing, TokenizerUnavailable
+from chunking.errors import (
+    CollectionNotFound,
+    DependencyMissing,
+    DocumentNotFound,
+    TokenizerUnavailable,
+)
+from chunking.split import Splitter
 from chunking.tokens import TokenCounter
-from ingest.job import IngestReport, Progress, run_ingest
+from ingest.job import Ingestion, run_ingest
+from ingest.plan import plan_ingest
+from ingest.progress import show_progress
+from ingest.reports import print_job, print_plan, print_status, print_verification
 from ingest.sources import list_source
+from ingest.verify import repair, verify
+from retrieval.embed import Embedder
 from retrieval.index import Index
+from retrieval.points import Engine
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings
+from retrieval.status import read_status
+from retrieval.writer import GRACE_SECONDS, IndexWriter
 
 PARTIAL = 3
-"""Exit code of a run that quarantined some documents."""
+"""Exit code of a run that quarantined some documents, and of a collection with defects."""
 
 app = typer.Typer(no_args_is_help=True, help="Bring documents into a collection.")
 
+Source = Annotated[
+    str,
+    typer.Argument(help="`factbook`, or a file or folder of text, Markdown or JSON."),
+]
+Collection = Annotated[str, typer.Option(help="Collection to work on.")]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove documents that the source does not hold any more.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-@app.callback()
-def _ingest() -> None:
-    """Keep `ingest` a group, whatever the number of its verbs."""
+
+@app.command()
+def plan(
+    source: Source,
+    collection: Collection,
+    sampled: Annotated[
+        bool, typer.Option("--time/--no-time", help="Embed a small sample to estimate the time.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """State what a run would do: documents, chunks, tokens, time and price. Nothing is written."""
+    settings = IndexSettings.load()
+    files = list_source(source, factbook=settings.factbook)
+    with _tools(settings) as tools:
+        try:
+            records = tools.open(collection).records()
+        except CollectionNotFound:
+            records = {}
+        planned = plan_ingest(
+            files,
+            records,
+            collection=collection,
+            splitter=tools.splitter,
+            embedder=tools.embedder,
+            measured=sampled,
+        )
+    print_plan(planned, as_json=as_json)
+    if planned.quarantined:
+        raise typer.Exit(PARTIAL)
 
 
 @app.command()
 def run(
-    source: Annotated[
-        str,
-        typer.Argument(help="`factbook`, or a file or folder of text, Markdown or JSON."),
-    ],
-    collection: Annotated[str, typer.Option(help="Collection to bring up to date.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    source: Source,
+    collection: Collection,
+    prune: Prune = False,
+    as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
 ) -> None:
     """Bring a collection up to date with a source.
@@ -51,27 +95,100 @@ def run(
     """
     settings = IndexSettings.load()
     files = list_source(source, factbook=settings.factbook)
+    with _tools(settings) as tools:
+        index = tools.create(collection)
+        counters = _counters(settings)
+        with show_progress(quiet=quiet) as show:
+            report = run_ingest(
+                files, tools.ingestion(index, counters), prune=prune, on_progress=show
+            )
+    print_job(report, as_json=as_json)
+    if report.quarantined:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def status(collection: Collection, as_json: Json = False) -> None:
+    """Tell what a collection holds, and whether its last run came to its end."""
+    with _tools(IndexSettings.load()) as tools:
+        print_status(read_status(tools.open(collection)), as_json=as_json)
+
+
+@app.command(name="verify")
+def verify_collection(
+    collection: Collection,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Remove what is wrong, embed again what is missing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name every missing, duplicate, orphaned or altered chunk (exit code 3 if there are any)."""
+    settings = IndexSettings.load()
+    with _tools(settings) as tools:
+        index = tools.open(collection)
+        report = verify(index)
+        if mend and report.findings:
+            counters = _counters(settings)
+            report = repair(report, index, lambda: tools.ingestion(index, counters))
+    print_verification(report, as_json=as_json)
+    if not report.intact:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def rm(
+    documents: Annotated[list[str], typer.Argument(help="Ids of the documents to remove.")],
+    collection: Collection,
+) -> None:
+    """Remove documents with their chunks; unknown ids are refused and nothing is removed."""
+    with _tools(IndexSettings.load()) as tools:
+        index = tools.open(collection)
+        known = index.records(documents)
+        unknown = [name for name in documents if name not in known]
+        if unknown:
+            raise DocumentNotFound(
+                f"collection {collection!r} holds no document {unknown[0]!r}"
+                + (f" nor {len(unknown) - 1} others of those named" if unknown[1:] else ""),
+                param="documents",
+            )
+        with tools.writer(index) as writer:
+            writer.remove(known)
+            chunks = writer.finish()
+    typer.echo(f"removed {len(known):,} documents, {chunks:,} chunks")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What the verbs work with, as the settings name it."""
+
+    settings: IndexSettings
+    engine: Engine
+    embedder: Embedder
+    splitter: Splitter
+
+    def open(self, collection: str) -> Index:
+        return Index.open(self.engine, collection, fingerprint_of(self.embedder, self.splitter))
+
+    def create(self, collection: str) -> Index:
+        return Index.create(self.engine, collection, fingerprint_of(self.embedder, self.splitter))
+
+    def writer(self, index: Index) -> IndexWriter:
+        # This process alone holds the embedded store, and it reads nothing.
+        grace = 0.0 if self.settings.qdrant_url is None else GRACE_SECONDS
+        return IndexWriter(index, grace_seconds=grace)
+
+    def ingestion(self, index: Index, counters: list[TokenCounter]) -> Ingestion:
+        return Ingestion(self.writer(index), self.embedder, self.splitter, counters)
+
+
+@contextmanager
+def _tools(settings: IndexSettings) -> Iterator[_Tools]:
     engine = open_engine(settings)
     try:
         embedder = open_embedder(settings)
-        splitter = open_splitter(settings, embedder)
-        fingerprint = fingerprint_of(embedder, splitter)
-        counters = _counters(settings)
-        index = Index.create(engine, collection, fingerprint)
-        with _progress(quiet=quiet) as show:
-            report = run_ingest(
-                files,
-                index=index,
-                embedder=embedder,
-                splitter=splitter,
-                counters=counters,
-                on_progress=show,
-            )
+        yield _Tools(settings, engine, embedder, open_splitter(settings, embedder))
     finally:
         engine.close()
-    _print_report(report, as_json=as_json)
-    if report.quarantined:
-        raise typer.Exit(PARTIAL)
 
 
 def _counters(settings: IndexSettings) -> list[TokenCounter]:
@@ -87,61 +204,3 @@ def _counters(settings: IndexSettings) -> list[TokenCounter]:
             told = {"event": "not counted", "tokenizer": name, "reason": error.message}
             sys.stderr.write(json.dumps(told) + "\n")
     return counters
-
-
-class _ShowProgress:
-    """Shows progress as a bar on a terminal, as JSON lines on standard error otherwise."""
-
-    def __init__(self, bar: ProgressBar | None, *, quiet: bool) -> None:
-        self._bar = bar
-        self._quiet = quiet
-        self._task = bar.add_task("ingesting", total=None) if bar is not None else None
-
-    def __call__(self, progress: Progress) -> None:
-        """Show how far the run is."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(
-                self._task,
-                total=progress.files,
-                completed=progress.files_done,
-                description=f"{progress.embedded_chunks:,} chunks embedded",
-            )
-        elif not self._quiet:
-            sys.stderr.write(json.dumps({"event": "progress", **asdict(progress)}) + "\n")
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[_ShowProgress]:
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield _ShowProgress(None, quiet=quiet)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeElapsedColumn(),
-    )
-    with ProgressBar(*columns, console=console) as bar:
-        yield _ShowProgress(bar, quiet=quiet)
-
-
-def _print_report(report: IngestReport, *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(report), ensure_ascii=False) + "\n")
-        return
-    console = Console(highlight=False)
-    console.print(
-        f"collection {report.collection}: {report.collection_documents:,} documents, "
-        f"{report.collection_chunks:,} chunks"
-    )
-    console.print(
-        f"this run: {report.files:,} files = {report.written:,} written + "
-        f"{report.unchanged:,} unchanged + {len(report.quarantined):,} quarantined; "
-        f"{report.embedded_chunks:,} chunks embedded in {report.seconds:.1f} s"
-    )
-    if report.recounted:
-        console.print(f"  {report.recounted:,} unchanged documents counted by another tokenizer")
-    for item in report.quarantined:
-        console.print(f"  quarantined: {item.reason} ({item.hint})", markup=False)

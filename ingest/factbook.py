@@ -15,6 +15,9 @@ from chunking.sections import field_sections
 from ingest.records import record_fields
 from ingest.texts import SourceFile, read_bytes, read_json
 
+PARSER = "factbook/1"
+"""Changes with what an entity becomes: stored documents are then read again."""
+
 # Entities whose files name no country: the Factbook's own titles, by file name.
 _TITLES = {
     "ee": "European Union",
@@ -78,24 +81,29 @@ def factbook_files(folder: Path) -> tuple[SourceFile, ...]:
         )
     names = (f"factbook/{path.relative_to(folder).as_posix()}" for path in paths)
     return tuple(
-        SourceFile(name, partial(read_entity, path, name=name))
+        SourceFile(
+            name,
+            load=partial(read_bytes, path, name=name),
+            parse=partial(entity_document, code=path.stem, name=name),
+            parser=PARSER,
+        )
         for name, path in zip(names, paths, strict=True)
     )
 
 
-def read_entity(path: Path, *, name: str) -> Document:
-    """Return the document of one entity file.
+def entity_document(data: bytes, *, code: str, name: str) -> Document:
+    """Return the document of the bytes of one entity file `CODE.json`.
 
     Raises:
         UnreadableDocument: the file is no JSON object of sections of fields.
     """
-    entity = read_json(read_bytes(path, name=name), name=name)
+    entity = read_json(data, name=name)
     if not isinstance(entity, dict) or not entity:
         raise UnreadableDocument(f"{name}: not a JSON object with sections", param=name)
     text, sections = field_sections(record_fields(entity, clean=html_lines))
     if not text.strip():
         raise UnreadableDocument(f"{name}: no text in any field", param=name)
-    title, *aliases = [*_names(entity, path.stem), _TITLES.get(path.stem, path.stem)]
+    title, *aliases = [*_names(entity, code), _TITLES.get(code, code)]
     return Document(
         id=name,
         text=text,
@@ -103,7 +111,7 @@ def read_entity(path: Path, *, name: str) -> Document:
         source=name,
         media_type="application/json",
         sections=sections,
-        aliases=tuple(dict.fromkeys(alias for alias in aliases if alias not in (path.stem, title))),
+        aliases=tuple(dict.fromkeys(alias for alias in aliases if alias not in (code, title))),
     )
 
 

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from chunking.document import Chunk, Document
+from chunking.document import Document
 from chunking.errors import UnreadableDocument
-from chunking.piece_counts import PieceCounts, count_pieces
+from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
+from ingest.changes import Quarantined, Unchanged, compare
+from ingest.slices import Event, Pending, Slice, cut_slices
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
-from retrieval.index import Index
-from retrieval.records import DocumentRecord
+from retrieval.writer import IndexWriter
 
 BATCH_CHUNKS = 256
 """Chunks embedded in one go: enough to sort by length, few enough to lose little to a kill."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A file that could not be ingested, and why."""
-
-    name: str
-    code: str
-    reason: str
-    hint: str
+BATCH_DOCUMENTS = 64
+"""Most documents made visible in one go, where few of their chunks are new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +30,13 @@ class IngestReport:
     """What a run did. `files == written + unchanged + len(quarantined)`, always.
 
     Attributes:
-        written: documents new or changed, embedded and stored.
+        written: documents new or changed.
         unchanged: documents found as they were; nothing was embedded for them.
         recounted: unchanged documents counted with a tokenizer that had not counted them before.
-        embedded_chunks: chunks embedded in this run.
+        embedded_chunks: chunks embedded in this run: those not stored yet.
+        kept_chunks: chunks of written documents that were stored already.
+        removed_documents: documents removed because the source does not hold them any more.
+        removed_chunks: chunks removed because no document holds them any more.
         collection_documents, collection_chunks: what the collection holds afterwards.
     """
 
@@ -49,6 +46,9 @@ class IngestReport:
     unchanged: int
     recounted: int
     embedded_chunks: int
+    kept_chunks: int
+    removed_documents: int
+    removed_chunks: int
     collection_documents: int
     collection_chunks: int
     quarantined: tuple[Quarantined, ...]
@@ -57,7 +57,11 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is, told after each embedded batch and at the end; no count ever falls."""
+    """How far a run is, told after each embedded batch and at the end; no count ever falls.
+
+    Attributes:
+        files: files listed so far; all of them where the source is a list.
+    """
 
     files: int
     files_done: int
@@ -68,144 +72,167 @@ class Progress:
 class _Tally:
     """Counts of a run under way."""
 
-    files: int
+    files: int = 0
     written: int = 0
     unchanged: int = 0
     recounted: int = 0
     embedded_chunks: int = 0
+    kept_chunks: int = 0
+    listed: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
+
+    def note(self, events: Iterable[Event]) -> None:
+        """Count what became of files."""
+        for event in events:
+            self.files += 1
+            if isinstance(event, Quarantined):
+                self.quarantined.append(event)
+            elif isinstance(event, Unchanged):
+                self.unchanged += 1
+            elif event.unchanged:
+                self.unchanged += 1
+                self.recounted += event.recounted
+            else:
+                self.written += 1
+                self.embedded_chunks += len(event.missing)
+                self.kept_chunks += len(event.chunks) - len(event.missing)
 
     def progress(self) -> Progress:
         done = self.written + self.unchanged + len(self.quarantined)
-        return Progress(self.files, done, self.embedded_chunks)
+        return Progress(max(self.files, self.listed), done, self.embedded_chunks)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A document split and waiting for its batch to be embedded."""
+class Ingestion:
+    """What a run works with: the writer of a collection, and what cuts, embeds and counts.
 
-    document: Document
-    chunks: tuple[Chunk, ...]
-    position: int
+    Attributes:
+        counters: tokenizers by which prompts are planned, so that planning need not tokenize.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """Counts what prompts will show, by every tokenizer of the settings."""
-
-    index: Index
-    counters: Sequence[TokenCounter]
-
-    def of(self, document: Document, chunks: Sequence[Chunk]) -> dict[str, PieceCounts]:
-        return {
-            counter.identity: count_pieces(document, chunks, counter) for counter in self.counters
-        }
-
-    def complete(self, document: Document, record: DocumentRecord) -> bool:
-        """Count a stored document where a tokenizer has not; return whether any had not."""
-        if all(counter.identity in record.counts for counter in self.counters):
-            return False
-        stored = {chunk.id: chunk for chunk in self.index.chunks([document.id])}
-        # A run that was killed may have left chunks that the record does not name.
-        chunks = [stored[name] for name in record.chunk_ids if name in stored]
-        if len(chunks) < len(record.chunk_ids):
-            return False
-        self.index.recount(document.id, {**record.counts, **self.of(document, chunks)})
-        return True
+    writer: IndexWriter
+    embedder: Embedder
+    splitter: Splitter
+    counters: Sequence[TokenCounter] = ()
 
 
 def run_ingest(
-    files: Sequence[SourceFile],
+    files: Iterable[SourceFile],
+    ingestion: Ingestion,
     *,
-    index: Index,
-    embedder: Embedder,
-    splitter: Splitter,
-    counters: Sequence[TokenCounter] = (),
+    prune: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> IngestReport:
     """Bring a collection up to date with the files and report what was done.
 
-    A file that cannot be read is quarantined by name and the rest goes on. A document counts as
-    ingested once its chunks are stored, so a killed run is completed by running it again.
+    A file that cannot be read is quarantined by name and the rest goes on; a version of it that was
+    ingested before stays. Readers see each document as it was or as it is, and a killed run is
+    completed by running it again.
+
+    Args:
+        prune: whether documents that the source does not hold any more are removed.
 
     Raises:
         StoreError: the store failed; what was written before stays.
     """
     started = time.perf_counter()
-    tally = _Tally(files=len(files))
-    known = index.records()
-    counting = _Counting(index, counters)
-    pending = _changed(files, known, splitter, counting, tally)
-    for batch in _batches(pending):
-        texts = [chunk.embedded_text for item in batch for chunk in item.chunks]
-        vectors = embedder.embed(texts)
-        for item in batch:
-            rows, vectors = vectors[: len(item.chunks)], vectors[len(item.chunks) :]
-            counts = counting.of(item.document, item.chunks)
-            index.write(item.document, item.chunks, rows, counts=counts, position=item.position)
-            tally.written += 1
-            tally.embedded_chunks += len(item.chunks)
-        on_progress(tally.progress())
+    tally = _Tally(listed=len(files) if isinstance(files, Sequence) else 0)
+    counted_by = [counter.identity for counter in ingestion.counters]
+    with ingestion.writer as writer:
+        found = compare(files, writer.records, counted_by=counted_by)
+        seen: set[str] = set()
+        for events in _write(found, ingestion):
+            seen.update(map(_name, events))
+            tally.note(events)
+            on_progress(tally.progress())
+        gone = [name for name in writer.records if name not in seen] if prune else []
+        writer.remove(gone)
+        removed_chunks = writer.finish()
     on_progress(tally.progress())
     return IngestReport(
-        collection=index.name,
-        files=len(files),
+        collection=writer.index.name,
+        files=tally.files,
         written=tally.written,
         unchanged=tally.unchanged,
         recounted=tally.recounted,
         embedded_chunks=tally.embedded_chunks,
-        collection_documents=len(index.records()),
-        collection_chunks=index.chunk_count(),
+        kept_chunks=tally.kept_chunks,
+        removed_documents=len(gone),
+        removed_chunks=removed_chunks,
+        collection_documents=len(writer.records),
+        collection_chunks=sum(len(record.chunk_ids) for record in writer.records.values()),
         quarantined=tuple(tally.quarantined),
         seconds=time.perf_counter() - started,
     )
 
 
-def _changed(
-    files: Sequence[SourceFile],
-    known: Mapping[str, DocumentRecord],
-    splitter: Splitter,
-    counting: _Counting,
-    tally: _Tally,
-) -> Iterator[_Pending]:
-    """Yield the documents that are new or differ from what the index holds, already split."""
-    for position, file in enumerate(files):
-        try:
-            document = file.read()
-            record = known.get(document.id)
-            _check_origin(document, record)
-            if record is not None and record.version == document.version:
-                tally.unchanged += 1
-                tally.recounted += counting.complete(document, record)
-                continue
-            chunks = splitter.split(document)
-        except UnreadableDocument as error:
-            tally.quarantined.append(Quarantined(file.name, error.code, error.message, error.hint))
-            continue
-        yield _Pending(document, chunks, position)
+def write_documents(documents: Iterable[Document], ingestion: Ingestion) -> None:
+    """Write documents that are in memory, embedding those of their chunks that are not stored.
 
-
-def _check_origin(document: Document, record: DocumentRecord | None) -> None:
-    """Refuse to replace a document by another file that happens to have the same name.
-
-    A source that is gone has moved, and its document is brought up to date from the new place.
+    Raises:
+        StoreError: the store failed; what was written before stays.
     """
-    if record is None or record.source == document.source or not Path(record.source).exists():
-        return
-    raise UnreadableDocument(
-        f"{document.id}: this name is taken in the collection by {record.source}",
-        hint="ingest it into another collection, or rename the file or its folder",
-        param=document.id,
-    )
+    for _ in _write(documents, ingestion):
+        pass
 
 
-def _batches(pending: Iterator[_Pending]) -> Iterator[list[_Pending]]:
-    """Group documents until a batch holds at least `BATCH_CHUNKS` chunks."""
-    batch: list[_Pending] = []
-    for item in pending:
-        batch.append(item)
-        if sum(len(waiting.chunks) for waiting in batch) >= BATCH_CHUNKS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _write(
+    found: Iterable[Document | Unchanged | Quarantined], ingestion: Ingestion
+) -> Iterator[tuple[Event, ...]]:
+    """Embed and store slice by slice; yield the files that are done with.
+
+    Files are read and split on the thread on which the embedder takes its texts, so that a device
+    need not wait for either; everything is written on this one.
+    """
+    slices: deque[Slice] = deque()
+
+    def texts() -> Iterator[list[str]]:
+        events = (_split(one, ingestion) for one in found)
+        for one in cut_slices(events, most_chunks=BATCH_CHUNKS, most_events=BATCH_DOCUMENTS):
+            slices.append(one)
+            yield [chunk.embedded_text for chunk in one.chunks]
+
+    with closing(ingestion.embedder.embed_stream(texts())) as rows:
+        for vectors in rows:
+            done = slices.popleft()
+            if done.chunks:
+                ingestion.writer.stage(done.chunks, vectors)
+            documents = [event for event in done.events if isinstance(event, Pending)]
+            for pending in documents:
+                _commit(pending, ingestion)
+            if documents:
+                ingestion.writer.publish()
+            yield done.events
+
+
+def _split(one: Document | Unchanged | Quarantined, ingestion: Ingestion) -> Event:
+    """Return a document with its chunks, or why it cannot be split."""
+    if not isinstance(one, Document):
+        return one
+    try:
+        chunks = ingestion.splitter.split(one)
+    except UnreadableDocument as error:
+        return Quarantined.of(one.id, error)
+    record = ingestion.writer.records.get(one.id)
+    missing = ingestion.writer.missing(one.id, chunks)
+    unchanged = record is not None and record.version == one.version and not missing
+    counted_by = {counter.identity for counter in ingestion.counters}
+    recounted = record is not None and not record.counts.keys() >= counted_by
+    return Pending(one, chunks, tuple(missing), unchanged, recounted)
+
+
+def _commit(pending: Pending, ingestion: Ingestion) -> None:
+    """Make a document visible whose chunks are stored, with its token counts."""
+    counts = {
+        counter.identity: count_pieces(pending.document, pending.chunks, counter)
+        for counter in ingestion.counters
+    }
+    known = ingestion.writer.records.get(pending.document.id)
+    # Without a digest the record is not trusted, see `IndexWriter.distrust`.
+    if pending.unchanged and known is not None and known.digest:
+        counts = {**known.counts, **counts}
+    ingestion.writer.commit(pending.document, pending.chunks, counts)
+
+
+def _name(event: Event) -> str:
+    return event.document.id if isinstance(event, Pending) else event.name

@@ -15,6 +15,8 @@ from ingest.records import record_fields
 from ingest.texts import SourceFile, decode, read_bytes, read_json
 
 FACTBOOK = "factbook"
+PARSER = "file/1"
+"""Changes with what a file becomes: stored documents are then read again."""
 
 _MEDIA_TYPES = {
     ".txt": "text/plain",
@@ -44,7 +46,7 @@ def list_source(source: str, *, factbook: Path) -> tuple[SourceFile, ...]:
             files = tuple(_folder_files(path.resolve()))
         elif path.exists():
             name = _printable(path.name)
-            return (SourceFile(name, partial(read_file, path, name=name)),)
+            return (_source_file(path, name),)
         else:
             hint = "give `factbook`, a file or a folder"
             raise InputError(f"no source {source!r}", hint=hint, param="source")
@@ -55,21 +57,29 @@ def list_source(source: str, *, factbook: Path) -> tuple[SourceFile, ...]:
     return files
 
 
-def read_file(path: Path, *, name: str) -> Document:
-    """Return the document of one file, read by its suffix.
+def load_file(path: Path, *, name: str) -> bytes:
+    """Return the bytes of one file of a supported type.
 
     Raises:
-        UnreadableDocument: the type is not supported, or the content is not what the suffix says.
+        UnreadableDocument: the type is not supported, or the file cannot be read.
     """
     suffix = path.suffix.lower()
-    media_type = _MEDIA_TYPES.get(suffix)
-    if media_type is None:
+    if suffix not in _MEDIA_TYPES:
         raise UnreadableDocument(
             f"{name}: type {suffix or '(no suffix)'} is not supported",
             hint=f"supported: {', '.join(_MEDIA_TYPES)}",
             param=name,
         )
-    data = read_bytes(path, name=name)
+    return read_bytes(path, name=name)
+
+
+def parse_file(data: bytes, *, path: Path, name: str) -> Document:
+    """Return the document of the bytes of one file, as its suffix says.
+
+    Raises:
+        UnreadableDocument: the content is not what the suffix says.
+    """
+    media_type = _MEDIA_TYPES[path.suffix.lower()]
     if media_type == "application/json":
         return _json_document(data, path=path, name=name)
     text = decode(data, name=name)
@@ -115,13 +125,19 @@ def _folder_files(root: Path) -> Iterator[SourceFile]:
         for file in sorted(name for name in files if not name.startswith(".")):
             path = Path(folder, file)
             name = _name_below(root, path)
-            yield SourceFile(name, partial(read_file, path, name=name))
+            yield _source_file(path, name)
     for error in failures:
         name = _name_below(root, Path(error.filename))
-        yield SourceFile(name, partial(_refuse, f"{name}: {error.strerror}", name=name))
+        load = partial(_refuse, f"{name}: {error.strerror}", name=name)
+        yield SourceFile(name, load, partial(parse_file, path=root, name=name), PARSER)
 
 
-def _refuse(message: str, *, name: str) -> Document:
+def _source_file(path: Path, name: str) -> SourceFile:
+    load = partial(load_file, path, name=name)
+    return SourceFile(name, load, partial(parse_file, path=path, name=name), PARSER)
+
+
+def _refuse(message: str, *, name: str) -> bytes:
     raise UnreadableDocument(message, param=name)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chunking.document import Document
+from chunking.document import Document, content_id
 from chunking.errors import UnreadableDocument
 
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
@@ -27,10 +28,38 @@ _MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document that can be read when its turn comes; `read` raises `UnreadableDocument`."""
+    """A document that can be read when its turn comes.
+
+    Attributes:
+        name: what the document goes by in its source; the id of the document it becomes.
+        load: reads the bytes once; raises `UnreadableDocument`.
+        parse: turns exactly these bytes into the document; raises `UnreadableDocument`.
+        parser: name and version of what parses, as in "markdown/1".
+    """
 
     name: str
-    read: Callable[[], Document]
+    load: Callable[[], bytes]
+    parse: Callable[[bytes], Document]
+    parser: str
+
+    def digest(self, data: bytes) -> str:
+        """Return what stands for these bytes parsed by this parser; equal ones parse equally."""
+        return content_id(self.parser, hashlib.sha256(data).hexdigest())
+
+    def read(self) -> Document:
+        """Return the document with its digest.
+
+        Raises:
+            UnreadableDocument: the bytes cannot be read or parsed.
+        """
+        data = self.load()
+        return replace(self.parse(data), digest=self.digest(data))
+
+
+def document_file(document: Document) -> SourceFile:
+    """Return the source file of a document that is in memory already, to ingest it as it is."""
+    data = json.dumps(asdict(document), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return SourceFile(document.id, lambda: data, lambda _: document, "document/1")
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What every engine checks before it touches a store, so that all refuse the same things."""
+"""What every engine does before it touches a store, so that all take and refuse the same things."""
 
 from __future__ import annotations
 
@@ -43,3 +43,11 @@ def check_points(points: Sequence[Point], *, dimension: int) -> None:
     for point in points:
         if point.vector is not None:
             check_vector(point.vector, dimension=dimension)
+
+
+def last_of_each_id(points: Sequence[Point]) -> list[Point]:
+    """Return the points without those that a later one of the same id replaces.
+
+    A write under a condition is held against what was stored before it, not against itself.
+    """
+    return list({point.id: point for point in points}.values())

@@ -23,10 +23,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as edge
 
 from chunking.errors import InputError, StoreError
-from retrieval.checks import check_collection_name, check_points, check_vector
+from retrieval.checks import check_collection_name, check_points, check_vector, last_of_each_id
 from retrieval.lock import FolderLock
 from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where, collection_not_found
 
@@ -144,14 +145,17 @@ class EdgePointStore:
         self._shard = edge.EdgeShard.load(str(folder))
         self._unflushed = 0
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         """See `PointStore.upsert`; in steps of 256 points, each written whole or not at all."""
         check_points(points, dimension=self._dimension)
+        condition = None
+        if only_if is not None:
+            points, condition = last_of_each_id(points), _filter(only_if)
         for start in range(0, len(points), _UPSERT_SIZE):
             batch = points[start : start + _UPSERT_SIZE]
             with _engine_errors(f"write {len(batch)} points"):
                 stored = [_stored(point) for point in batch]
-                self._update(edge.UpdateOperation.upsert_points(stored), size=len(batch))
+                self._update(edge.UpdateOperation.upsert_points(stored, condition), size=len(batch))
 
     def delete(self, ids: Sequence[str]) -> None:
         """See `PointStore.delete`."""
@@ -175,17 +179,23 @@ class EdgePointStore:
             hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
-    def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
+    def scroll(
+        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
         """See `PointStore.scroll`; reads page after page, in the order of ids."""
         selected: bool | list[str] = True if fields is None else list(fields)
         offset: edge.PointId | None = None
         while True:
             with _engine_errors("read points"):
                 request = edge.ScrollRequest(
-                    offset=offset, limit=_SCROLL_SIZE, filter=_filter(where), with_payload=selected
+                    offset=offset,
+                    limit=_SCROLL_SIZE,
+                    filter=_filter(where),
+                    with_payload=selected,
+                    with_vector=vectors,
                 )
                 records, offset = self._shard.scroll(request)
-                page = [Point(_hex(record.id), record.payload or {}) for record in records]
+                page = [_point(record) for record in records]
             yield from page
             if offset is None:
                 return
@@ -271,6 +281,12 @@ def _stored(point: Point) -> edge.Point:
     if point.vector is not None:
         vector[_VECTOR] = point.vector.tolist()
     return edge.Point(UUID(hex=point.id), vector, dict(point.payload))
+
+
+def _point(record: edge.Record) -> Point:
+    stored = record.vector.get(_VECTOR) if isinstance(record.vector, dict) else None
+    vector = None if stored is None else np.asarray(stored, dtype=np.float32)
+    return Point(_hex(record.id), record.payload or {}, vector)
 
 
 def _hex(point_id: edge.PointId) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from retrieval.points import Vector
 
 
-class Embedder(Protocol):
+class TextEmbedder(Protocol):
     """Turns texts into unit vectors and counts texts with its own tokenizer."""
 
     @property
@@ -33,6 +33,17 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Return one unit row per text, float32, shape (len(texts), dimension)."""
+
+
+class Embedder(TextEmbedder, Protocol):
+    """A `TextEmbedder` that also embeds a stream of texts as fast as its device allows."""
+
+    def embed_stream(self, batches: Iterable[Sequence[str]]) -> Generator[Vector, None, None]:
+        """Yield the rows of each batch of texts, as `embed` returns them, in order.
+
+        Batches may be taken ahead of the rows, on another thread, and on that one alone. Whatever
+        was started for the stream has ended when the iterator is exhausted, raises or is closed.
+        """
 
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -68,3 +79,7 @@ class HashEmbedder:
             if not row.any():
                 row[0] = 1.0
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+    def embed_stream(self, batches: Iterable[Sequence[str]]) -> Generator[Vector, None, None]:
+        """See `Embedder.embed_stream`; one batch after the other, nothing ahead."""
+        yield from map(self.embed, batches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -44,13 +45,20 @@ class ScoredPoint:
 class PointStore(Protocol):
     """One collection of points. Every acknowledged write survives a killed process.
 
+    Vectors are compared by direction alone and come back with length 1, or as zeros.
+
     All methods raise `StoreError` when the store cannot be reached, `CollectionNotFound` when the
     collection was dropped meanwhile, `EmbeddingModelMismatch` for a vector of another dimension and
     `InputError` for a payload that cannot be stored.
     """
 
-    def upsert(self, points: Sequence[Point]) -> None:
-        """Insert the points, replacing those of the same id; durable on return."""
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
+        """Insert the points, replacing those of the same id; durable on return.
+
+        With `only_if`, a stored point is replaced only where its payload matches; a point that is
+        not stored yet is inserted. Looking and writing are one step for each point, among all
+        threads and processes that write, so this is a compare-and-set. Who won is read afterwards.
+        """
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove the points of these ids; unknown ids are ignored."""
@@ -58,8 +66,13 @@ class PointStore(Protocol):
     def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
         """Return at most `limit` points, nearest by cosine first, that match the filter."""
 
-    def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
-        """Yield every matching point without its vector, payloads cut down to `fields` if given."""
+    def scroll(
+        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
+        """Yield every matching point, in the order of ids.
+
+        Payloads are cut down to `fields` if given; vectors come only with `vectors`.
+        """
 
     def count(self, *, where: Where) -> int:
         """Return the exact number of matching points."""
@@ -97,10 +110,17 @@ class MemoryPointStore:
 
     dimension: int
     points: dict[str, Point] = field(default_factory=dict)
+    writing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         """See `PointStore.upsert`."""
-        self.points.update((point.id, point) for point in points)
+        with self.writing:
+            allowed = [point for point in points if self._may_write(point.id, only_if)]
+            self.points.update((point.id, point) for point in allowed)
+
+    def _may_write(self, point_id: str, only_if: Where | None) -> bool:
+        stored = self.points.get(point_id)
+        return only_if is None or stored is None or _matches(stored.payload, only_if)
 
     def delete(self, ids: Sequence[str]) -> None:
         """See `PointStore.delete`."""
@@ -116,12 +136,15 @@ class MemoryPointStore:
         ]
         return sorted(scored, key=lambda hit: (-hit.score, hit.id))[: max(limit, 0)]
 
-    def scroll(self, *, where: Where, fields: Sequence[str] | None = None) -> Iterator[Point]:
+    def scroll(
+        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
         """See `PointStore.scroll`."""
         for point in sorted(self.points.values(), key=lambda point: point.id):
             if _matches(point.payload, where):
                 kept = point.payload.keys() if fields is None else fields
-                yield Point(point.id, {k: v for k, v in point.payload.items() if k in kept})
+                payload = {k: v for k, v in point.payload.items() if k in kept}
+                yield Point(point.id, payload, _direction(point.vector) if vectors else None)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""
@@ -164,6 +187,13 @@ def collection_not_found(collection: str, existing: Sequence[str]) -> Collection
     return CollectionNotFound(
         f"no collection {collection!r}; existing collections: {known}", param="collection"
     )
+
+
+def _direction(vector: Vector | None) -> Vector | None:
+    if vector is None:
+        return None
+    norm = float(np.linalg.norm(vector))
+    return vector / np.float32(norm) if norm else vector
 
 
 def _cosine(left: Vector, right: Vector) -> float:

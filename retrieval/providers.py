@@ -10,6 +10,7 @@ from chunking.split import Splitter
 from retrieval.embed import Embedder
 from retrieval.index import IndexFingerprint
 from retrieval.points import Engine
+from retrieval.qdrant.layout import CollectionLayout
 from retrieval.settings import IndexSettings, unknown_key
 
 # Each provider is named, not imported: a provider's module imports an optional, heavy package.
@@ -19,7 +20,7 @@ _EMBEDDERS = {
 }
 _ENGINES = {
     "edge": ("retrieval.edge:EdgeEngine", ""),
-    "qdrant": ("retrieval.qdrant:QdrantEngine", "qdrant"),
+    "qdrant": ("retrieval.qdrant.engine:QdrantEngine", "qdrant"),
 }
 
 
@@ -34,7 +35,19 @@ def open_engine(settings: IndexSettings) -> Engine:
         return engine
     key = settings.qdrant_api_key
     server: Engine = _load(_ENGINES["qdrant"])(
-        settings.qdrant_url, api_key=key.get_secret_value() if key else None
+        settings.qdrant_url,
+        api_key=key.get_secret_value() if key else None,
+        grpc_port=settings.qdrant_grpc_port,
+        ca_file=settings.qdrant_ca_file,
+        layout=CollectionLayout(
+            shards=settings.qdrant_shards,
+            replication_factor=settings.qdrant_replication_factor,
+            write_consistency_factor=settings.qdrant_write_consistency_factor,
+            quantization=settings.qdrant_quantization,
+            vectors_on_disk=settings.qdrant_vectors_on_disk,
+            payload_on_disk=settings.qdrant_payload_on_disk,
+        ),
+        rescore=settings.qdrant_rescore,
     )
     return server
 

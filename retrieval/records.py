@@ -1,8 +1,13 @@
-"""What an index stores of documents and chunks, and how the payloads of points spell it."""
+"""What an index stores of documents and chunks, and how the payloads of points spell it.
+
+A chunk's point holds what its text and headings are, and nothing that another version of its
+document could change. Where the chunk stands in the document is part of the document's record, one
+point that is replaced at once: so the record alone decides what a reader sees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,9 +16,12 @@ from chunking.document import Chunk, Document, Section, gap_between
 from chunking.piece_counts import PieceCount, PieceCounts
 from chunking.pieces import PIECE_FORM
 from chunking.sketch import Sketch, sketch_of
+from retrieval.points import Vector
+from retrieval.seals import probes
 
 RECORD_FIELDS = (
-    "id title source media_type version aliases chunk_ids characters piece_form counts position"
+    "id title source media_type date digest version aliases chunk_ids spans gaps characters "
+    "piece_form counts"
 ).split()
 
 
@@ -22,23 +30,28 @@ class DocumentRecord:
     """What the index knows of a document without its text.
 
     Attributes:
+        date, digest: see `Document`.
         version: `Document.version` at ingestion; equal versions need no work.
         chunk_ids: the document's chunks in document order.
+        spans: where each of them starts and ends in the document's text.
+        gaps: the white space before each of them; None where there is other text, or no chunk.
         counts: tokens of its pieces by `TokenCounter.identity`; empty where they were counted for
             another form of piece.
-        position: place of the document in the corpus, from 0.
     """
 
     id: str
     title: str
     source: str
     media_type: str
+    date: str | None
+    digest: str
     version: str
     aliases: tuple[str, ...]
     chunk_ids: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    gaps: tuple[str | None, ...]
     characters: int
     counts: Mapping[str, PieceCounts]
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +71,70 @@ class Hit:
     sketch: Sketch = ()
 
 
-def read_chunk(payload: Mapping[str, Any]) -> Chunk:
-    """Return the chunk of a payload."""
-    return Chunk(
+def record_of(
+    document: Document, chunks: Sequence[Chunk], counts: Mapping[str, PieceCounts]
+) -> DocumentRecord:
+    """Return the record of a document that was split into these chunks."""
+    gaps = [None, *(gap_between(document, *pair) for pair in pairwise(chunks))]
+    return DocumentRecord(
+        id=document.id,
+        title=document.title,
+        source=document.source,
+        media_type=document.media_type,
+        date=document.date,
+        digest=document.digest,
+        version=document.version,
+        aliases=document.aliases,
+        chunk_ids=tuple(chunk.id for chunk in chunks),
+        spans=tuple((chunk.start, chunk.end) for chunk in chunks),
+        gaps=tuple(gaps[: len(chunks)]),
+        characters=len(document.text),
+        counts=counts,
+    )
+
+
+def read_hit(
+    payload: Mapping[str, Any], record: DocumentRecord, ordinal: int, score: float, via: str
+) -> Hit:
+    """Return a chunk's payload as a hit, placed where the record says."""
+    start, end = record.spans[ordinal]
+    chunk = Chunk(
         id=payload["id"],
         document=payload["document"],
         title=payload["title"],
         path=tuple(payload["path"]),
-        start=payload["start"],
-        end=payload["end"],
+        start=start,
+        end=end,
         text=payload["text"],
-        position=payload["position"],
+        position=ordinal,
     )
+    return Hit(chunk, score, via, record.gaps[ordinal], tuple(payload.get("sketch", ())))
 
 
-def read_hit(payload: Mapping[str, Any], score: float, via: str) -> Hit:
-    """Return the payload of a chunk as a hit."""
-    return Hit(
-        read_chunk(payload), score, via, payload.get("gap"), tuple(payload.get("sketch", ()))
-    )
-
-
-def chunk_payloads(document: Document, chunks: Sequence[Chunk]) -> Iterator[dict[str, Any]]:
-    """Yield the payloads of a document's chunks, in their order."""
-    gaps = [None, *(gap_between(document, *pair) for pair in pairwise(chunks))]
-    for chunk, gap in zip(chunks, gaps, strict=bool(chunks)):
-        yield asdict(chunk) | {
-            "source": document.source,
-            "gap": gap,
-            "sketch": sketch_of(chunk),
-        }
-
-
-def counts_payload(counts: Mapping[str, PieceCounts]) -> dict[str, Any]:
-    """Return the part of a document's payload that holds its token counts."""
+def chunk_payload(chunk: Chunk, vector: Vector) -> dict[str, Any]:
+    """Return what is stored of a chunk, whatever the version of its document."""
     return {
-        "piece_form": PIECE_FORM,
-        "counts": {
-            identity: {
-                "whole": one.whole,
-                "alone": [count.alone for count in one.chunks],
-                "continued": [count.continued for count in one.chunks],
-            }
-            for identity, one in counts.items()
-        },
+        "id": chunk.id,
+        "document": chunk.document,
+        "title": chunk.title,
+        "path": list(chunk.path),
+        "text": chunk.text,
+        "sketch": list(sketch_of(chunk)),
+        "probe": probes(vector),
+    }
+
+
+def document_payload(document: Document, record: DocumentRecord) -> dict[str, Any]:
+    """Return a document with its record as one payload."""
+    return {
+        **asdict(document),
+        "document": document.id,
+        "version": record.version,
+        "chunk_ids": list(record.chunk_ids),
+        "spans": [list(span) for span in record.spans],
+        "gaps": list(record.gaps),
+        "characters": record.characters,
+        **_counts_payload(record.counts),
     }
 
 
@@ -118,6 +151,8 @@ def read_document(payload: Mapping[str, Any]) -> Document:
             for section in payload["sections"]
         ),
         aliases=tuple(payload["aliases"]),
+        date=payload["date"],
+        digest=payload["digest"],
     )
 
 
@@ -129,13 +164,30 @@ def read_record(payload: Mapping[str, Any]) -> DocumentRecord:
         title=payload["title"],
         source=payload["source"],
         media_type=payload["media_type"],
+        date=payload["date"],
+        digest=payload["digest"],
         version=payload["version"],
         aliases=tuple(payload["aliases"]),
         chunk_ids=tuple(payload["chunk_ids"]),
+        spans=tuple((start, end) for start, end in payload["spans"]),
+        gaps=tuple(payload["gaps"]),
         characters=payload["characters"],
         counts={identity: _read_counts(one) for identity, one in counts.items()},
-        position=payload["position"],
     )
+
+
+def _counts_payload(counts: Mapping[str, PieceCounts]) -> dict[str, Any]:
+    return {
+        "piece_form": PIECE_FORM,
+        "counts": {
+            identity: {
+                "whole": one.whole,
+                "alone": [count.alone for count in one.chunks],
+                "continued": [count.continued for count in one.chunks],
+            }
+            for identity, one in counts.items()
+        },
+    }
 
 
 def _read_counts(stored: Mapping[str, Any]) -> PieceCounts:

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
+from functools import partial
 
 import numpy as np
 
-from chunking.piece_counts import PieceCount
 from retrieval.aspects import find_aspects
+from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
-from retrieval.entities import NameTable
 from retrieval.index import Index
 from retrieval.points import Vector, Where
 from retrieval.records import DocumentRecord, Hit
 
-CATALOG_SECONDS = 30.0
-"""How long the list of a collection's documents may be remembered before it is read again."""
 _NAMED_LIMIT = 8
 """Most documents that one question may name for a search of their own."""
 _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """The documents of a collection and the names that a question may call them by."""
-
-    records: Mapping[str, DocumentRecord]
-    names: NameTable
-    _chunk_counts: dict[str, dict[str, PieceCount]] = field(default_factory=dict)
-    _means: dict[str, float | None] = field(default_factory=dict)
-
-    def chunk_counts(self, identity: str) -> Mapping[str, PieceCount]:
-        """Return what every chunk adds to a prompt, if this tokenizer counted it at ingestion."""
-        if identity not in self._chunk_counts:
-            self._chunk_counts[identity] = {
-                chunk: count
-                for record in self.records.values()
-                if identity in record.counts
-                for chunk, count in zip(
-                    record.chunk_ids, record.counts[identity].chunks, strict=True
-                )
-            }
-        return self._chunk_counts[identity]
-
-    def mean_chunk_count(self, identity: str) -> float | None:
-        """Return the mean of what chunks add alone; None where this tokenizer counted nothing."""
-        if identity not in self._means:
-            counts = [count.alone for count in self.chunk_counts(identity).values()]
-            self._means[identity] = sum(counts) / len(counts) if counts else None
-        return self._means[identity]
 
 
 @dataclass(slots=True)
@@ -61,25 +27,20 @@ class Searcher:
 
     index: Index
     embedder: Embedder
-    _catalog: tuple[float, Catalog] | None = None
     _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
 
     def catalog(self) -> Catalog:
-        """Return the collection's documents, at most `CATALOG_SECONDS` old."""
-        with self._lock:
-            now = time.monotonic()
-            if self._catalog is None or now - self._catalog[0] > CATALOG_SECONDS:
-                records = self.index.records()
-                self._catalog = (now, Catalog(records, NameTable.of(list(records.values()))))
-            return self._catalog[1]
+        """Return the collection's documents as of now, see `Index.catalog`."""
+        return self.index.catalog()
 
-    def forget_catalog(self) -> None:
-        """Read the list of documents anew when it is next needed."""
-        with self._lock:
-            self._catalog = None
-
-    def search(self, question: str, *, limit: int, where: Where | None = None) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int,
+        where: Where | None = None,
+        catalog: Catalog | None = None,
+    ) -> list[Hit]:
         """Return the chunks that bear on a question, best first.
 
         A document that the question names is searched on its own, for the question and for each of
@@ -87,34 +48,45 @@ class Searcher:
         section whose heading is nearest to each is read too, so that a broad question spreads over
         sections. These rankings and that of the whole collection take turns.
 
+        Args:
+            catalog: the state of the collection to look at; the current one if None, and then the
+                hits are known to belong together.
+
         Raises:
             InputError: the filter names a key that is not allowed.
+            CollectionChanged: the collection changes faster than it can be searched.
             StoreError: the store cannot be reached.
         """
-        catalog = self.catalog()
-        named = _allowed(catalog.names.find(question), where)
+        if catalog is None:
+            return self.index.steady(partial(self._search, question, limit, where))
+        return self._search(question, limit, where, catalog)
+
+    def _search(
+        self, question: str, limit: int, where: Where | None, catalog: Catalog
+    ) -> list[Hit]:
+        allowed = {record.id for record in catalog.passing(where)}
+        named = [name for name in catalog.names.find(question) if name in allowed][:_NAMED_LIMIT]
         aspects = find_aspects(question, catalog.names.pattern) if named else ()
         vectors = self.embedder.embed([question, *aspects])
-        inside = [self._inside(catalog.records[name], aspects, vectors, where) for name in named]
+        inside = [self._inside(catalog, name, aspects, vectors) for name in named]
         streams = [stream for group in zip(*inside, strict=True) for stream in group]
-        streams.append(self.index.search(vectors[0], limit=limit, where=where))
+        streams.append(self.index.search(vectors[0], limit=limit, where=where, catalog=catalog))
         return take_turns(streams, limit=limit)
 
     def _inside(
-        self,
-        record: DocumentRecord,
-        aspects: Sequence[str],
-        vectors: Vector,
-        where: Where | None,
+        self, catalog: Catalog, document: str, aspects: Sequence[str], vectors: Vector
     ) -> list[list[Hit]]:
         """Return the rankings inside one document: the question's, then each aspect's."""
-        scope = {**(where or {}), "document": (record.id,)}
-        via = f"named: {record.title}"
-        streams = [self.index.search(vectors[0], limit=_INSIDE_LIMIT, where=scope, via=via)]
+        record = catalog.records[document]
+        search = partial(
+            self.index.search,
+            limit=_INSIDE_LIMIT,
+            where={"document": (document,)},
+            catalog=catalog,
+        )
+        streams = [search(vectors[0], via=f"named: {record.title}")]
         for aspect, vector in zip(aspects, vectors[1:], strict=True):
-            hits = self.index.search(
-                vector, limit=_INSIDE_LIMIT, where=scope, via=f"aspect: {aspect}"
-            )
+            hits = search(vector, via=f"aspect: {aspect}")
             streams.append(hits)
             if len(aspects) > 1:
                 heading = self._nearest_heading(record, streams[0], vector)
@@ -131,12 +103,6 @@ class Searcher:
             self._headings[record.version] = (headings, rows)
         headings, rows = self._headings[record.version]
         return headings[int(np.argmax(rows @ vector))]
-
-
-def _allowed(named: Sequence[str], where: Where | None) -> list[str]:
-    """Return the named documents that the filter lets through, as many as are searched."""
-    allowed = (where or {}).get("document")
-    return [name for name in named if allowed is None or name in allowed][:_NAMED_LIMIT]
 
 
 def heading_of(hit: Hit) -> str:

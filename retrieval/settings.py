@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
@@ -114,6 +114,36 @@ class IndexSettings(TableSettings):
         default=None, description="URL of a Qdrant server; unset means the embedded engine"
     )
     qdrant_api_key: SecretStr | None = Field(default=None, description="key of the Qdrant server")
+    qdrant_grpc_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="port for points over gRPC; unset means REST alone",
+    )
+    qdrant_ca_file: Path | None = Field(
+        default=None, description="PEM file of the only authorities trusted with the server's TLS"
+    )
+    qdrant_shards: int | None = Field(
+        default=None, ge=1, description="parts a new collection is spread over"
+    )
+    qdrant_replication_factor: int | None = Field(
+        default=None, ge=1, description="copies of every part of a new collection"
+    )
+    qdrant_write_consistency_factor: int | None = Field(
+        default=None, ge=1, description="copies that take a write before it counts as done"
+    )
+    qdrant_quantization: Literal["none", "int8"] | None = Field(
+        default=None, description="how a new collection packs vectors in memory: none or int8"
+    )
+    qdrant_vectors_on_disk: bool | None = Field(
+        default=None, description="keep the vectors of a new collection out of memory"
+    )
+    qdrant_payload_on_disk: bool | None = Field(
+        default=None, description="keep the texts of a new collection out of memory"
+    )
+    qdrant_rescore: bool = Field(
+        default=True, description="settle searches in packed vectors by the vectors as given"
+    )
     embedder: str = Field(
         default="sentence-transformers:all-MiniLM-L6-v2",
         description='what embeds, as "provider:model"',

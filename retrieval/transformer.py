@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -67,6 +67,12 @@ class TransformerEmbedder:
             if self._encoder is None:
                 self._encoder = _Encoder(self._location)
             return self._encoder.encode(texts)
+
+    def embed_stream(
+        self, batches: Iterable[Sequence[str]]
+    ) -> Generator[NDArray[np.float32], None, None]:
+        """Yield the rows of each batch of texts, one batch after the other."""
+        yield from map(self.embed, batches)
 
 
 class _Encoder:

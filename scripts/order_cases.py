@@ -17,6 +17,7 @@ from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings
+from retrieval.writer import IndexWriter
 from serve.plan import Ask, Order, Plan
 from serve.profiles import load_profiles
 from serve.runtime import Runtime
@@ -121,9 +122,10 @@ def write_documents(engine: Engine, collection: str, documents: Iterable[Documen
     index = Index.create(engine, collection, fingerprint_of(embedder, splitter))
     split = [(document, splitter.split(document)) for document in documents]
     vectors = embedder.embed([chunk.embedded_text for _, chunks in split for chunk in chunks])
-    for position, (document, chunks) in enumerate(split):
-        index.write(document, chunks, vectors[: len(chunks)], counts={}, position=position)
-        vectors = vectors[len(chunks) :]
+    with IndexWriter(index) as writer:
+        for document, chunks in split:
+            writer.write(document, chunks, vectors[: len(chunks)])
+            vectors = vectors[len(chunks) :]
 
 
 def plan_cases(engine: Engine, collection: str, items: Iterable[Item], budget: int) -> list[Case]:

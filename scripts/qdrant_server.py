@@ -17,13 +17,14 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
@@ -40,8 +41,12 @@ STOP_SECONDS = 15.0
 PORT_ATTEMPTS = 3
 
 _LOOPBACK = "127.0.0.1"
-# A proxy named in the environment is for the way out, not for this machine.
-_loopback_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# A proxy named in the environment is for the way out, not for this machine. Whether the server is
+# ready is asked without looking at its certificate: a test's own authority signed it, if any.
+_loopback_opener = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}),
+    urllib.request.HTTPSHandler(context=ssl._create_unverified_context()),
+)
 
 
 class ServerError(Exception):
@@ -54,10 +59,11 @@ class NoServerError(ServerError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that was started: its process and its address."""
+    """A server that was started: its process and its addresses."""
 
     pid: int
     url: str
+    grpc_port: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,16 +89,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def running_server(folder: Path, *, cache: Path = CACHE) -> Iterator[str]:
-    """Run a server with its data in `folder` and yield its URL; it is stopped at the end."""
-    server = start(folder, cache=cache)
+def running_server(
+    folder: Path, *, settings: Mapping[str, str] | None = None, cache: Path = CACHE
+) -> Iterator[Server]:
+    """Run a server with its data in `folder` and yield it; it is stopped at the end.
+
+    `settings` are further ones of Qdrant's own, such as `QDRANT__SERVICE__API_KEY`.
+    """
+    server = start(folder, settings=settings, cache=cache)
     try:
-        yield server.url
+        yield server
     finally:
         stop(folder)
 
 
-def start(folder: Path, *, port: int | None = None, cache: Path = CACHE) -> Server:
+def start(
+    folder: Path,
+    *,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    cache: Path = CACHE,
+) -> Server:
     """Return the running server of `folder`, started first if there is none, ready to answer.
 
     Raises:
@@ -105,8 +122,9 @@ def start(folder: Path, *, port: int | None = None, cache: Path = CACHE) -> Serv
     binary = fetch_binary(cache)
     folder.mkdir(parents=True, exist_ok=True)
     for _ in range(PORT_ATTEMPTS):
-        http_port, grpc_port = _free_ports(2)
-        server = _launch(binary, folder, http_port=port or http_port, grpc_port=grpc_port)
+        http_port, grpc_port = free_ports(2)
+        ports = (port or http_port, grpc_port)
+        server = _launch(binary, folder, ports=ports, settings=settings or {})
         if server is not None:
             (folder / "server.json").write_text(json.dumps(asdict(server)), "utf-8")
             return server
@@ -188,10 +206,13 @@ def _check_hash(archive: Path) -> None:
         raise ServerError(f"{archive} has sha256 {found}, pinned is {ARCHIVE_SHA256}: delete it")
 
 
-def _launch(binary: Path, folder: Path, *, http_port: int, grpc_port: int) -> Server | None:
+def _launch(
+    binary: Path, folder: Path, *, ports: tuple[int, int], settings: Mapping[str, str]
+) -> Server | None:
     """Start the binary and return it once it answers, or None if it ends or stays silent."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("QDRANT__")}
-    settings = {
+    http_port, grpc_port = ports
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("QDRANT_")}
+    own = {
         "QDRANT__SERVICE__HOST": _LOOPBACK,
         "QDRANT__SERVICE__HTTP_PORT": str(http_port),
         "QDRANT__SERVICE__GRPC_PORT": str(grpc_port),
@@ -204,13 +225,14 @@ def _launch(binary: Path, folder: Path, *, http_port: int, grpc_port: int) -> Se
         process = subprocess.Popen(
             [binary.resolve()],
             cwd=folder,
-            env={**inherited, **settings},
+            env={**inherited, **own, **settings},
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    server = Server(process.pid, f"http://{_LOOPBACK}:{http_port}")
+    scheme = "https" if settings.get("QDRANT__SERVICE__ENABLE_TLS") == "true" else "http"
+    server = Server(process.pid, f"{scheme}://{_LOOPBACK}:{http_port}", grpc_port)
     _wait_until(lambda: process.poll() is not None or _is_ready(server.url), seconds=START_SECONDS)
     if process.poll() is None and _is_ready(server.url):
         # It outlives this object on purpose; without this, its destructor warns about that.
@@ -244,7 +266,8 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing on this machine listens on now."""
     sockets = [socket.create_server((_LOOPBACK, 0)) for _ in range(count)]
     ports = [int(opened.getsockname()[1]) for opened in sockets]
     for opened in sockets:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from chunking.errors import WindowfitError
 from retrieval.providers import open_embedder, open_engine, open_splitter
@@ -48,7 +48,9 @@ def show(
     if as_json:
         sys.stdout.write(json.dumps(rows, ensure_ascii=False) + "\n")
         return
-    table = Table("setting", "value", "origin", "what it is")
+    # Names and values are whole on a narrow terminal, too, so that they can be copied.
+    setting, value = Column("setting", overflow="fold"), Column("value", overflow="fold")
+    table = Table(setting, value, "origin", "what it is")
     for row in rows:
         table.add_row(row["setting"], str(row["value"]), row["origin"], row["description"])
     console = Console(highlight=False)

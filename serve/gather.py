@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from math import ceil, floor
 
 from chunking.document import Chunk, Document, content_id
-from chunking.errors import StoreError
-from chunking.piece_counts import whole_piece
+from chunking.errors import CollectionChanged
 from chunking.tokens import TokenCounter
+from retrieval.catalog import Catalog
 from retrieval.points import Where
 from retrieval.records import DocumentRecord, Hit
-from retrieval.search import Catalog, Searcher
+from retrieval.search import Searcher
 from serve.context.report import Candidate, Entry
 
 _CANDIDATE_SURPLUS = 2
@@ -54,7 +54,7 @@ class Gathering:
         fewest, most = _CANDIDATE_RANGE
         fitting = self.room / self._mean_tokens()
         limit = min(most, max(fewest, ceil(_CANDIDATE_SURPLUS * fitting)))
-        found = self.searcher.search(self.question, limit=limit, where=self.where)
+        found = self._search(limit)
         return [self._candidate(hit) for hit in found]
 
     def _mean_tokens(self) -> float:
@@ -64,23 +64,21 @@ class Gathering:
 
     def everything(self) -> list[Candidate]:
         """Return all chunks that pass the filter, in corpus order."""
-        # A document that is being ingested has chunks before it has a record.
-        found = [
-            h
-            for h in self.searcher.index.read(self.where)
-            if h.chunk.document in self.catalog.records
-        ]
-        candidates = [self._candidate(hit) for hit in found]
-        return sorted(candidates, key=lambda one: (one.place, one.chunk.document, one.chunk.start))
+        found = self.searcher.index.read(self.where, catalog=self.catalog)
+        return [self._candidate(hit) for hit in found]
+
+    def _search(self, limit: int) -> list[Hit]:
+        return self.searcher.search(
+            self.question, limit=limit, where=self.where, catalog=self.catalog
+        )
 
     def _candidate(self, hit: Hit) -> Candidate:
-        record = self.catalog.records.get(hit.chunk.document)
         count = self.catalog.chunk_counts(self.counter.base.identity).get(hit.chunk.id)
         return Candidate(
             hit.chunk,
             hit.score,
             hit.via,
-            place=0 if record is None else record.position,
+            place=self.catalog.place(hit.chunk.document),
             gap=hit.gap,
             sketch=hit.sketch,
             units=None if count is None else count.alone,
@@ -93,8 +91,8 @@ class Gathering:
         Those that were counted at ingestion come without their text, see `load`.
         """
         records = self.catalog.records
-        best = self._best_scores(records)
-        others = [name for name, record in records.items() if passes(record, self.where)]
+        best = self._best_scores()
+        others = [record.id for record in self.catalog.passing(self.where)]
         ranked = list(dict.fromkeys([*best, *others]))
         identity = self.counter.base.identity
         counted = self.counter.additive and all(identity in records[name].counts for name in ranked)
@@ -105,7 +103,7 @@ class Gathering:
                 _unread(records[name]),
                 best.get(name, 0.0),
                 "whole document",
-                place=records[name].position,
+                place=self.catalog.place(name),
                 units=records[name].counts[identity].whole,
             )
             for name in ranked[:_FULL_ENTRIES]
@@ -115,30 +113,26 @@ class Gathering:
         """Return whole documents with their text, where they have none yet.
 
         Raises:
-            StoreError: a document changed since the list of documents was read.
+            CollectionChanged: a document is not the one of the catalog any more.
         """
         wanted = [chunk.document for chunk in chunks if not chunk.text and chunk.end]
         found = {document.id: document for document in self.searcher.index.documents(wanted)}
         for chunk in chunks:
             name = chunk.document
             if name in wanted and not _is_version(found.get(name), chunk):
-                self.searcher.forget_catalog()
-                raise StoreError(
-                    f"{name} was changed or removed while the request was planned",
-                    hint="send the request again",
+                self.searcher.index.forget()
+                raise CollectionChanged(
+                    f"{name} was changed or removed while the request was planned"
                 )
         return tuple(
             replace(chunk, text=found[chunk.document].text) if chunk.document in found else chunk
             for chunk in chunks
         )
 
-    def _best_scores(self, records: Mapping[str, DocumentRecord]) -> dict[str, float]:
-        hits = self.searcher.search(self.question, limit=_RANKED_FOR_FULL, where=self.where)
+    def _best_scores(self) -> dict[str, float]:
         best: dict[str, float] = {}
-        for hit in hits:
-            # A document that is being ingested has chunks before it has a record.
-            if hit.chunk.document in records:
-                best.setdefault(hit.chunk.document, hit.score)
+        for hit in self._search(_RANKED_FOR_FULL):
+            best.setdefault(hit.chunk.document, hit.score)
         return best
 
     def _read(self, ranked: Sequence[str], best: Mapping[str, float]) -> list[Candidate]:
@@ -152,16 +146,15 @@ class Gathering:
                 break
             wanted.append(name)
             characters += records[name].characters
-        documents = {document.id: document for document in self.searcher.index.documents(wanted)}
+        unread = [_unread(records[name]) for name in wanted]
         return [
             Candidate(
-                whole_piece(document),
-                best.get(name, 0.0),
+                chunk,
+                best.get(chunk.document, 0.0),
                 "whole document",
-                place=records[name].position,
+                place=self.catalog.place(chunk.document),
             )
-            for name in wanted
-            if (document := documents.get(name)) is not None
+            for chunk in self.load(unread)
         ]
 
 
@@ -173,15 +166,16 @@ def corpus_tokens(
     None if any of them lacks the count.
     """
     identity = counter.base.identity
-    records = [one for one in catalog.records.values() if passes(one, where)]
+    records = catalog.passing(where)
     counts = [record.counts[identity].whole for record in records if identity in record.counts]
     return ceil(sum(counts) * counter.factor) if len(counts) == len(records) else None
 
 
 def guessed_tokens(catalog: Catalog, where: Where | None = None) -> int:
     """Return about how many tokens these documents have, rather too many than too few."""
-    records = [one for one in catalog.records.values() if passes(one, where)]
-    return sum(record.characters for record in records) // _FEWEST_CHARACTERS_PER_TOKEN
+    return (
+        sum(record.characters for record in catalog.passing(where)) // _FEWEST_CHARACTERS_PER_TOKEN
+    )
 
 
 def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> float:
@@ -200,12 +194,6 @@ def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> 
         for name, record in records.items()
     )
     return floor(1_000_000 * read / total) / 10_000 if total else 100.0
-
-
-def passes(record: DocumentRecord, where: Where | None) -> bool:
-    """Return whether a document passes the request's filter."""
-    held = {"document": record.id, "title": record.title, "source": record.source}
-    return all(held[key] in values for key, values in (where or {}).items())
 
 
 def _is_version(document: Document | None, chunk: Chunk) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from chunking.errors import InputError
 from chunking.tokens import Message, TokenCounter, Tool
-from retrieval.index import check_filter
+from retrieval.catalog import Catalog, check_filter
 from retrieval.points import Where
-from retrieval.search import Catalog, Searcher
+from retrieval.search import Searcher
 from serve.context.assemble import (
     Choice,
     ContextWindow,
@@ -109,15 +110,21 @@ def make_plan(
             candidates do not fit.
         CallLimitExceeded: mode `exhaustive` would take more calls or dollars than allowed.
         InputError: mode `exhaustive` was asked with tools.
-        StoreError: the index cannot be reached.
+        StoreError: the index cannot be reached, or changes faster than it can be read.
     """
     _refuse_tools(ask)
     check_filter(ask.where)
+    return searcher.index.steady(partial(_plan, ask, profile, counter, searcher))
+
+
+def _plan(
+    ask: Ask, profile: ModelProfile, counter: TokenCounter, searcher: Searcher, catalog: Catalog
+) -> Plan:
+    """Return the plan of a request under one state of the collection."""
     started = time.perf_counter()
     prompt = prompt_of(ask, profile, counter)
     fixed = count_fixed(prompt, counter)
     budget = _budget(ask, profile, sum(fixed))
-    catalog = searcher.catalog()
     mode = _mode(ask, catalog, counter, budget)
     gathering = Gathering(searcher, catalog, counter, ask.question, budget.context_limit, ask.where)
     counted = time.perf_counter()

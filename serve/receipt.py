@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from chunking.errors import ContextLengthExceeded
 from chunking.tokens import TokenCounter, counted_exactly
+from retrieval.catalog import Catalog
 from retrieval.points import Where
-from retrieval.search import Catalog
 from serve.context.assemble import ContextWindow
 from serve.context.budget import TokenBudget
 from serve.context.prompt import Prompt
 from serve.context.report import ContextReport, Coverage, Entry, ReadingMode, RouteRecord
-from serve.gather import corpus_tokens, passes, share_read
+from serve.gather import corpus_tokens, share_read
 from serve.profiles import ModelProfile
 
 
@@ -63,7 +63,7 @@ def _coverage(
     unread: list[str] = []
     if mode == "full":
         read = {entry.document for entry in kept}
-        unread = [name for name, one in records.items() if name not in read and passes(one, where)]
+        unread = [one.id for one in catalog.passing(where) if one.id not in read]
     return Coverage(
         corpus_documents=len(records),
         corpus_tokens=corpus_tokens(catalog, counter),

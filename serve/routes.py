@@ -85,7 +85,7 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
 
 def _unready(runtime: Runtime, settings: ServeSettings) -> tuple[str, ...]:
     try:
-        runtime.searcher(settings.collection).index.chunk_count()
+        runtime.searcher(settings.collection).index.stored_chunk_count()
         runtime.counter(runtime.profiles[settings.model])
     except WindowfitError as error:
         return (f"{error.code}: {error.message}",)

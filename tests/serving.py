@@ -18,6 +18,7 @@ from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
+from retrieval.writer import IndexWriter
 from serve.backends.protocol import ChatBackend
 from serve.profiles import ModelProfile, load_profiles
 from serve.requests import RequestStore
@@ -63,11 +64,12 @@ def fill(
 ) -> Index:
     """Put the documents into the collection `small`."""
     index = Index.create(engine, "small", FINGERPRINT)
-    for position, document in enumerate(documents):
-        chunks = SPLITTER.split(document)
-        vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
-        counts = {counter.identity: count_pieces(document, chunks, counter)}
-        index.write(document, chunks, vectors, counts=counts, position=position)
+    with IndexWriter(index, grace_seconds=0) as writer:
+        for document in documents:
+            chunks = SPLITTER.split(document)
+            vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
+            counts = {counter.identity: count_pieces(document, chunks, counter)}
+            writer.write(document, chunks, vectors, counts=counts)
     return index
 
 

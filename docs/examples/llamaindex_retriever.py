@@ -9,6 +9,7 @@ from retrieval.llamaindex import WindowfitRetriever
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
+from retrieval.writer import IndexWriter
 
 TEXTS = {
     "Chad": "# Geography\nChad has no coast.\n# Economy\nOil is most of the exports of Chad.\n",
@@ -18,11 +19,12 @@ TEXTS = {
 embedder = HashEmbedder(dimension=256)
 splitter = Splitter(embedder.count_tokens)
 index = Index.create(MemoryEngine(), "countries", fingerprint_of(embedder, splitter))
-for position, (title, text) in enumerate(TEXTS.items()):
-    document = Document(title, text, title, source=title, sections=markdown_sections(text))
-    chunks = splitter.split(document)
-    vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-    index.write(document, chunks, vectors, counts={}, position=position)
+with IndexWriter(index) as writer:
+    for title, text in TEXTS.items():
+        document = Document(title, text, title, source=title, sections=markdown_sections(text))
+        chunks = splitter.split(document)
+        vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
+        writer.write(document, chunks, vectors)
 
 retriever = WindowfitRetriever(Searcher(index, embedder), limit=3)
 for hit in retriever.retrieve("What does Chad export?"):

@@ -9,6 +9,7 @@ from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
+from retrieval.writer import IndexWriter
 from serve.plan import Ask, make_plan
 from serve.profiles import load_profiles
 
@@ -22,7 +23,8 @@ document = Document("chad", FACTS * 20, "Chad", source="chad.txt")
 chunks = splitter.split(document)
 vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
 counts = {counter.identity: count_pieces(document, chunks, counter)}
-index.write(document, chunks, vectors, counts=counts, position=0)
+with IndexWriter(index) as writer:
+    writer.write(document, chunks, vectors, counts=counts)
 
 ask = Ask("What does Chad export?", "countries", "mistral-7b-8k", max_context_tokens=200)
 profile = load_profiles()[ask.model]

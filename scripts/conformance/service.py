@@ -28,6 +28,7 @@ from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 from scripts.conformance.played import Part, PlayedBackend, Probes
 from serve.app import create_app
 from serve.profiles import ModelProfile, load_profiles
@@ -86,12 +87,13 @@ def build_runtime(probes: Probes, *, requests: RequestStore | None = None) -> Ru
     engine = MemoryEngine()
     fingerprint = fingerprint_of(embedder, splitter)
     index = Index.create(engine, COLLECTION, fingerprint)
-    for position, facts in enumerate(_COUNTRIES):
-        document = _country(*facts)
-        chunks = splitter.split(document)
-        vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-        counts = {counter.identity: count_pieces(document, chunks, counter)}
-        index.write(document, chunks, vectors, counts=counts, position=position)
+    with IndexWriter(index) as writer:
+        for facts in _COUNTRIES:
+            document = _country(*facts)
+            chunks = splitter.split(document)
+            vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
+            counts = {counter.identity: count_pieces(document, chunks, counter)}
+            writer.write(document, chunks, vectors, counts=counts)
     return Runtime(
         engine,
         embedder,

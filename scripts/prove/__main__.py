@@ -12,90 +12,39 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from scripts.prove.page import Finding, draw_page, judge
+from scripts.prove.page import draw_page, judge
+from scripts.prove.parts import ROOT, Part, run_part
 
-ROOT: Final = Path(__file__).parents[2]
 RESULTS: Final = ROOT / ".cache" / "prove"
 PAGE: Final = ROOT / "docs" / "proof-fit.md"
-PARTS: Final[Mapping[str, tuple[str, str]]] = {
-    "fuzz": ("scripts.prove.fuzz", "--count"),
-    "completions": ("scripts.prove.completions", "--count"),
-    "peers": ("scripts.prove.peers", ""),
-    "cuts": ("scripts.prove.cuts", ""),
-    "laws": ("scripts.prove.laws", "--count"),
-}
-"""The module of each part, and its option for a smaller run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The kept result of one part."""
-
-    part: str
-    result: Any
-    taken: str
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What the result says of the targets."""
-        return judge(self.part, self.result)
-
-
-def run_part(part: str, *, again: bool, count: int | None) -> Run | None:
-    """Return the result of a part, run now unless it is kept; None where it could not run."""
-    file = RESULTS / f"{part}.json"
-    if file.is_file() and not again:
-        return _kept(part, file)
-    module, option = PARTS[part]
-    smaller = (option, str(count)) if count is not None and option else ()
-    print(f"{part}: python -m {' '.join((module, *smaller))}", file=sys.stderr, flush=True)
-    started = time.monotonic()
-    done = subprocess.run(
-        (sys.executable, "-m", module, *smaller),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.strip().splitlines()
-    if done.returncode not in {0, 1} or not lines:
-        print(f"{part}: could not run, exit {done.returncode}", file=sys.stderr)
-        return None
-    record = {
-        "taken": datetime.now(UTC).date().isoformat(),
-        "seconds": round(time.monotonic() - started),
-        "result": json.loads(lines[-1]),
-    }
-    if count is None:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    return Run(part, record["result"], record["taken"])
-
-
-def _kept(part: str, file: Path) -> Run:
-    record = json.loads(file.read_text(encoding="utf-8"))
-    return Run(part, record["result"], record["taken"])
+PARTS: Final = (
+    Part("fuzz", "scripts.prove.fuzz", "--count"),
+    Part("completions", "scripts.prove.completions", "--count"),
+    Part("peers", "scripts.prove.peers"),
+    Part("cuts", "scripts.prove.cuts"),
+    Part("laws", "scripts.prove.laws", "--count"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts, print the table and a last line of JSON, write the page of a whole run."""
     parser = argparse.ArgumentParser(description="Prove that prompts fit exactly.")
-    parser.add_argument("--only", nargs="+", choices=tuple(PARTS), default=list(PARTS))
+    names = [part.name for part in PARTS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--again", action="store_true", help="run parts that have a result, too")
     parser.add_argument("--count", type=int, help="a smaller run, which is not kept")
     given = parser.parse_args(arguments)
-    tried = [run_part(part, again=given.again, count=given.count) for part in given.only]
+    tried = [
+        run_part(part, results=RESULTS, again=given.again, count=given.count)
+        for part in PARTS
+        if part.name in given.only
+    ]
     runs = [run for run in tried if run is not None]
-    findings = [finding for run in runs for finding in run.findings]
+    findings = [finding for run in runs for finding in judge(run.part, run.result)]
     for finding in findings:
         print(f"{'held  ' if finding.held else 'MISSED'}  {finding.target}: {finding.found}")
     if given.count is None and len(runs) == len(PARTS):

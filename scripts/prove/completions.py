@@ -30,12 +30,13 @@ from chunking.errors import (
 )
 from chunking.split import Splitter
 from chunking.tokens import Message
-from ingest.job import run_ingest
-from ingest.texts import SourceFile
+from ingest.job import Ingestion, run_ingest
+from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 from scripts.prove.fuzz_requests import any_text, any_title
 from scripts.vllm_server import DEFAULT_MODELS, running_vllm
 from serve.answer import answer
@@ -125,7 +126,7 @@ def make_runtime(base_url: str, seed: int) -> Runtime:
     engine = MemoryEngine()
     fingerprint = fingerprint_of(embedder, splitter)
     index = Index.create(engine, "texts", fingerprint)
-    run_ingest(_documents(seed), index=index, embedder=embedder, splitter=splitter)
+    run_ingest(_documents(seed), Ingestion(IndexWriter(index), embedder, splitter))
     with _OPENER.open(f"{base_url}/models", timeout=60) as reply:
         served = json.load(reply)["data"][0]["id"]
     profile = replace(
@@ -146,7 +147,7 @@ def _documents(seed: int) -> list[SourceFile]:
         )
         for number in range(30)
     ]
-    return [SourceFile(item.id, lambda item=item: item) for item in made]  # type: ignore[misc]
+    return [document_file(item) for item in made]
 
 
 def make_asks(count: int, seed: int) -> list[Ask]:

@@ -28,6 +28,7 @@ from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 from serve.answer import answer
 from serve.backends.protocol import CompletionRequest
 from serve.backends.scripted import ScriptedBackend
@@ -87,15 +88,16 @@ class _Corpus:
         self._embedder, self._engine = embedder, MemoryEngine()
         self._fingerprint = fingerprint_of(embedder, splitter)
         index = Index.create(self._engine, COLLECTION, self._fingerprint)
-        for number in range(20):
-            text = "\n".join(self._line() for _ in range(chance.randint(3, 30)))
-            document = Document(f"d{number}", text, f"Title {number}", f"d{number}.txt")
-            chunks = splitter.split(document)
-            vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-            counts = {
-                c.identity: count_pieces(document, chunks, c) for c in self._counters.values()
-            }
-            index.write(document, chunks, vectors, counts=counts, position=number)
+        with IndexWriter(index) as writer:
+            for number in range(20):
+                text = "\n".join(self._line() for _ in range(chance.randint(3, 30)))
+                document = Document(f"d{number}", text, f"Title {number}", f"d{number}.txt")
+                chunks = splitter.split(document)
+                vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
+                counts = {
+                    c.identity: count_pieces(document, chunks, c) for c in self._counters.values()
+                }
+                writer.write(document, chunks, vectors, counts=counts)
         self._runtime = self._open()
 
     async def ask(self, *, cut: bool) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from chunking.counters import load_counter
+from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index, IndexFingerprint
 from retrieval.points import MemoryEngine, Where
@@ -29,9 +30,16 @@ class GivenSearcher(Searcher):
 
     hits: list[Hit] = field(default_factory=list)
 
-    def search(self, question: str, *, limit: int, where: Where | None = None) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int,
+        where: Where | None = None,
+        catalog: Catalog | None = None,
+    ) -> list[Hit]:
         """Return all the hits, whatever is asked."""
-        del question, limit, where
+        del question, limit, where, catalog
         return list(self.hits)
 
 

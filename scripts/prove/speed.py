@@ -105,7 +105,9 @@ def candidates_of(
 ) -> list[tuple[str, tuple[Candidate, ...]]]:
     """Return the hits as candidates, counted as ingestion counts them."""
     wanted = sorted({hit.chunk.document for _, hits in found for hit in hits})
-    counts = count_chunks(index.documents(wanted), list(index.chunks(wanted)), counter)
+    counts = count_chunks(
+        index.documents(wanted), [hit.chunk for hit in index.read({"document": wanted})], counter
+    )
     return [(question, counted(map(_candidate, hits), counts)) for question, hits in found]
 
 

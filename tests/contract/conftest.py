@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,42 +11,36 @@ import pytest
 
 from retrieval.edge import EdgeEngine
 from retrieval.points import Engine, MemoryEngine
-from retrieval.qdrant import QdrantEngine
-from scripts.qdrant_server import NoServerError, running_server
+from retrieval.qdrant.engine import QdrantEngine
+from scripts.qdrant_server import Server
+from tests.contract.engine_kinds import ENGINES, real_server
 from tests.contract.workbench import Workbench
-
-ENGINES = [
-    "memory",
-    "edge",
-    pytest.param("qdrant", marks=[pytest.mark.qdrant, pytest.mark.network]),
-]
 
 
 @pytest.fixture(scope="session")
-def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real server: the one that is named, or one started for this session."""
-    with ExitStack() as servers:
-        url = os.environ.get("WINDOWFIT_TEST_QDRANT_URL")
-        try:
-            if not url:
-                url = servers.enter_context(running_server(tmp_path_factory.mktemp("qdrant")))
-        except NoServerError as error:
-            if os.environ.get("CI"):
-                pytest.fail(str(error))
-            pytest.skip(str(error))
-        yield url
+def qdrant_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real server: the one that is named, or one started for this session."""
+    url = os.environ.get("WINDOWFIT_TEST_QDRANT_URL")
+    if url:
+        grpc_port = int(os.environ.get("WINDOWFIT_TEST_QDRANT_GRPC_PORT", "6334"))
+        yield Server(pid=0, url=url, grpc_port=grpc_port)
+        return
+    with real_server(tmp_path_factory.mktemp("qdrant")) as server:
+        yield server
 
 
 @pytest.fixture(params=ENGINES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workbench]:
     """An engine of the kind named by the parameter; its collection is dropped afterwards."""
     kind: str = request.param
-    url: str = request.getfixturevalue("qdrant_url") if kind == "qdrant" else ""
     connect: dict[str, Callable[[], Engine]] = {
         "memory": MemoryEngine,
         "edge": lambda: EdgeEngine(tmp_path / "store"),
-        "qdrant": lambda: QdrantEngine(url),
     }
+    if kind.startswith("qdrant"):
+        server: Server = request.getfixturevalue("qdrant_server")
+        grpc_port = server.grpc_port if kind == "qdrant-grpc" else None
+        connect[kind] = lambda: QdrantEngine(server.url, grpc_port=grpc_port)
     bench = Workbench(connect[kind](), f"contract-{uuid4().hex}", connect[kind])
     yield bench
     bench.engine.drop(bench.collection)

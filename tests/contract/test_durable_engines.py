@@ -9,12 +9,11 @@ import pytest
 
 from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
 from retrieval.points import Point
+from tests.contract.engine_kinds import DURABLE
 from tests.contract.workbench import Workbench, ids, point, point_id, random_points, unit
 
-QDRANT = pytest.param("qdrant", marks=[pytest.mark.qdrant, pytest.mark.network])
 
-
-@pytest.mark.parametrize("bench", ["edge", QDRANT], indirect=True)
+@pytest.mark.parametrize("bench", DURABLE, indirect=True)
 class TestDurableEngine:
     """What holds of every engine that outlives its process."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -169,6 +170,112 @@ class TestEngine:
         found = {p.id: p.payload for p in store.scroll(where={}, fields=["kind", "tokens", "none"])}
         assert found == {point_id(1): {"kind": "chunk", "tokens": 3}, point_id(2): {}}
         assert [p.payload for p in store.scroll(where={}, fields=[])] == [{}, {}]
+
+    def test_scroll_yields_vectors_of_length_one_when_asked(self, bench: Workbench) -> None:
+        points = random_points(700, dimension=32)
+        store = bench.create(dimension=32)
+        store.upsert([*points, point(900, text="no vector"), point(901, np.zeros(32, np.float32))])
+        found = {p.id: p.vector for p in store.scroll(where={}, fields=["place"], vectors=True)}
+        assert list(found) == [*map(point_id, range(700)), point_id(900), point_id(901)]
+        assert found[point_id(900)] is None
+        zeros = found[point_id(901)]
+        assert zeros is not None
+        assert not zeros.any()
+        for stored in points:
+            vector = found[stored.id]
+            assert stored.vector is not None
+            assert vector is not None
+            assert vector.dtype == np.float32
+            expected = stored.vector / np.linalg.norm(stored.vector)
+            np.testing.assert_allclose(vector, expected, atol=1e-6)
+
+    def test_a_vector_that_came_back_is_stored_again_unchanged(self, bench: Workbench) -> None:
+        store = bench.create(dimension=32)
+        store.upsert(random_points(50, dimension=32))
+        first = list(store.scroll(where={}, vectors=True))
+        store.upsert(first)
+        for before, after in zip(first, store.scroll(where={}, vectors=True), strict=True):
+            assert (before.id, before.payload) == (after.id, after.payload)
+            assert before.vector is not None
+            assert after.vector is not None
+            np.testing.assert_allclose(before.vector, after.vector, atol=1e-7)
+
+    def test_a_conditional_write_replaces_only_what_matches_and_inserts_what_is_new(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        store.upsert(
+            [
+                point(1, unit(0), kind="chunk", document="a", version="1"),
+                point(2, unit(0), kind="chunk", document="b", version="2"),
+                point(3, kind="record", document="a"),
+            ]
+        )
+        new = [point(number, unit(1), kind="new", document="n") for number in (1, 2, 3, 4)]
+        store.upsert(new, only_if={"version": ["1", "3"], "kind": ["chunk"]})
+        kinds = [found["kind"] for found in payloads(store).values()]
+        assert kinds == ["new", "chunk", "record", "new"]
+        assert payloads(store)[point_id(1)] == {"kind": "new", "document": "n"}
+        assert ids(store.query(unit(1), limit=2, where={})) == [point_id(1), point_id(4)]
+        assert store.count(where={"kind": ["new"]}) == 2
+
+    @pytest.mark.parametrize(("where", "kind"), [({}, "new"), ({"kind": []}, "old")])
+    def test_a_condition_that_all_or_none_can_meet_replaces_all_or_none(
+        self, bench: Workbench, where: dict[str, list[str]], kind: str
+    ) -> None:
+        store = bench.create()
+        store.upsert([point(1, kind="old")])
+        store.upsert([point(1, kind="new"), point(2, kind="new")], only_if=where)
+        assert [found["kind"] for found in payloads(store).values()] == [kind, "new"]
+
+    def test_a_condition_is_held_against_what_was_stored_before_the_call(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        store.upsert([point(i, version="1") for i in range(600)])
+        new = [point(i % 600, version="2", place=i // 600) for i in range(1200)]
+        store.upsert(new, only_if={"version": ["1"]})
+        found = payloads(store)
+        assert len(found) == 600
+        assert all(payload == {"version": "2", "place": 1} for payload in found.values())
+
+    def test_exactly_one_of_100_threads_wins_each_round_of_compare_and_set(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        for version in range(5):
+            winners: list[int] = []
+            failures: list[BaseException] = []
+            together = threading.Barrier(100)
+
+            def compete(
+                number: int,
+                version: int = version,
+                winners: list[int] = winners,
+                failures: list[BaseException] = failures,
+                together: threading.Barrier = together,
+            ) -> None:
+                try:
+                    mine = point(1, unit(0), kind=str(version + 1), document=str(number))
+                    together.wait()
+                    # The point is missing in the first round: to insert it is to win.
+                    store.upsert([mine], only_if={"kind": [str(version)]})
+                    if store.count(where={"document": [str(number)]}):
+                        winners.append(number)
+                except BaseException as error:  # noqa: BLE001 - raised again below, in the test
+                    failures.append(error)
+
+            threads = [threading.Thread(target=compete, args=(number,)) for number in range(100)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert failures == []
+            assert len(winners) == 1
+            assert payloads(store)[point_id(1)] == {
+                "kind": str(version + 1),
+                "document": str(winners[0]),
+            }
 
     def test_creating_twice_keeps_the_points(self, bench: Workbench) -> None:
         bench.create().upsert([point(1, unit(0), kind="chunk")])

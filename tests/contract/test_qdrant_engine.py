@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
+import grpc
 import pytest
+from qdrant_client import grpc as wire
 
 from chunking.errors import ConfigurationError, InputError, StoreError
-from retrieval.qdrant import QdrantEngine
+from retrieval.qdrant.connection import Connection
+from retrieval.qdrant.engine import QdrantEngine
+from retrieval.qdrant.store import QdrantPointStore
+from scripts.qdrant_server import free_ports
+from tests.contract.workbench import point
 
 
 @pytest.mark.network
@@ -95,6 +106,149 @@ class TestQdrantEngine:
         QdrantEngine("http://qdrant.example", api_key="secret").close()
         assert "unencrypted to qdrant.example:6333" in caplog.text
         assert "secret" not in caplog.text
+
+    def test_a_closed_engine_says_so(self) -> None:
+        engine = QdrantEngine("http://127.0.0.1:9")
+        engine.close()
+        engine.close()
+        with pytest.raises(StoreError, match="was closed"):
+            engine.collections()
+
+    @pytest.mark.parametrize("version", ["1.15.9", "0.99.0", "a fork"])
+    def test_a_conditional_write_is_refused_where_the_server_would_ignore_the_condition(
+        self, version: str
+    ) -> None:
+        body = json.dumps({"title": "qdrant", "version": version}).encode()
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=answer_once, args=(server, answer))
+            thread.start()
+            connection = Connection(f"http://127.0.0.1:{server.getsockname()[1]}")
+            store = QdrantPointStore(connection, "c", dimension=4, rescore=None)
+            with pytest.raises(ConfigurationError, match=r"older than 1\.16") as caught:
+                store.upsert([point(1)], only_if={"kind": ["old"]})
+            thread.join()
+            connection.close()
+        assert caught.value.hint == "run Qdrant 1.16 or later"
+
+    @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+    def test_a_file_without_certificates_is_refused_before_anything_is_sent(
+        self, tmp_path: Path, content: bytes | None
+    ) -> None:
+        file = tmp_path / "ca.pem"
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(ConfigurationError, match=re.escape(str(file))) as caught:
+            QdrantEngine("https://127.0.0.1:9", ca_file=file)
+        assert caught.value.param == "qdrant_ca_file"
+        assert "WINDOWFIT_QDRANT_CA_FILE" in caught.value.hint
+
+
+@pytest.mark.network
+class TestGrpcFailures:
+    """Against gRPC servers that answer as Qdrant might."""
+
+    @pytest.mark.parametrize(
+        ("code", "kind", "told"),
+        [
+            ("UNAUTHENTICATED", ConfigurationError, "refused to count points"),
+            ("PERMISSION_DENIED", ConfigurationError, "refused to count points"),
+            ("INVALID_ARGUMENT", InputError, "refused to count points"),
+            ("RESOURCE_EXHAUSTED", StoreError, "is busy: cannot count points"),
+            ("INTERNAL", StoreError, "refused to count points"),
+            ("UNIMPLEMENTED", StoreError, "refused to count points"),
+            ("DEADLINE_EXCEEDED", StoreError, "cannot reach"),
+        ],
+    )
+    def test_a_refusal_becomes_the_error_that_tells_what_to_do(
+        self, code: str, kind: type[Exception], told: str
+    ) -> None:
+        calls: list[str] = []
+
+        def refuse(context: grpc.ServicerContext) -> None:
+            calls.append(code)
+            context.abort(grpc.StatusCode[code], "upset")
+
+        port = free_ports(1)[0]
+        with grpc_server(port, refuse), grpc_store(port) as store:
+            with pytest.raises(kind, match=told) as caught:
+                store.count(where={})
+            assert type(caught.value) is kind
+        assert calls == [code]
+        assert f"127.0.0.1:{port}" in str(caught.value)
+        assert not re.search("secret|upset", str(caught.value))
+        assert caught.value.__cause__ is not None
+
+    def test_a_silent_server_is_a_store_error_within_the_timeout(self) -> None:
+        ended = threading.Event()
+        port = free_ports(1)[0]
+        with (
+            grpc_server(port, lambda _: ended.wait(10)),
+            grpc_store(port, timeout_seconds=1) as store,
+        ):
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="DEADLINE_EXCEEDED"):
+                store.count(where={})
+            assert 0.9 < time.monotonic() - began < 2
+            ended.set()
+
+    def test_an_unreachable_port_is_a_store_error_that_names_the_setting(self) -> None:
+        port = free_ports(1)[0]
+        with grpc_store(port, timeout_seconds=2) as store:
+            began = time.monotonic()
+            with pytest.raises(StoreError, match=f"127.0.0.1:{port}") as caught:
+                store.count(where={})
+            assert time.monotonic() - began < 2
+        assert "WINDOWFIT_QDRANT_GRPC_PORT" in caught.value.hint
+
+    def test_a_server_that_restarts_is_reached_again_within_one_call(self) -> None:
+        port = free_ports(1)[0]
+        with grpc_store(port) as store:
+            with grpc_server(port, lambda _: None):
+                assert store.count(where={}) == 7
+            restarted = threading.Event()
+
+            def restart() -> None:
+                time.sleep(0.3)
+                with grpc_server(port, lambda _: None):
+                    restarted.wait(10)
+
+            thread = threading.Thread(target=restart)
+            thread.start()
+            assert store.count(where={}) == 7
+            restarted.set()
+            thread.join()
+
+
+@contextmanager
+def grpc_server(port: int, before: Callable[[grpc.ServicerContext], object]) -> Iterator[None]:
+    """Serve gRPC calls of every name: run `before`, then count seven points."""
+
+    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, _: object) -> grpc.RpcMethodHandler:
+            def answer(_: bytes, context: grpc.ServicerContext) -> bytes:
+                before(context)
+                counted = wire.CountResponse(result=wire.CountResult(count=7))
+                return bytes(counted.SerializeToString())
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool, handlers=[Handler()])
+        server.add_insecure_port(f"127.0.0.1:{port}")
+        server.start()
+        yield
+        server.stop(None).wait()
+
+
+@contextmanager
+def grpc_store(port: int, *, timeout_seconds: float = 10) -> Iterator[QdrantPointStore]:
+    """Open a collection whose points travel over gRPC; nothing answers over REST."""
+    connection = Connection(
+        "http://127.0.0.1:9", api_key="secret", timeout_seconds=timeout_seconds, grpc_port=port
+    )
+    yield QdrantPointStore(connection, "c", dimension=4, rescore=None)
+    connection.close()
 
 
 def answer_once(server: socket.socket, answer: bytes) -> None:

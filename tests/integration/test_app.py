@@ -393,8 +393,8 @@ class FailingStore:
         if self.error is not None:
             raise self.error
 
-    def upsert(self, points: Any) -> None:
-        self.store.upsert(points)
+    def upsert(self, points: Any, *, only_if: Where | None = None) -> None:
+        self.store.upsert(points, only_if=only_if)
 
     def delete(self, ids: Any) -> None:
         self.store.delete(ids)
@@ -403,9 +403,9 @@ class FailingStore:
         self._check()
         return self.store.query(vector, limit=limit, where=where)
 
-    def scroll(self, *, where: Where, fields: Any = None) -> Iterator[Point]:
+    def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
         self._check()
-        return self.store.scroll(where=where, fields=fields)
+        return self.store.scroll(where=where, fields=fields, vectors=vectors)
 
     def count(self, *, where: Where) -> int:
         self._check()

@@ -202,6 +202,71 @@ def test_a_changed_document_replaces_its_old_text(command: Command, tmp_path: Pa
     assert "Lima" not in answer.out
 
 
+def test_a_plan_states_what_a_run_then_does(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "files", {**GOOD, **BAD})
+
+    planned = command("ingest", "plan", "files", "--collection", "small", "--json")
+
+    assert planned.code == 3
+    assert not (tmp_path / "home" / "index" / "small").exists()
+    done = ingest(command, tmp_path, {**GOOD, **BAD})
+    assert planned.json["new"] == done.json["written"]
+    assert planned.json["embedded_chunks"] == done.json["embedded_chunks"]
+    assert planned.json["embedded_tokens"] > planned.json["embedded_chunks"]
+    assert planned.json["cost_usd"] == 0
+    again = command("ingest", "plan", "files", "--collection", "small", "--json", "--no-time")
+    assert (again.json["new"], again.json["unchanged"]) == (0, len(GOOD))
+    assert (again.json["embedded_chunks"], again.json["seconds"]) == (0, None)
+
+
+def test_the_status_of_a_collection_is_told(command: Command, tmp_path: Path) -> None:
+    done = ingest(command, tmp_path)
+
+    told = command("ingest", "status", "--collection", "small", "--json").json
+
+    assert told["documents"] == done.json["collection_documents"] == len(told["document_ids"])
+    assert told["chunks"] == done.json["collection_chunks"]
+    assert (told["hidden_chunks"], told["swept"], told["writer"]) == (0, True, None)
+    assert "came to its end" in command("ingest", "status", "--collection", "small").out
+
+
+def test_a_sound_collection_is_verified(command: Command, tmp_path: Path) -> None:
+    ingest(command, tmp_path)
+
+    ended = command("ingest", "verify", "--collection", "small", "--json")
+
+    assert (ended.code, ended.json["intact"], ended.json["findings"]) == (0, True, [])
+    assert "no defect" in command("ingest", "verify", "--collection", "small", "--repair").out
+
+
+def test_documents_are_removed_by_id_and_unknown_ones_refused(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+    first = f"files/{next(iter(GOOD))}"
+
+    assert "no document 'nope'" in refused(
+        command("ingest", "rm", first, "nope", "--collection", "small"), code=2
+    )
+    assert command("ingest", "rm", first, "--collection", "small").code == 0
+
+    told = command("ingest", "status", "--collection", "small", "--json").json
+    assert (told["documents"], told["hidden_chunks"]) == (len(GOOD) - 1, 0)
+    assert first not in told["document_ids"]
+
+
+def test_pruning_takes_the_source_for_the_whole_collection(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+    (tmp_path / "files" / next(iter(GOOD))).unlink()
+
+    ended = command("ingest", "run", "files", "--collection", "small", "--prune", "--json")
+
+    assert (ended.code, ended.json["removed_documents"]) == (0, 1)
+    assert ended.json["collection_documents"] == len(GOOD) - 1
+
+
 @pytest.mark.parametrize("source", ["nonesuch", "hollow"])
 def test_a_source_without_files_is_refused(command: Command, tmp_path: Path, source: str) -> None:
     (tmp_path / "hollow").mkdir()

@@ -87,14 +87,14 @@ def test_every_chunk_is_a_span_of_its_document(runtime: Runtime) -> None:
     index = runtime.searcher("factbook").index
     texts = {document.id: document.text for document in index.documents()}
 
-    chunks = list(index.chunks())
+    chunks = [hit.chunk for hit in index.read()]
 
     assert len(chunks) == index.chunk_count()
     assert all(texts[chunk.document][chunk.start : chunk.end] == chunk.text for chunk in chunks)
 
 
 def test_no_chunk_is_longer_than_the_embedder_reads(runtime: Runtime) -> None:
-    chunks = list(runtime.searcher("factbook").index.chunks())
+    chunks = [hit.chunk for hit in runtime.searcher("factbook").index.read()]
 
     counts = runtime.embedder.count_tokens([chunk.embedded_text for chunk in chunks])
 

@@ -14,12 +14,13 @@ import pytest
 from chunking.document import Document
 from chunking.split import Splitter
 from chunking.tokens import Message
-from ingest.job import run_ingest
-from ingest.texts import SourceFile
+from ingest.job import Ingestion, run_ingest
+from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 from scripts.vllm_server import DEFAULT_MODELS
 from serve.answer import Answer, answer
 from serve.plan import Ask
@@ -49,7 +50,7 @@ def documents() -> list[SourceFile]:
         )
         for number in range(24)
     ]
-    return [SourceFile(item.id, lambda item=item: item) for item in made]  # type: ignore[misc]
+    return [document_file(item) for item in made]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def runtime(vllm_url: str) -> Runtime:
     engine = MemoryEngine()
     fingerprint = fingerprint_of(embedder, splitter)
     index = Index.create(engine, "texts", fingerprint)
-    run_ingest(documents(), index=index, embedder=embedder, splitter=splitter)
+    run_ingest(documents(), Ingestion(IndexWriter(index), embedder, splitter))
     served = httpx.get(f"{vllm_url}/models", trust_env=False).json()["data"][0]["id"]
     profile = replace(
         load_profiles()[PROFILE], base_url=vllm_url, model=served, timeout_seconds=600

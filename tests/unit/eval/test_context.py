@@ -6,12 +6,13 @@ from chunking.document import Document
 from chunking.split import Splitter
 from eval.context import score_contexts
 from eval.questions import Evidence, Question
-from ingest.job import run_ingest
-from ingest.texts import SourceFile
+from ingest.job import Ingestion, run_ingest
+from ingest.texts import document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 from serve.profiles import load_profiles
 from serve.runtime import Runtime
 
@@ -25,9 +26,7 @@ def runtime() -> Runtime:
     fingerprint = fingerprint_of(embedder, splitter)
     index = Index.create(engine, "notes", fingerprint)
     note = Document(id="notes/keys.txt", title="Keys", source="keys.txt", text=FACT)
-    run_ingest(
-        [SourceFile(note.id, lambda: note)], index=index, embedder=embedder, splitter=splitter
-    )
+    run_ingest([document_file(note)], Ingestion(IndexWriter(index), embedder, splitter))
     return Runtime(engine, embedder, fingerprint, load_profiles(), Path("absent"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from chunking.document import Document
 from chunking.errors import ConfigurationError, UnreadableDocument
-from ingest.factbook import factbook_files, html_lines, read_entity
+from ingest.factbook import entity_document, factbook_files, html_lines
 
 NAMES = {
     "conventional long form": {"text": "Republic of Chad"},
@@ -38,7 +38,8 @@ def write(folder: Path, entity: object, name: str = "africa/cd.json") -> Path:
 
 
 def read(folder: Path, entity: object, name: str = "africa/cd.json") -> Document:
-    return read_entity(write(folder, entity, name), name=f"factbook/{name}")
+    path = write(folder, entity, name)
+    return entity_document(path.read_bytes(), code=path.stem, name=f"factbook/{name}")
 
 
 def named(**names: str) -> dict[str, Any]:
@@ -145,10 +146,9 @@ def test_an_entity_without_fields_is_unreadable(
 
 
 def test_a_file_that_is_no_json_is_unreadable(tmp_path: Path) -> None:
-    path = write(tmp_path, CHAD)
-    path.write_bytes(path.read_bytes()[:-1])
+    data = write(tmp_path, CHAD).read_bytes()[:-1]
     with pytest.raises(UnreadableDocument, match="invalid JSON"):
-        read_entity(path, name="factbook/africa/cd.json")
+        entity_document(data, code="cd", name="factbook/africa/cd.json")
 
 
 def test_the_files_of_a_factbook_are_its_entities_in_order(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -15,12 +15,13 @@ from chunking.errors import StoreError, UnreadableDocument
 from chunking.split import Splitter
 from chunking.tokens import Message, TokenCounter, Tool
 from ingest import job
-from ingest.job import IngestReport, Progress, run_ingest
-from ingest.texts import SourceFile
+from ingest.job import Ingestion, IngestReport, Progress, run_ingest
+from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Point, Vector
+from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Point, Vector, Where
 from retrieval.providers import fingerprint_of
+from retrieval.writer import IndexWriter
 
 SENTENCES = 30
 
@@ -44,6 +45,9 @@ class CountingEmbedder:
         self.texts.extend(texts)
         return HashEmbedder(self.dimension).embed(texts)
 
+    def embed_stream(self, batches: Iterable[Sequence[str]]) -> Generator[Vector, None, None]:
+        yield from map(self.embed, batches)
+
 
 @dataclass
 class FailingStore(MemoryPointStore):
@@ -51,9 +55,9 @@ class FailingStore(MemoryPointStore):
 
     writes_left: int = 1_000_000
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         self._spend()
-        super().upsert(points)
+        super().upsert(points, only_if=only_if)
 
     def delete(self, ids: Sequence[str]) -> None:
         self._spend()
@@ -91,32 +95,32 @@ def document(number: int, word: str = "word") -> Document:
 
 
 def files_of(*documents: Document) -> list[SourceFile]:
-    return [SourceFile(each.source, lambda each=each: each) for each in documents]  # type: ignore[misc]
+    return [document_file(each) for each in documents]
 
 
 def unreadable(name: str) -> SourceFile:
-    def read() -> Document:
+    def load() -> bytes:
         raise UnreadableDocument(f"{name}: broken", hint="repair it", param=name)
 
-    return SourceFile(name, read)
+    return SourceFile(name, load, lambda _: document(0), "text/1")
 
 
 def ingest(
-    files: Sequence[SourceFile],
+    files: Iterable[SourceFile],
     engine: Engine,
     *,
     embedder: CountingEmbedder | None = None,
     progress: list[Progress] | None = None,
     counters: Sequence[WordCounter] = (),
+    prune: bool = False,
 ) -> IngestReport:
     embedder = embedder or CountingEmbedder()
     splitter = Splitter(embedder.count_tokens, size=32, limit=64)
+    index = Index.create(engine, "c", fingerprint_of(embedder, splitter))
     report = run_ingest(
         files,
-        index=Index.create(engine, "c", fingerprint_of(embedder, splitter)),
-        embedder=embedder,
-        splitter=splitter,
-        counters=counters,
+        Ingestion(IndexWriter(index, grace_seconds=0), embedder, splitter, counters),
+        prune=prune,
         on_progress=(progress if progress is not None else []).append,
     )
     assert report.files == report.written + report.unchanged + len(report.quarantined)
@@ -201,7 +205,7 @@ def test_a_document_that_cannot_be_split_is_named_and_the_rest_goes_on(
 
     monkeypatch.setattr(Splitter, "split", refuse)
     report = ingest(files_of(document(1), document(2)), MemoryEngine())
-    assert [bad.name for bad in report.quarantined] == ["d1.txt"]
+    assert [bad.name for bad in report.quarantined] == ["d1"]
     assert report.written == 1
 
 
@@ -209,7 +213,7 @@ def test_a_quarantined_file_leaves_what_was_ingested_of_it_before() -> None:
     engine = MemoryEngine()
     ingest(files_of(document(1)), engine)
     before = content(engine)
-    report = ingest([unreadable("d1.txt")], engine)
+    report = ingest([unreadable("d1")], engine)
     assert len(report.quarantined) == 1
     assert content(engine) == before
 
@@ -228,16 +232,85 @@ def test_a_blank_document_is_recorded_without_chunks() -> None:
     assert (report.unchanged, report.collection_documents) == (1, 2)
 
 
-def test_records_keep_tokens_and_the_order_of_the_files() -> None:
+def test_records_keep_what_the_tokenizers_count() -> None:
     engine = MemoryEngine()
     ingest(files_of(document(2), document(1)), engine, counters=[WordCounter()])
     embedder = CountingEmbedder()
     splitter = Splitter(embedder.count_tokens, size=32, limit=64)
     records = Index.open(engine, "c", fingerprint_of(embedder, splitter)).records()
-    assert [(r.id, r.position) for r in records.values()] == [("d2", 0), ("d1", 1)]
     counts = records["d1"].counts["words"]
     assert counts.whole > 6 * SENTENCES
     assert len(counts.chunks) == len(records["d1"].chunk_ids)
+
+
+def test_a_file_of_the_same_bytes_is_not_even_parsed() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1)), engine)
+
+    def parse(_: bytes) -> Document:
+        raise AssertionError("parsed")
+
+    report = ingest([replace(files_of(document(1))[0], parse=parse)], engine)
+
+    assert (report.unchanged, report.written, report.quarantined) == (1, 0, ())
+
+
+def test_a_parser_of_another_version_reads_again_and_embeds_only_what_differs() -> None:
+    engine, embedder = MemoryEngine(), CountingEmbedder()
+    ingest(files_of(document(1)), engine)
+    better = replace(files_of(document(1))[0], parser="document/2")
+
+    report = ingest([better], engine, embedder=embedder)
+
+    assert (report.unchanged, report.written, report.embedded_chunks) == (1, 0, 0)
+    before = content(engine)
+    ingest([better], engine)
+    assert content(engine) == before
+
+
+def test_a_sentence_put_in_front_embeds_a_few_chunks_and_keeps_the_rest() -> None:
+    engine, embedder = MemoryEngine(), CountingEmbedder()
+    old = document(1)
+    ingest(files_of(old), engine)
+    new = replace(old, text=f"{old.text}\nOne sentence more.")
+
+    report = ingest(files_of(new), engine, embedder=embedder)
+
+    assert 1 <= report.embedded_chunks == len(embedder.texts) <= 2
+    assert report.kept_chunks == report.collection_chunks - report.embedded_chunks > 2
+    assert content(engine) == fresh(new)
+
+
+def test_two_documents_of_one_name_in_a_source_are_not_both_ingested() -> None:
+    report = ingest(files_of(document(1), document(1, "other"), document(2)), MemoryEngine())
+    assert (report.written, report.collection_documents) == (2, 2)
+    assert "two documents of this name" in report.quarantined[0].reason
+
+
+def test_pruning_removes_what_the_source_does_not_hold_any_more() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1), document(2)), engine)
+    assert ingest(files_of(document(2)), engine).collection_documents == 2
+
+    report = ingest([*files_of(document(2)), unreadable("d3")], engine, prune=True)
+
+    assert (report.removed_documents, report.collection_documents) == (1, 1)
+    assert report.removed_chunks > 2
+    assert content(engine) == fresh(document(2))
+
+
+def test_pruning_keeps_a_document_whose_file_cannot_be_read_now() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1), document(2)), engine)
+    report = ingest([unreadable("d1"), *files_of(document(2))], engine, prune=True)
+    assert (report.removed_documents, report.collection_documents) == (0, 2)
+
+
+def test_a_source_may_be_read_as_it_comes() -> None:
+    seen: list[Progress] = []
+    files = (file for file in files_of(document(1), document(2)))
+    assert ingest(files, MemoryEngine(), progress=seen).written == 2
+    assert seen[-1].files == seen[-1].files_done == 2
 
 
 def test_a_new_tokenizer_counts_what_is_stored_without_embedding_it_again() -> None:
@@ -328,7 +401,7 @@ def test_a_document_is_only_recorded_when_its_chunks_are_stored() -> None:
         complete = fresh(*NEW)
         for point_id, point in content(engine).items():
             if point.payload["kind"] == "document" and point == complete[point_id]:
-                stored = {*engine.stores["c"].points}
+                stored = {p.payload.get("id") for p in engine.stores["c"].points.values()}
                 assert set(point.payload["chunk_ids"]) <= stored
         after += 1
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chunking.document import Document
 from chunking.errors import ConfigurationError, InputError, UnreadableDocument
-from ingest.sources import list_source, read_file
+from ingest.sources import list_source
 
 
 @pytest.fixture
@@ -27,7 +28,9 @@ def names(source: Path | str) -> list[str]:
 
 def document_of(path: Path) -> Document:
     [file] = list_source(str(path), factbook=Path("missing"))
-    return file.read()
+    document = file.read()
+    assert document.digest == file.digest(file.load())
+    return replace(document, digest="")
 
 
 def put(folder: Path, name: str, content: bytes | str = "text") -> Path:
@@ -216,8 +219,10 @@ def test_text_that_no_store_could_hold_is_replaced(folder: Path) -> None:
 def test_a_file_that_cannot_be_used_is_unreadable_by_name(
     folder: Path, name: str, content: bytes, message: str
 ) -> None:
+    put(folder, name, content)
+    [file] = list_source(str(folder), factbook=folder)
     with pytest.raises(UnreadableDocument, match=f"^notes/{name}: {message}") as caught:
-        read_file(put(folder, name, content), name=f"notes/{name}")
+        file.read()
     assert caught.value.hint
     assert caught.value.param == f"notes/{name}"
 

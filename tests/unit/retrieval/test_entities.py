@@ -32,12 +32,15 @@ def record(title: str, *aliases: str, name: str | None = None) -> DocumentRecord
         title=title,
         source=title,
         media_type="text/plain",
+        date=None,
+        digest="",
         version="1",
         aliases=aliases,
         chunk_ids=(),
+        spans=(),
+        gaps=(),
         characters=0,
         counts={},
-        position=0,
     )
 
 

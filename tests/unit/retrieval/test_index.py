@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from chunking.document import Chunk, Document, Section
+from chunking.document import Chunk, Document, Section, identified
 from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
 from chunking.piece_counts import PieceCount, PieceCounts
-from retrieval.index import FILTER_KEYS, Index, IndexFingerprint
+from retrieval.catalog import FILTER_KEYS
+from retrieval.index import Index, IndexFingerprint
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
+from retrieval.writer import IndexWriter
 
 FINGERPRINT = IndexFingerprint("hash:2", 2, "fields:200/256")
 TEXT = "Climate: dry 🙂\nRivers: Chari\n"
@@ -36,9 +38,9 @@ class RecordingStore(MemoryPointStore):
     writes: list[tuple[str, list[str]]] = field(default_factory=list)
     reads: int = 0
 
-    def upsert(self, points: Sequence[Point]) -> None:
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         self.writes.append(("upsert", [str(point.payload["kind"]) for point in points]))
-        super().upsert(points)
+        super().upsert(points, only_if=only_if)
 
     def delete(self, ids: Sequence[str]) -> None:
         known = [self.points[i] for i in ids if i in self.points]
@@ -65,27 +67,25 @@ def index(engine: MemoryEngine) -> Index:
     return Index.create(engine, "c", FINGERPRINT)
 
 
-def chunks_of(document: Document) -> list[Chunk]:
-    return [
+def chunks_of(document: Document) -> tuple[Chunk, ...]:
+    cut = (
         Chunk.of(document, start=s.start, end=s.end, path=s.path, position=position)
         for position, s in enumerate(document.sections)
-    ]
+    )
+    return identified(cut, splitter=FINGERPRINT.splitter)
 
 
 def rows(*pairs: tuple[float, float]) -> Vector:
     return np.array(pairs, dtype=np.float32).reshape(-1, 2)
 
 
-def write(index: Index, document: Document, *, position: int = 0) -> list[Chunk]:
+COUNTS = {"words": PieceCounts(4, (PieceCount(1), PieceCount(3, 2)))}
+
+
+def write(index: Index, document: Document) -> tuple[Chunk, ...]:
     chunks = chunks_of(document)
-    vectors = rows((1, 0), (0, 1))[: len(chunks)]
-    index.write(
-        document,
-        chunks,
-        vectors,
-        counts={"words": PieceCounts(4, (PieceCount(1), PieceCount(3, 2)))},
-        position=position,
-    )
+    with IndexWriter(index, grace_seconds=0) as writer:
+        writer.write(document, chunks, rows((1, 0), (0, 1))[: len(chunks)], counts=COUNTS)
     return chunks
 
 
@@ -104,48 +104,51 @@ def test_a_document_comes_back_as_it_was(index: Index) -> None:
 
 def test_chunks_come_back_as_they_were(index: Index) -> None:
     chunks = write(index, CHAD)
-    found = sorted(index.chunks(), key=lambda chunk: chunk.position)
-    assert found == chunks
+    assert tuple(hit.chunk for hit in index.read()) == chunks
     assert index.chunk_count() == 2
 
 
 def test_a_record_says_what_a_document_is_without_its_text(index: Index) -> None:
-    chunks = write(index, CHAD, position=7)
+    chunks = write(index, replace(CHAD, date="2026-01-22", digest="d1"))
     assert index.records() == {
         "chad.json": DocumentRecord(
             id="chad.json",
             title="Chad",
             source="factbook/chad.json",
             media_type="application/json",
+            date="2026-01-22",
+            digest="d1",
             version=CHAD.version,
             aliases=("Tchad",),
             chunk_ids=tuple(chunk.id for chunk in chunks),
+            spans=((0, 14), (15, 28)),
+            gaps=(None, "\n"),
             characters=len(TEXT),
-            counts={"words": PieceCounts(4, (PieceCount(1), PieceCount(3, 2)))},
-            position=7,
+            counts=COUNTS,
         )
     }
 
 
-def test_records_are_in_corpus_order(index: Index) -> None:
-    write(index, CHAD, position=1)
-    write(index, PERU, position=0)
-    assert list(index.records()) == ["peru.json", "chad.json"]
+def test_documents_are_in_corpus_order_with_numbers_taken_as_numbers(index: Index) -> None:
+    for name in ("part 10", "part 9", "chad.json", "part 9b", "²"):
+        write(index, replace(CHAD, id=name))
+    assert list(index.catalog().records) == ["chad.json", "part 9", "part 9b", "part 10", "²"]
+    assert index.catalog().place("part 10") == 3
 
 
-def test_documents_chunks_and_records_can_be_asked_for_by_name(index: Index) -> None:
+def test_documents_and_records_can_be_asked_for_by_name(index: Index) -> None:
     write(index, CHAD)
     write(index, PERU)
     assert [document.id for document in index.documents(["peru.json"])] == ["peru.json"]
-    assert {chunk.document for chunk in index.chunks(["peru.json"])} == {"peru.json"}
     assert list(index.records(["peru.json", "unknown"])) == ["peru.json"]
-    assert [*index.documents([]), *index.chunks([])] == []
+    assert list(index.documents([])) == []
     assert index.records([]) == {}
 
 
 def test_a_document_without_text_is_recorded_without_chunks(index: Index) -> None:
     empty = Document("empty", "", "Empty", "empty.txt")
-    index.write(empty, [], np.zeros((0, 2), dtype=np.float32), counts={}, position=0)
+    with IndexWriter(index) as writer:
+        writer.write(empty, [], np.zeros((0, 2), dtype=np.float32))
     assert list(index.documents()) == [empty]
     assert index.records()["empty"].chunk_ids == ()
     assert index.chunk_count() == 0
@@ -200,60 +203,13 @@ def test_opening_does_not_create(engine: MemoryEngine) -> None:
     assert engine.collections() == ("c",)
 
 
-# --- writing and removing
-
-
-def test_the_record_is_written_last(index: Index, store: RecordingStore) -> None:
-    write(index, CHAD)
-    store.writes.clear()
-    changed = replace(CHAD, text="Climate: wet!!\n", sections=CHAD.sections[:1])
-    write(index, changed)
-    assert store.writes == [
-        ("upsert", ["chunk"]),
-        ("delete", ["chunk", "chunk"]),
-        ("upsert", ["document"]),
-    ]
-    assert texts(index) == ["Chad: Climate: wet!!"]
-    assert list(index.documents()) == [changed]
-
-
-def test_writing_again_changes_nothing(index: Index, store: RecordingStore) -> None:
-    write(index, CHAD)
-    before = {i: point.payload for i, point in store.points.items()}
-    write(index, CHAD)
-    assert {i: point.payload for i, point in store.points.items()} == before
-
-
-def test_writing_a_document_leaves_the_others_alone(index: Index) -> None:
-    write(index, CHAD)
-    write(index, PERU)
-    write(index, replace(CHAD, text="", sections=()))
-    assert {chunk.document for chunk in index.chunks()} == {"peru.json"}
-
-
-def test_chunks_and_vectors_must_be_as_many(index: Index) -> None:
-    with pytest.raises(ValueError, match="zip"):
-        index.write(CHAD, chunks_of(CHAD), rows((1, 0)), counts={}, position=0)
-    assert index.records() == {}
-
-
-def test_removing_takes_a_document_with_its_chunks(index: Index, store: RecordingStore) -> None:
-    write(index, CHAD)
-    write(index, PERU)
-    store.writes.clear()
-    index.remove(["chad.json", "unknown"])
-    assert list(index.records()) == ["peru.json"]
-    assert {chunk.document for chunk in index.chunks()} == {"peru.json"}
-    assert store.writes[:2] == [("delete", ["chunk", "chunk"]), ("delete", ["document"])]
-
-
 # --- search
 
 
 def test_a_search_returns_chunks_nearest_first_and_how_they_were_found(index: Index) -> None:
     chunks = write(index, CHAD)
     first, second = index.search(rows((1, 0.1))[0], limit=5, via="named: Chad")
-    assert [first.chunk, second.chunk] == chunks
+    assert (first.chunk, second.chunk) == chunks
     assert first.score > second.score
     assert (first.via, second.via) == ("named: Chad",) * 2
     assert index.search(rows((1, 0))[0], limit=1)[0].via == "question"
@@ -269,14 +225,8 @@ def test_a_search_returns_chunks_nearest_first_and_how_they_were_found(index: In
     ],
 )
 def test_a_filter_takes_the_chunks_it_names(index: Index, where: dict[str, list[str]]) -> None:
-    for document in (CHAD, PERU):
-        index.write(
-            document,
-            [replace(chunk) for chunk in chunks_of(document)],
-            rows((1, 0), (0, 1)),
-            counts={},
-            position=0,
-        )
+    write(index, CHAD)
+    write(index, PERU)
     assert set(texts(index, where)) == {"Chad: Climate: dry 🙂", "Chad: Rivers: Chari"}
 
 
@@ -299,22 +249,6 @@ def test_records_are_never_hits(index: Index) -> None:
 # --- counts, gaps, reading everything
 
 
-def test_counts_are_replaced_without_touching_chunks_or_vectors(
-    index: Index, store: RecordingStore
-) -> None:
-    write(index, CHAD)
-    store.writes.clear()
-
-    index.recount("chad.json", {"other": PieceCounts(9, (PieceCount(4), PieceCount(5)))})
-
-    assert index.records()["chad.json"].counts == {
-        "other": PieceCounts(9, (PieceCount(4), PieceCount(5)))
-    }
-    assert store.writes == [("upsert", ["document"])]
-    assert list(index.documents()) == [CHAD]
-    assert texts(index)
-
-
 def test_counts_of_another_form_of_piece_are_not_used(index: Index, store: RecordingStore) -> None:
     write(index, CHAD)
     for point in list(store.points.values()):
@@ -334,13 +268,14 @@ def test_a_hit_knows_the_white_space_before_its_chunk(index: Index) -> None:
 def test_other_text_between_two_chunks_is_no_gap(index: Index) -> None:
     first, second = chunks_of(CHAD)
     shorter = replace(first, end=first.end - 3, text=first.text[:-3])
-    index.write(CHAD, [shorter, second], rows((1, 0), (0, 1)), counts={}, position=0)
+    with IndexWriter(index) as writer:
+        writer.write(CHAD, [shorter, second], rows((1, 0), (0, 1)))
 
     assert {hit.gap for hit in index.read()} == {None}
 
 
 def test_reading_everything_yields_each_chunk_that_passes_the_filter(index: Index) -> None:
-    chunks = {chunk.id for chunk in (*write(index, CHAD), *write(index, PERU, position=1))}
+    chunks = {chunk.id for chunk in (*write(index, CHAD), *write(index, PERU))}
 
     assert {hit.chunk.id for hit in index.read()} == chunks
     assert {hit.chunk.title for hit in index.read({"title": ("Peru",)})} == {"Peru"}

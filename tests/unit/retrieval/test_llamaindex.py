@@ -19,6 +19,7 @@ from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher
+from retrieval.writer import IndexWriter
 
 QUESTION = "What does Chad export?"
 TEXTS = {
@@ -32,11 +33,12 @@ def searcher() -> Searcher:
     embedder = HashEmbedder(dimension=256)
     splitter = Splitter(embedder.count_tokens)
     index = Index.create(MemoryEngine(), "countries", fingerprint_of(embedder, splitter))
-    for position, (title, text) in enumerate(TEXTS.items()):
-        document = Document(title, text, title, title, sections=markdown_sections(text))
-        chunks = splitter.split(document)
-        vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
-        index.write(document, chunks, vectors, counts={}, position=position)
+    with IndexWriter(index) as writer:
+        for title, text in TEXTS.items():
+            document = Document(title, text, title, title, sections=markdown_sections(text))
+            chunks = splitter.split(document)
+            vectors = embedder.embed([chunk.embedded_text for chunk in chunks])
+            writer.write(document, chunks, vectors)
     return Searcher(index, embedder)
 
 

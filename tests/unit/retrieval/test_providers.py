@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from chunking.errors import ConfigurationError, DependencyMissing, StoreLocked
 from retrieval.edge import EdgeEngine
 from retrieval.embed import HashEmbedder
 from retrieval.index import IndexFingerprint
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
+from retrieval.qdrant import engine as server_engine
+from retrieval.qdrant.layout import CollectionLayout
 from retrieval.settings import IndexSettings
 
 
@@ -63,12 +66,55 @@ def test_an_unknown_embedder_names_the_nearest(
 def test_a_provider_whose_package_is_missing_says_what_to_install(
     settings: IndexSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "retrieval.qdrant", raising=False)
+    monkeypatch.delitem(sys.modules, "retrieval.qdrant.engine", raising=False)
     monkeypatch.setitem(sys.modules, "qdrant_client", None)
     server = settings.model_copy(update={"qdrant_url": "http://127.0.0.1:1"})
     with pytest.raises(DependencyMissing, match="qdrant_client") as caught:
         open_engine(server)
     assert caught.value.hint == "pip install 'windowfit[qdrant]'"
+
+
+def test_every_setting_of_the_server_reaches_it(
+    settings: IndexSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def record(*arguments: object, **options: object) -> object:
+        opened.append((arguments, options))
+        return object()
+
+    monkeypatch.setattr(server_engine, "QdrantEngine", record)
+    said = {
+        "qdrant_url": "https://qdrant.example",
+        "qdrant_api_key": SecretStr("secret"),
+        "qdrant_grpc_port": 6334,
+        "qdrant_ca_file": Path("ca.pem"),
+        "qdrant_shards": 4,
+        "qdrant_replication_factor": 3,
+        "qdrant_write_consistency_factor": 2,
+        "qdrant_quantization": "int8",
+        "qdrant_vectors_on_disk": True,
+        "qdrant_payload_on_disk": False,
+        "qdrant_rescore": False,
+    }
+    assert said.keys() == {name for name in IndexSettings.model_fields if name.startswith("qdrant")}
+    open_engine(settings.model_copy(update=said))
+    layout = CollectionLayout(
+        shards=4,
+        replication_factor=3,
+        write_consistency_factor=2,
+        quantization="int8",
+        vectors_on_disk=True,
+        payload_on_disk=False,
+    )
+    expected = {
+        "api_key": "secret",
+        "grpc_port": 6334,
+        "ca_file": Path("ca.pem"),
+        "layout": layout,
+        "rescore": False,
+    }
+    assert opened == [(("https://qdrant.example",), expected)]
 
 
 @pytest.mark.parametrize(("chunk_size", "size"), [(100, 100), (5000, 256)])

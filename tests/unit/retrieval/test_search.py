@@ -12,13 +12,14 @@ from chunking.document import Chunk, Document
 from chunking.errors import InputError
 from chunking.sections import markdown_sections
 from chunking.split import Splitter
-from retrieval import search
+from retrieval import index, search
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher, heading_of, take_turns
+from retrieval.writer import IndexWriter
 
 EMBEDDER = HashEmbedder(dimension=512)
 SPLITTER = Splitter(EMBEDDER.count_tokens, size=24, limit=32)
@@ -38,7 +39,7 @@ def text_of(title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(index: Index, title: str, *, position: int = 0, aliases: tuple[str, ...] = ()) -> None:
+def write(index: Index, title: str, *, aliases: tuple[str, ...] = ()) -> None:
     text = text_of(title)
     sections = markdown_sections(text)
     document = Document(
@@ -46,14 +47,20 @@ def write(index: Index, title: str, *, position: int = 0, aliases: tuple[str, ..
     )
     chunks = SPLITTER.split(document)
     vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
-    index.write(document, chunks, vectors, counts={}, position=position)
+    with IndexWriter(index, grace_seconds=0) as writer:
+        writer.write(document, chunks, vectors)
+
+
+def another(known: Index) -> Index:
+    """Return the collection as another process sees it."""
+    return Index(known.name, known.points, known.fingerprint)
 
 
 @pytest.fixture
 def searcher() -> Searcher:
     index = Index.create(MemoryEngine(), "c", fingerprint_of(EMBEDDER, SPLITTER))
-    for position, title in enumerate(["Chad", "India", "Peru", "World", "Oman"]):
-        write(index, title, position=position, aliases=("Tchad",) if title == "Chad" else ())
+    for title in ("Chad", "India", "Peru", "World", "Oman"):
+        write(index, title, aliases=("Tchad",) if title == "Chad" else ())
     return Searcher(index, EMBEDDER)
 
 
@@ -210,13 +217,13 @@ def test_a_filter_that_is_not_allowed_is_refused(searcher: Searcher) -> None:
 # --- the catalog
 
 
-def test_a_new_document_is_named_once_the_catalog_is_read_again(
+def test_a_document_that_another_process_adds_is_found_when_the_lease_ends(
     searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "Mali" not in {r.title for r in searcher.catalog().records.values()}
-    write(searcher.index, "Mali")
+    write(another(searcher.index), "Mali")
     assert searcher.search("rivers of Mali", limit=1)[0].via == "question"
-    monkeypatch.setattr(search, "CATALOG_SECONDS", -1.0)
+    monkeypatch.setattr(index, "LEASE_SECONDS", -1.0)
     assert searcher.search("rivers of Mali", limit=1)[0].via == "named: Mali"
 
 
@@ -224,10 +231,11 @@ def test_a_document_that_goes_while_it_is_searched_for_breaks_nothing(
     searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searcher.catalog()
-    searcher.index.remove(["chad"])
+    with IndexWriter(another(searcher.index), grace_seconds=0) as writer:
+        writer.remove(["chad"])
     hits = searcher.search("rivers, exports and languages of Chad", limit=9)
     assert "Chad" not in titles(hits)
-    monkeypatch.setattr(search, "CATALOG_SECONDS", -1.0)
+    monkeypatch.setattr(index, "LEASE_SECONDS", -1.0)
     assert "Chad" not in titles(searcher.search("rivers, exports of Chad", limit=9))
 
 

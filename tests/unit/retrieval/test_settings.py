@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from chunking.errors import ConfigurationError
 from retrieval.settings import IndexSettings, config_file, read_config, unknown_key
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +104,33 @@ def test_the_key_of_the_store_is_masked() -> None:
     assert settings.qdrant_api_key.get_secret_value() == "secret"
 
 
+def test_what_is_not_said_of_the_server_is_left_to_it() -> None:
+    settings = IndexSettings.load()
+    said = [name for name in IndexSettings.model_fields if name.startswith("qdrant_")]
+    values = {name: getattr(settings, name) for name in said}
+    assert values.pop("qdrant_rescore") is True
+    assert set(values.values()) == {None}
+
+
+def test_the_layout_of_new_collections_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_toml(
+        '[index]\nqdrant_shards = 3\nqdrant_quantization = "int8"\nqdrant_ca_file = "a.pem"\n'
+    )
+    monkeypatch.setenv("WINDOWFIT_QDRANT_GRPC_PORT", "6334")
+    monkeypatch.setenv("WINDOWFIT_QDRANT_VECTORS_ON_DISK", "true")
+    monkeypatch.setenv("WINDOWFIT_QDRANT_PAYLOAD_ON_DISK", "false")
+    settings = IndexSettings.load()
+    assert (settings.qdrant_shards, settings.qdrant_quantization) == (3, "int8")
+    assert (settings.qdrant_ca_file, settings.qdrant_grpc_port) == (Path("a.pem"), 6334)
+    assert (settings.qdrant_vectors_on_disk, settings.qdrant_payload_on_disk) == (True, False)
+
+
+def test_every_setting_of_the_server_is_documented() -> None:
+    page = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(qdrant_\w+)` \|", page, flags=re.MULTILINE)
+    assert told == [name for name in IndexSettings.model_fields if name.startswith("qdrant_")]
+
+
 # --- what is refused
 
 
@@ -154,6 +184,9 @@ def test_a_key_like_no_other_lists_those_that_are_known() -> None:
         ("[index]\nchunk_size = 3\n", "chunk_size"),
         ("[index]\ntokenizers = 'mistral:v3'\n", "tokenizers"),
         ("[index]\nhome = 3\n", "home"),
+        ("[index]\nqdrant_grpc_port = 65536\n", "qdrant_grpc_port"),
+        ("[index]\nqdrant_shards = 0\n", "qdrant_shards"),
+        ("[index]\nqdrant_quantization = 'int4'\n", "qdrant_quantization"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_not_repeated(text: str, name: str) -> None:

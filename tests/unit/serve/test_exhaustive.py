@@ -71,7 +71,7 @@ def notes(*texts: str, count: Callable[[CompletionRequest], int] = served) -> Sc
 def test_every_chunk_of_the_corpus_is_read_by_exactly_one_call() -> None:
     planned = plan()
 
-    stored = {chunk.id for chunk in searcher().index.chunks()}
+    stored = {hit.chunk.id for hit in searcher().index.read()}
     assert len(planned.report.entries) == len(stored)
     assert {entry.chunk for entry in planned.report.entries} == stored
     assert {entry.fate for entry in planned.report.entries} <= {"kept", "merged"}

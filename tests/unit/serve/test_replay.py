@@ -12,6 +12,7 @@ from chunking.counters import well_formed
 from chunking.errors import RequestNotFound
 from chunking.tokens import Message, Tool, ToolCall
 from retrieval.points import MemoryEngine
+from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.scripted import ScriptedBackend
 from serve.calibration import Observation
@@ -209,7 +210,8 @@ def test_a_changed_document_is_named(tmp_path: Path) -> None:
 
 def test_a_removed_document_is_named(tmp_path: Path) -> None:
     def remove(engine: MemoryEngine) -> None:
-        fill(engine, (CHAD,), counter=mistral()).remove([PERU.id])
+        with IndexWriter(fill(engine, (CHAD,), counter=mistral()), grace_seconds=0) as writer:
+            writer.remove([PERU.id])
 
     done, _, _ = kept_and_replayed(tmp_path, ASK, change=remove)
 

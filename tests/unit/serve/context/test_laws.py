@@ -13,6 +13,7 @@ from chunking.counters import load_counter
 from chunking.document import Document
 from chunking.pieces import defuse, unforged
 from chunking.tokens import TokenCounter
+from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index, IndexFingerprint
 from retrieval.points import MemoryEngine, Where
@@ -311,7 +312,14 @@ class Listed(Searcher):
         super().__init__(Index.create(MemoryEngine(), "listed", fingerprint), embedder)
         self.hits = list(hits)
 
-    def search(self, question: str, *, limit: int, where: Where | None = None) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        *,
+        limit: int,
+        where: Where | None = None,
+        catalog: Catalog | None = None,
+    ) -> list[Hit]:
         return self.hits
 
 

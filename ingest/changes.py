@@ -1,0 +1,97 @@
+"""Tells which files of a source differ from what a collection holds; reads no more than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chunking.document import Document
+from chunking.errors import UnreadableDocument
+from ingest.texts import SourceFile
+from retrieval.records import DocumentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A file that could not be ingested, and why."""
+
+    name: str
+    code: str
+    reason: str
+    hint: str
+
+    @classmethod
+    def of(cls, name: str, error: UnreadableDocument) -> Quarantined:
+        """Return the file with what was wrong with it."""
+        return cls(name, error.code, error.message, error.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A file that the collection holds as it is."""
+
+    name: str
+
+
+def compare(
+    files: Iterable[SourceFile],
+    records: Mapping[str, DocumentRecord],
+    *,
+    counted_by: Collection[str] = (),
+) -> Iterator[Document | Unchanged | Quarantined]:
+    """Yield for every file its document, or that it is unchanged, or why it cannot be read.
+
+    A file whose bytes are those that were ingested is not even parsed, unless a tokenizer of
+    `counted_by` has not counted it.
+
+    Args:
+        counted_by: identities of tokenizers.
+    """
+    seen: set[str] = set()
+    for file in files:
+        try:
+            _check_name(file.name, seen)
+            document = _read(file, records.get(file.name), counted_by)
+        except UnreadableDocument as error:
+            yield Quarantined.of(file.name, error)
+        else:
+            yield document or Unchanged(file.name)
+
+
+def _read(
+    file: SourceFile, record: DocumentRecord | None, counted_by: Collection[str]
+) -> Document | None:
+    """Return the document of a file; None where the index holds it as it is."""
+    data = file.load()
+    digest = file.digest(data)
+    if record is not None and record.digest == digest and record.counts.keys() >= set(counted_by):
+        return None
+    document = replace(file.parse(data), digest=digest)
+    _check_origin(document, record)
+    return document
+
+
+def _check_name(name: str, seen: set[str]) -> None:
+    """Refuse a second document of one name, and note the name."""
+    if name in seen:
+        raise UnreadableDocument(
+            f"{name}: the source has two documents of this name",
+            hint="give each its own name or id",
+            param=name,
+        )
+    seen.add(name)
+
+
+def _check_origin(document: Document, record: DocumentRecord | None) -> None:
+    """Refuse to replace a document by another file that happens to have the same name.
+
+    A source that is gone has moved, and its document is brought up to date from the new place.
+    """
+    if record is None or record.source == document.source or not Path(record.source).exists():
+        return
+    raise UnreadableDocument(
+        f"{document.id}: this name is taken in the collection by {record.source}",
+        hint="ingest it into another collection, or rename the file or its folder",
+        param=document.id,
+    )

@@ -1,0 +1,124 @@
+"""The documents of a collection at one moment, which decide what chunks there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from chunking.errors import InputError
+from chunking.piece_counts import PieceCount
+from retrieval.entities import NameTable
+from retrieval.points import Where
+from retrieval.records import DocumentRecord, Hit, read_hit
+
+FILTER_KEYS = frozenset({"document", "title", "source"})
+"""Keys a request may filter documents by; everything else is refused, never ignored."""
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The records of a collection as they were at one moment, in corpus order.
+
+    A chunk that is stored but named by no record is none: it belongs to a version that is not
+    visible yet, or not any more.
+
+    Attributes:
+        records: by document id; ids are ordered with the numbers in them taken as numbers.
+        names: what a question may call the documents by.
+        token: changes with every change of the collection.
+    """
+
+    records: Mapping[str, DocumentRecord]
+    names: NameTable
+    token: str = ""
+    _places: dict[str, int] = field(default_factory=dict)
+    _ordinals: dict[str, dict[str, int]] = field(default_factory=dict)
+    _chunk_counts: dict[str, dict[str, PieceCount]] = field(default_factory=dict)
+    _means: dict[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[DocumentRecord], token: str = "") -> Self:
+        """Return the catalog of these records."""
+        ordered = sorted(records, key=lambda record: _natural(record.id))
+        places = {record.id: place for place, record in enumerate(ordered)}
+        return cls({one.id: one for one in ordered}, NameTable.of(ordered), token, places)
+
+    def place(self, document: str) -> int:
+        """Return the place of a document in the corpus, from 0; 0 for one of another corpus."""
+        return self._places.get(document, 0)
+
+    def hit(self, payload: Mapping[str, Any], *, score: float, via: str) -> Hit | None:
+        """Return a stored chunk as a hit; None where no record names it."""
+        record = self.records.get(payload["document"])
+        if record is None:
+            return None
+        if record.id not in self._ordinals:
+            self._ordinals[record.id] = {name: n for n, name in enumerate(record.chunk_ids)}
+        ordinal = self._ordinals[record.id].get(payload["id"])
+        return None if ordinal is None else read_hit(payload, record, ordinal, score, via)
+
+    def passing(self, where: Where | None) -> list[DocumentRecord]:
+        """Return the documents that pass a filter, in corpus order.
+
+        Raises:
+            InputError: the filter names a key that is not allowed.
+        """
+        check_filter(where)
+        named = (where or {}).get("document")
+        records = self.records.values() if named is None else self._named(named)
+        return [record for record in records if _passes(record, where)]
+
+    def _named(self, documents: Iterable[str]) -> list[DocumentRecord]:
+        known = {name for name in documents if name in self.records}
+        return [self.records[name] for name in sorted(known, key=self.place)]
+
+    def chunk_counts(self, identity: str) -> Mapping[str, PieceCount]:
+        """Return what every chunk adds to a prompt, if this tokenizer counted it at ingestion."""
+        if identity not in self._chunk_counts:
+            self._chunk_counts[identity] = {
+                chunk: count
+                for record in self.records.values()
+                if identity in record.counts
+                for chunk, count in zip(
+                    record.chunk_ids, record.counts[identity].chunks, strict=True
+                )
+            }
+        return self._chunk_counts[identity]
+
+    def mean_chunk_count(self, identity: str) -> float | None:
+        """Return the mean of what chunks add alone; None where this tokenizer counted nothing."""
+        if identity not in self._means:
+            counts = [count.alone for count in self.chunk_counts(identity).values()]
+            self._means[identity] = sum(counts) / len(counts) if counts else None
+        return self._means[identity]
+
+    @property
+    def chunk_count(self) -> int:
+        """The number of chunks of all documents."""
+        return sum(len(record.chunk_ids) for record in self.records.values())
+
+
+def check_filter(where: Where | None) -> None:
+    """Raise InputError where a filter names a key that is not allowed."""
+    unknown = sorted(set(where or {}) - FILTER_KEYS)
+    if unknown:
+        raise InputError(
+            f"cannot filter by {unknown}; allowed keys: {sorted(FILTER_KEYS)}", param="filter"
+        )
+
+
+def _passes(record: DocumentRecord, where: Where | None) -> bool:
+    held = {"document": record.id, "title": record.title, "source": record.source}
+    return all(held[key] in values for key, values in (where or {}).items())
+
+
+def _natural(name: str) -> tuple[tuple[int, int | str], ...]:
+    """Return a key under which "part 9" stands before "part 10"."""
+    parts = _DIGITS.split(name)
+    # Digits of other scripts count as letters; equal numbers spelled otherwise differ at the end.
+    keys = [(0, int(part)) if part.isascii() and part.isdigit() else (1, part) for part in parts]
+    return (*keys, (1, name))

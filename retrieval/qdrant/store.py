@@ -1,0 +1,165 @@
+"""The points of one collection on a Qdrant server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+from qdrant_client import models
+
+from retrieval.checks import check_points, check_vector, last_of_each_id
+from retrieval.points import Point, ScoredPoint, Vector, Where
+from retrieval.qdrant.connection import Connection
+
+T = TypeVar("T")
+
+VECTOR = "dense"
+"""The name of the one vector of a point."""
+_UPSERT_SIZE = 256
+"""Points of one request: 2.5 MB at 384 dimensions; the server refuses bodies over 32 MB."""
+_DELETE_SIZE = 4096
+_SCROLL_SIZE = 512
+_ORDERING = models.WriteOrdering.MEDIUM
+"""One copy of a shard, of those that are up, orders its writes, so that all copies end alike."""
+_CONDITIONAL_ORDERING = models.WriteOrdering.STRONG
+"""The same copy always: among free writers, two copies let different ones win (1 round in 4)."""
+_OVERSAMPLING = 2.0
+"""Candidates of a quantized search for each point asked for, before rescoring orders them."""
+
+
+class QdrantPointStore:
+    """A `PointStore` in one collection of a Qdrant server; made by `QdrantEngine`.
+
+    Args:
+        connection: the way to the server.
+        collection: an existing collection.
+        dimension: that of its vectors.
+        rescore: in a quantized collection, whether the vectors as given settle a search; else None.
+    """
+
+    def __init__(
+        self, connection: Connection, collection: str, *, dimension: int, rescore: bool | None
+    ) -> None:
+        self._connection = connection
+        self._client = connection.data
+        self._collection = collection
+        self._dimension = dimension
+        self._search = None if rescore is None else _quantized_search(rescore=rescore)
+
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
+        """See `PointStore.upsert`; in requests of 256 points, each written whole or not at all."""
+        check_points(points, dimension=self._dimension)
+        condition, ordering = None, _ORDERING
+        if only_if is not None:
+            self._connection.require_conditional_writes()
+            points, condition = last_of_each_id(points), _filter(only_if)
+            ordering = _CONDITIONAL_ORDERING
+
+        def write() -> None:
+            self._client.upsert(
+                self._collection,
+                [_stored(point) for point in batch],
+                wait=True,
+                ordering=ordering,
+                update_filter=condition,
+            )
+
+        for start in range(0, len(points), _UPSERT_SIZE):
+            batch = points[start : start + _UPSERT_SIZE]
+            self._call(f"write {len(batch)} points", write)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See `PointStore.delete`."""
+
+        def delete() -> None:
+            selected = models.PointIdsList(points=[UUID(hex=point_id) for point_id in batch])
+            self._client.delete(self._collection, selected, wait=True, ordering=_ORDERING)
+
+        for start in range(0, len(ids), _DELETE_SIZE):
+            batch = ids[start : start + _DELETE_SIZE]
+            self._call(f"delete {len(batch)} points", delete)
+
+    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+        """See `PointStore.query`; equal scores are in the order of ids."""
+        check_vector(vector, dimension=self._dimension)
+        if limit < 1:
+            return []
+        found = self._call(
+            "search",
+            lambda: self._client.query_points(
+                self._collection,
+                vector.tolist(),
+                using=VECTOR,
+                query_filter=_filter(where),
+                search_params=self._search,
+                limit=limit,
+                with_payload=True,
+            ),
+        )
+        hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found.points]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+    def scroll(
+        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
+        """See `PointStore.scroll`; reads page after page, in the order of ids."""
+        offset: models.ExtendedPointId | None = None
+        selected = True if fields is None else list(fields)
+        while True:
+            page = partial(
+                self._client.scroll,
+                self._collection,
+                scroll_filter=_filter(where),
+                limit=_SCROLL_SIZE,
+                offset=offset,
+                with_payload=selected,
+                with_vectors=vectors,
+            )
+            records, offset = self._call("read points", page)
+            yield from map(_point, records)
+            if offset is None:
+                return
+
+    def count(self, *, where: Where) -> int:
+        """See `PointStore.count`."""
+        return self._call(
+            "count points",
+            lambda: self._client.count(self._collection, _filter(where), exact=True),
+        ).count
+
+    def _call(self, action: str, request: Callable[[], T]) -> T:
+        action = f"{action} in collection {self._collection!r}"
+        return self._connection.call(action, request, collection=self._collection)
+
+
+def _quantized_search(*, rescore: bool) -> models.SearchParams:
+    oversampling = _OVERSAMPLING if rescore else None
+    return models.SearchParams(
+        quantization=models.QuantizationSearchParams(rescore=rescore, oversampling=oversampling)
+    )
+
+
+def _stored(point: Point) -> models.PointStruct:
+    vector = {} if point.vector is None else {VECTOR: point.vector.tolist()}
+    return models.PointStruct(id=UUID(hex=point.id), vector=vector, payload=dict(point.payload))
+
+
+def _point(record: models.Record) -> Point:
+    stored = record.vector.get(VECTOR) if isinstance(record.vector, dict) else None
+    vector = None if stored is None else np.asarray(stored, dtype=np.float32)
+    return Point(_hex(record.id), record.payload or {}, vector)
+
+
+def _hex(point_id: models.ExtendedPointId) -> str:
+    return UUID(str(point_id)).hex
+
+
+def _filter(where: Where) -> models.Filter | None:
+    conditions: list[models.Condition] = [
+        models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+        for key, values in where.items()
+    ]
+    return models.Filter(must=conditions) if conditions else None

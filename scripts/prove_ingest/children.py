@@ -1,0 +1,224 @@
+"""Runs one ingestion in a process of its own, which may be killed; and reads what it left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from ingest import job
+from ingest.job import run_ingest
+from ingest.verify import verify
+from retrieval.edge import EdgeEngine
+from retrieval.embed import Embedder
+from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.qdrant.engine import QdrantEngine
+from scripts.prove_ingest.corpus import COLLECTION, Corpus, begin, open_index
+
+BATCH_CHUNKS: Final = 32
+_FORK = multiprocessing.get_context("fork")
+"""Forked, a run starts in milliseconds; the parent opens no embedded engine that could break."""
+_SECONDS_LIMIT: Final = 120
+_VOLATILE: Final = frozenset({"lease"})
+"""Points that say who writes, not what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store: a folder of the embedded engine, or the URL of a Qdrant server."""
+
+    folder: Path
+    url: str | None = None
+
+    def open(self) -> Engine:
+        """Return the engine, opened by this process."""
+        return EdgeEngine(self.folder) if self.url is None else QdrantEngine(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run in a process of its own ended.
+
+    Attributes:
+        report: what it reported; None where it was killed or failed.
+        seconds: how long it took.
+        writes: how many writes its store saw; 0 where it did not end by itself.
+        embedded: how many texts it embedded, also where it was killed.
+    """
+
+    report: dict[str, Any] | None
+    seconds: float
+    writes: int = 0
+    embedded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredEmbedder:
+    """Embeds, and counts the texts where the parent can read the count after a kill."""
+
+    embedder: Embedder
+    meter: Any
+
+    @property
+    def name(self) -> str:
+        """See `Embedder.name`."""
+        return self.embedder.name
+
+    @property
+    def dimension(self) -> int:
+        """See `Embedder.dimension`."""
+        return self.embedder.dimension
+
+    @property
+    def input_limit(self) -> int:
+        """See `Embedder.input_limit`."""
+        return self.embedder.input_limit
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """See `Embedder.count_tokens`."""
+        return self.embedder.count_tokens(texts)
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        """See `Embedder.embed`."""
+        self.meter.value += len(texts)
+        return self.embedder.embed(texts)
+
+    def embed_stream(self, batches: Iterable[Sequence[str]]) -> Generator[Vector, None, None]:
+        """See `Embedder.embed_stream`."""
+        yield from map(self.embed, batches)
+
+
+@dataclass(slots=True)
+class CountedStore:
+    """Counts writes, and ends the process where it is told to: before a write, or behind it."""
+
+    store: PointStore
+    die_at: float
+    writes: int = 0
+
+    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
+        """See `PointStore.upsert`."""
+        self._write(lambda: self.store.upsert(points, only_if=only_if))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See `PointStore.delete`."""
+        self._write(lambda: self.store.delete(ids))
+
+    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+        """See `PointStore.query`."""
+        return self.store.query(vector, limit=limit, where=where)
+
+    def scroll(
+        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+    ) -> Iterator[Point]:
+        """See `PointStore.scroll`."""
+        return self.store.scroll(where=where, fields=fields, vectors=vectors)
+
+    def count(self, *, where: Where) -> int:
+        """See `PointStore.count`."""
+        return self.store.count(where=where)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        if self.writes == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write()
+        self.writes += 1
+        if self.writes == self.die_at + 0.5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_child(
+    place: Place,
+    corpus: Corpus,
+    edition: int,
+    *,
+    kill_after: float | None = None,
+    die_at: float = -1,
+) -> Outcome:
+    """Ingest an edition in another process.
+
+    Args:
+        kill_after: seconds after its start at which it is killed.
+        die_at: n ends it before its n-th write, n + 0.5 right behind that write, from 0.
+    """
+    ours, theirs = _FORK.Pipe(duplex=False)
+    meter = _FORK.Value("q", 0, lock=False)
+    run = partial(_ingest, place, corpus, edition, die_at=die_at)
+    process = _FORK.Process(target=run, kwargs={"meter": meter, "answers": theirs})
+    process.start()
+    theirs.close()
+    started = time.perf_counter()
+    if kill_after is not None:
+        process.join(kill_after)
+        process.kill()
+    answer = _receive(ours)
+    process.join(_SECONDS_LIMIT)
+    report, writes = answer or (None, 0)
+    return Outcome(report, time.perf_counter() - started, writes, meter.value)
+
+
+def read_child(place: Place) -> tuple[str, int, bool]:
+    """Return a hash over all points, the number of chunks, and whether there is no defect."""
+    ours, theirs = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_read, args=(place, theirs))
+    process.start()
+    theirs.close()
+    answer = _receive(ours)
+    process.join(_SECONDS_LIMIT)
+    if answer is None:
+        raise RuntimeError(f"the store at {place} could not be read")
+    digest, chunks, intact = answer
+    return str(digest), int(chunks), bool(intact)
+
+
+def _receive(connection: Connection) -> Any:
+    try:
+        return connection.recv() if connection.poll(_SECONDS_LIMIT) else None
+    except EOFError:
+        return None
+
+
+def _ingest(
+    place: Place, corpus: Corpus, edition: int, *, die_at: float, meter: Any, answers: Connection
+) -> None:
+    job.BATCH_CHUNKS = BATCH_CHUNKS
+    engine = place.open()
+    index = open_index(engine)
+    store = CountedStore(index.points, die_at)
+    index.points = store
+    ingestion = begin(index)
+    ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
+    report = run_ingest(corpus.files(edition), ingestion, prune=True)
+    engine.close()
+    answers.send((asdict(report), store.writes))
+
+
+def _read(place: Place, answers: Connection) -> None:
+    engine = place.open()
+    index = open_index(engine)
+    report = verify(index)
+    answers.send((digest_of(engine.open(COLLECTION)), report.chunks, report.intact))
+    engine.close()
+
+
+def digest_of(store: PointStore) -> str:
+    """Return a hash over everything stored, vectors included, but for who may write."""
+    stored = sorted(
+        (
+            point.id,
+            json.dumps(point.payload, sort_keys=True),
+            None if point.vector is None else [round(float(x), 5) for x in point.vector],
+        )
+        for point in store.scroll(where={}, vectors=True)
+        if point.payload["kind"] not in _VOLATILE
+    )
+    return hashlib.sha256(json.dumps(stored).encode()).hexdigest()
