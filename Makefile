@@ -60,8 +60,9 @@ vllm-stop: setup
 	$(VLLM) stop
 
 ## prove-fit: Prove that prompts fit exactly, and write docs/proof-fit.md; an hour, kept results are reused.
-prove-fit: setup factbook
+prove-fit: setup factbook $(VENV)/.local
 	$(VLLM) prepare
+	@$(BIN)/python -m scripts.local_model fetch
 	@$(BIN)/python -m scripts.prove
 
 ## prove-fit-small: The parts that need no server, with fewer cases.
