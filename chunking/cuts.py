@@ -19,7 +19,7 @@ def line_spans(text: str, start: int, end: int) -> Iterator[Span]:
         visible = line.strip()
         if visible:
             # White space before it cannot hold its first character.
-            begin = start + line.index(visible[0])
+            begin = start + line.index(visible[0]) if visible is not line else start
             yield begin, begin + len(visible)
         start += len(line) + 1
 

@@ -42,8 +42,8 @@ class SeamedMeasure(Protocol):
     def __call__(self, texts: Sequence[str], /) -> list[int]:
         """Return the tokens of each text, special tokens included."""
 
-    def tokens(self, text: str) -> int:
-        """Return the tokens of one text, without special tokens."""
+    def word(self, word: str) -> int:
+        """Return the tokens of what stands between two seams, without special tokens."""
 
 
 class TiktokenMeasure:
@@ -65,6 +65,6 @@ class TiktokenMeasure:
         """Return the tokens of each text."""
         return list(map(len, map(self._encode, texts)))
 
-    def tokens(self, text: str) -> int:
-        """Return the tokens of one text."""
-        return len(self._encode(text))
+    def word(self, word: str) -> int:
+        """See `SeamedMeasure.word`."""
+        return len(self._encode(word))

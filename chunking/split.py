@@ -119,20 +119,18 @@ class Splitter:
         """Yield the lines of all sections, and the parts of those that are too long."""
         text = document.text
         groups = groupby(_sections(document), key=lambda section: section.path[:1])
-        lines = [
-            (line, section.path, group)
-            for group, (_, sections) in enumerate(groups)
-            for section in sections
-            for line in line_spans(text, section.start, section.end)
-        ]
-        rooms = {path: self._room(tokens) for path, tokens in headers.items()}
-        counts = self._counts.count([text[start:end] for (start, end), _, _ in lines])
-        for (line, path, group), tokens in zip(lines, counts, strict=True):
-            if tokens <= rooms[path]:
-                yield _Unit(*line, path, tokens, group)
-            else:
-                for span, part in _divide(text, line, rooms[path], self._counts):
-                    yield _Unit(*span, path, part, group)
+        places = [(section, group) for group, (_, run) in enumerate(groups) for section in run]
+        lines = [list(line_spans(text, section.start, section.end)) for section, _ in places]
+        counts = iter(self._counts.count([text[a:b] for spans in lines for a, b in spans]))
+        for (section, group), spans in zip(places, lines, strict=True):
+            path = section.path
+            room = self._room(headers[path])
+            for (start, end), tokens in zip(spans, counts, strict=False):
+                if tokens <= room:
+                    yield _Unit(start, end, path, tokens, group)
+                else:
+                    for span, part in _divide(text, (start, end), room, self._counts):
+                        yield _Unit(*span, path, part, group)
 
     def _pack(
         self, units: Sequence[_Unit], headers: Mapping[Headings, int]
@@ -199,7 +197,7 @@ class Splitter:
 def _chunk(document: Document, units: Sequence[_Unit], position: int) -> Chunk:
     """Return the chunk of these units, not identified yet."""
     start, end = units[0].start, units[-1].end
-    path = common_path([unit.path for unit in units])
+    path = common_path(list({unit.path for unit in units}))
     text = document.text[start:end]
     return Chunk("", document.id, document.title, path, start, end, text, position)
 

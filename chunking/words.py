@@ -7,7 +7,7 @@ vocabulary. Nothing is guessed: what the seams do not make exact is measured, se
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -65,95 +65,105 @@ class MeasuredTexts:
 
 
 class _SummedTexts(ABC):
-    """Adds up what was counted before, and what joining costs."""
+    """Adds up words that were counted before; threads may share it.
 
-    special: int
+    The first word of a text is counted by itself, each later one as it stands behind a space.
+    """
+
+    def __init__(self, measure: SeamedMeasure) -> None:
+        """Take a measure that says where its seams are."""
+        self._measure: Final = measure
+        self._first: Final = _Remembered(measure, self._ends)
+        self._later: Final = _Remembered(measure, self._ends, before=" ")
+        self._header = ("", 0)
+        [self.special] = measure([""])
+
+    @staticmethod
+    @abstractmethod
+    def _ends(word: str) -> bool:
+        """Return whether there is a seam behind a word that a space follows."""
 
     @abstractmethod
+    def _joint(self, text: str, end: int, start: int, stop: int) -> int | None:
+        """Return how many tokens joining adds at most to spans that end and begin at these places.
+
+        None where that is not known.
+        """
+
     def count(self, texts: Sequence[str]) -> list[int]:
         """See `TextCounts.count`."""
-
-    @abstractmethod
-    def _joint(self, text: str, before: Span, after: Span) -> int | None:
-        """Return how many tokens more two neighbours have at most when joined; None if unknown."""
+        first, later = self._first.__getitem__, self._later.__getitem__
+        tokens: list[int] = []
+        for text in texts:
+            head, space, others = text.partition(" ")
+            try:
+                tokens.append(
+                    sum(map(later, others.split(" ")), first(head)) if space else first(head)
+                )
+            except _NoSeamError:
+                tokens.append(self._measure([text])[0] - self.special)
+        return tokens
 
     def joined(self, header: str, text: str, spans: Sequence[Span]) -> int | None:
         """See `TextCounts.joined`."""
+        if header != self._header[0]:
+            self._header = header, self.count([header])[0]
         begin = len(header) + 1
         opening = f"{header}\n{text[spans[0][0]]}"
-        joints = [self._joint(opening, (0, begin - 1), (begin, begin + 1))]
-        joints += [self._joint(text, before, after) for before, after in pairwise(spans)]
-        if None in joints:
-            return None
-        return self.special + self.count([header])[0] + sum(filter(None, joints))
+        more = self._joint(opening, begin - 1, begin, begin + 1)
+        for (_, end), (start, stop) in pairwise(spans):
+            joint = self._joint(text, end, start, stop)
+            if joint is None or more is None:
+                return None
+            more += joint
+        return None if more is None else self.special + self._header[1] + more
 
 
 class PartedWords(_SummedTexts):
     """Adds up what stands between white space, which counts nothing itself."""
 
-    def __init__(self, measure: SeamedMeasure) -> None:
-        """Take a measure whose seams are at white space."""
-        self._words: Final = _Remembered(measure)
-        [self.special] = measure([""])
-
     def count(self, texts: Sequence[str]) -> list[int]:
         """See `TextCounts.count`."""
-        words = self._words.__getitem__
+        words = self._first.__getitem__
         return [sum(map(words, text.replace("\n", " ").split(" "))) for text in texts]
 
-    def _joint(self, text: str, before: Span, after: Span) -> int | None:
-        """Return 0 over spaces and line breaks."""
-        gap = text[before[1] : after[0]]
-        return 0 if gap and not gap.strip(" \n") else None
+    @staticmethod
+    def _ends(word: str) -> bool:  # noqa: ARG004
+        return True
+
+    def _joint(self, text: str, end: int, start: int, stop: int) -> int | None:  # noqa: ARG002
+        gap = text[end:start]
+        return 0 if gap in _GAPS or (gap and not gap.strip(" \n")) else None
 
 
 class SpacedWords(_SummedTexts):
     """Adds up words, each with the one space before it."""
 
-    def __init__(self, measure: SeamedMeasure) -> None:
-        """Take a measure whose seams are before spaces."""
-        self._tokens: Final = measure.tokens
-        self._first: Final = _Remembered(measure, visible_end=True)
-        self._spaced: Final = _Remembered(measure, before=" ", visible_end=True)
-        [self.special] = measure([""])
+    @staticmethod
+    def _ends(word: str) -> bool:
+        return bool(word) and not word[-1].isspace()
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """See `TextCounts.count`."""
-        return [self._sum(text) for text in texts]
-
-    def _sum(self, text: str) -> int:
-        first, space, others = text.partition(" ")
-        try:
-            if space:
-                spaced = self._spaced.__getitem__
-                return sum(map(spaced, others.split(" ")), self._first[first])
-            return self._first[first]
-        except _NoSeamError:
-            return self._tokens(text)
-
-    def _joint(self, text: str, before: Span, after: Span) -> int | None:
-        """Return what a space or the white space before a line costs.
+    def _joint(self, text: str, end: int, start: int, stop: int) -> int | None:
+        """Return what the space or the line break between the spans may add.
 
         Over a space, the first word behind it is another one. Over white space that ends in a line
-        break, only the punctuation before it can change, and no token is shorter than one byte.
+        break, only the punctuation before it can change, and no token is shorter than a byte.
         """
-        (_, end), (start, stop) = before, after
         gap = text[end:start]
         if gap == " ":
             word = text[start:stop].partition(" ")[0]
-            try:
-                return self._spaced[word] - self._first[word]
-            except _NoSeamError:
-                return None
-        joins = text.startswith(_JOINS_LINE_ABOVE, start) or (end and text[end - 1].isspace())
-        if joins or not gap.endswith("\n") or gap.strip():
+            return self._later[word] - self._first[word] if self._ends(word) else None
+        joins = text[start] == _JOINS_LINE_ABOVE or (end and text[end - 1].isspace())
+        if joins or not (gap in _GAPS or (gap.endswith("\n") and gap.isspace())):
             return None
         begin = end
         while begin and not (text[begin - 1].isalnum() or text[begin - 1].isspace()):
             begin -= 1
-        return len(text[begin:start].encode("utf-8", "surrogatepass"))
+        changed = text[begin:start]
+        return len(changed) if changed.isascii() else len(changed.encode("utf-8", "surrogatepass"))
 
 
+_GAPS: Final = frozenset({"\n", "\n\n"})
 _JOINS_LINE_ABOVE: Final = "/"
 r"""At the beginning of a line, part of the token before: o200k_base takes ".\n/" as a whole."""
 
@@ -164,7 +174,7 @@ _WORDS: dict[Seams, type[PartedWords | SpacedWords]] = {
 
 
 class _NoSeamError(KeyError):
-    """A word ends with white space, which what follows may join."""
+    """A word has no seam behind it: it ends with white space that may join what follows."""
 
 
 class _Remembered(dict[str, int]):
@@ -177,18 +187,18 @@ class _Remembered(dict[str, int]):
     LONGEST: Final = 40
 
     def __init__(
-        self, measure: SeamedMeasure, *, before: str = "", visible_end: bool = False
+        self, measure: SeamedMeasure, ends: Callable[[str], bool], *, before: str = ""
     ) -> None:
-        """Count words behind `before`; where they need a visible end, raise for others."""
+        """Count words behind `before`; raise for one that does not end at a seam."""
         super().__init__()
-        self._tokens: Final = measure.tokens
+        self._count: Final = measure.word
+        self._ends: Final = ends
         self._before: Final = before
-        self._visible_end: Final = visible_end
 
     def __missing__(self, word: str) -> int:
-        if self._visible_end and (not word or word[-1].isspace()):
+        if not self._ends(word):
             raise _NoSeamError(word)
-        tokens = self._tokens(self._before + word)
+        tokens = self._count(self._before + word)
         if len(word) <= self.LONGEST:
             if len(self) >= self.MOST:
                 self.clear()

@@ -9,7 +9,7 @@ from threading import Lock
 
 import numpy as np
 
-from chunking.measures import SeamedMeasure
+from chunking.measures import Measure
 from retrieval.batches import BatchLimits
 from retrieval.lookahead import Lookahead
 from retrieval.points import Vector
@@ -85,7 +85,7 @@ class TransformerEmbedder:
         return self._limits or limits_of(self.devices[0])
 
     @property
-    def count_tokens(self) -> SeamedMeasure:
+    def count_tokens(self) -> Measure:
         """Return, called, the word pieces of each text, [CLS] and [SEP] included, uncut."""
         return self.tokens
 

@@ -30,10 +30,7 @@ class Tokens(Protocol):
 
 
 def tokens_of(tokenizer: Any, *, limit: int) -> WordTokens | WholeTokens:
-    """Return the fastest exact `Tokens` of a `tokenizers.Tokenizer` and a model's input limit.
-
-    They are a `SeamedMeasure`, too.
-    """
+    """Return the fastest exact `Tokens` of a `tokenizers.Tokenizer` and a model's input limit."""
     fastest = WordTokens if splits_at_spaces(tokenizer) else WholeTokens
     return fastest(tokenizer, limit=limit)
 
@@ -53,8 +50,6 @@ def splits_at_spaces(tokenizer: Any) -> bool:
 class WholeTokens:
     """Tokenizes every text with the tokenizer, on all cores."""
 
-    seams: Final[Seams | None] = None
-
     def __init__(self, tokenizer: Any, *, limit: int) -> None:
         self._uncut = _copied(tokenizer)
         self._cut = _copied(tokenizer)
@@ -65,10 +60,6 @@ class WholeTokens:
         return [len(row) for row in self._uncut.encode_batch_fast(_encodable(texts))]
 
     __call__ = count
-
-    def tokens(self, text: str) -> int:
-        """See `SeamedMeasure.tokens`."""
-        return len(self._uncut.encode(well_formed(text), add_special_tokens=False))
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """See `Tokens.ids`."""
@@ -102,14 +93,14 @@ class WordTokens:
 
     __call__ = count
 
-    def tokens(self, text: str) -> int:
-        """See `SeamedMeasure.tokens`."""
-        ids = self._known.get(text)
-        if ids is None:
-            encoding = self._tokenizer.encode(well_formed(text), add_special_tokens=False)
-            ids = self._known[text] = np.array(encoding.ids, dtype=np.int32).tobytes()
-            self._kept += len(text)
-        return len(ids) // _ID_BYTES
+    def word(self, word: str) -> int:
+        """See `SeamedMeasure.word`; the word is remembered."""
+        known = self._known
+        if word not in known:
+            encoding = self._tokenizer.encode(well_formed(word), add_special_tokens=False)
+            known[word] = np.array(encoding.ids, dtype=np.int32).tobytes()
+            self._kept += len(word)
+        return len(known[word]) // _ID_BYTES
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """See `Tokens.ids`."""

@@ -11,7 +11,7 @@ from tests.measures import byte_pairs, published
 def test_an_encoding_counts_special_tokens_as_plain_text() -> None:
     measure = TiktokenMeasure(byte_pairs())
     assert measure(["<|endoftext|>", ""]) == [13, 0]
-    assert measure.tokens("<|endoftext|>") == 13
+    assert measure.word("<|endoftext|>") == 13
 
 
 def test_an_encoding_counts_text_that_has_no_utf_8_form() -> None:

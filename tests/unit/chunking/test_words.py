@@ -34,9 +34,9 @@ class Recording:
     def __call__(self, texts: Sequence[str]) -> list[int]:
         return [len("".join(text.split())) + 2 for text in texts]
 
-    def tokens(self, text: str) -> int:
-        self.asked.append(text)
-        return self([text])[0] - 2
+    def word(self, word: str) -> int:
+        self.asked.append(word)
+        return self([word])[0] - 2
 
 
 def visible_spans(text: str, cuts: Sequence[int]) -> list[Span]:
@@ -80,9 +80,10 @@ def test_lines_and_sentences_are_joined_without_measuring_them(measure: SeamedMe
     text = "The population of Chad. It grows.\n\nChad - area: 1,284,000 sq km\nnote"
     spans = [(0, 23), (24, 33), (35, 63), (64, 68)]
     counts = text_counts(measure)
+    counts.count(text.split("\n"))
+    tokens = sum(counts.count([text[start:end] for start, end in spans]))
     more = counts.joined("Chad > People", text, spans)
     assert more is not None
-    tokens = sum(counts.count([text[start:end] for start, end in spans]))
     [whole] = measure([f"Chad > People\n{text}"])
     assert whole <= tokens + more <= whole + 8
 
