@@ -8,6 +8,9 @@
     │   ├── DocumentNotFound              document_not_found          404   exit 2
     │   ├── ModelNotFound                 model_not_found             404   exit 2
     │   ├── RequestNotFound               request_not_found           404   exit 2
+    │   ├── JobNotFound                   job_not_found               404   exit 2
+    │   ├── IdempotencyConflict           idempotency_conflict        422   exit 2
+    │   │   └── JobInFlight               job_in_flight               409   exit 2
     │   ├── RequestTooLarge               request_too_large           413   exit 2
     │   ├── ContextLengthExceeded         context_length_exceeded     400   exit 2
     │   └── CallLimitExceeded             call_limit_exceeded         400   exit 2
@@ -28,7 +31,8 @@
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
 
 Messages state the numbers, `hint` the way out. Callers read the attributes; nobody needs an
-isinstance ladder. Foreign exceptions are mapped in the one module that imports their SDK, cause kept.
+isinstance ladder. `ingest` and `serve` define their own in `errors.py`. Foreign errors are mapped
+in the one module that imports their SDK, cause kept.
 """
 
 from __future__ import annotations
@@ -96,6 +100,7 @@ class DocumentChanged(UnreadableDocument):
     code: ClassVar[str] = "document_changed"
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "run the same ingestion again when nothing writes to the file"
+    default_retry_after_seconds: ClassVar[int | None] = 5
 
 
 class CollectionNotFound(InputError):
@@ -245,56 +250,3 @@ class CollectionChanged(StoreError):
 
     code: ClassVar[str] = "collection_changed"
     default_hint: ClassVar[str] = "send the request again"
-
-
-class UpstreamError(WindowfitError):
-    """The model server cannot be reached or failed; the answer was not made."""
-
-    code: ClassVar[str] = "upstream_unavailable"
-    status: ClassVar[int] = 503
-    exit_code: ClassVar[int] = 4
-    retryable: ClassVar[bool] = True
-    default_hint: ClassVar[str] = "check that the model server runs at the profile's base_url"
-    default_retry_after_seconds: ClassVar[int | None] = 5
-
-
-class UpstreamTimeout(UpstreamError):
-    """The model server did not answer within the deadline."""
-
-    code: ClassVar[str] = "upstream_timeout"
-    status: ClassVar[int] = 504
-    default_hint: ClassVar[str] = (
-        "raise the profile's timeout_seconds or ask for fewer answer tokens"
-    )
-
-
-class UpstreamRejected(UpstreamError):
-    """The model server refused the request as wrong; sending it again changes nothing."""
-
-    code: ClassVar[str] = "upstream_rejected"
-    status: ClassVar[int] = 502
-    retryable: ClassVar[bool] = False
-    default_hint: ClassVar[str] = (
-        "check the profile's model name, key and window against the server"
-    )
-    default_retry_after_seconds: ClassVar[int | None] = None
-
-
-class UpstreamRateLimited(UpstreamError):
-    """The model server asked to be called less often."""
-
-    code: ClassVar[str] = "rate_limited"
-    status: ClassVar[int] = 429
-    default_hint: ClassVar[str] = "wait, or lower the request rate"
-
-
-class UpstreamSilentTruncation(UpstreamError):
-    """The server counted fewer prompt tokens than were sent: it cut the prompt in silence."""
-
-    code: ClassVar[str] = "upstream_silent_truncation"
-    status: ClassVar[int] = 502
-    retryable: ClassVar[bool] = False
-    default_hint: ClassVar[str] = (
-        "set the server's window to the profile's window, or the profile's to the server's"
-    )
-    default_retry_after_seconds: ClassVar[int | None] = None

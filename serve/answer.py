@@ -12,11 +12,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal, Protocol
 
-from chunking.errors import UpstreamError, UpstreamSilentTruncation
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
 from serve.cost import Cost, price
+from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
 from serve.shard_calls import ShardCalls

@@ -18,10 +18,11 @@ import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
 
-from chunking.errors import InputError, StoreError, UpstreamError, UpstreamRejected
+from chunking.errors import InputError, StoreError
 from retrieval.settings import IndexSettings
 from serve.answer import answer
 from serve.app import create_app
+from serve.errors import UpstreamError, UpstreamRejected
 from serve.logs import configure_logs
 from serve.picture import draw_answer, draw_preview, draw_replay
 from serve.plan import Ask, Mode, Order, Truncation

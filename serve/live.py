@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chunking.errors import UpstreamTimeout
+from serve.errors import UpstreamTimeout
 
 KEEPALIVE: Final = b": keepalive\n\n"
 _AHEAD_LIMIT: Final = 64

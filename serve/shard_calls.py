@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from chunking.errors import UpstreamError
 from chunking.tokens import TokenCounter
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest
 from serve.citations import CitationCheck
 from serve.context.shards import Shard
+from serve.errors import UpstreamError
 from serve.exhaustive import Exhaustion, fit_notes
 
 SIDE_BY_SIDE = 4

@@ -15,25 +15,32 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from chunking import errors
+from ingest import errors as ingest_errors
+from serve import errors as serve_errors
 
 REGENERATE = "`python -m scripts.check_docs --write`"
 COMMAND = "windowfit"
+
+_ERROR_MODULES = (errors, ingest_errors, serve_errors)
 
 AnyCommand = TyperCommand | TyperGroup
 
 
 def errors_page() -> str:
-    """Return `docs/errors.md`: one row for each error, in the order of the source."""
+    """Return `docs/errors.md`: one row for each error, in the order of the sources."""
     rows = [
         f"| `{kind.code}` | {kind.status} | {kind.exit_code} | {_retry(kind)} "
         f"| {_cell(_promise(kind))} | {_cell(kind.default_hint)} |"
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, errors.WindowfitError)
+        for module in _ERROR_MODULES
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, errors.WindowfitError)
+        and kind.__module__ == module.__name__
     ]
     head = [
         "# Errors",
         "",
-        f"<!-- Generated from chunking/errors.py by {REGENERATE.strip('`')}: do not edit. -->",
+        f"<!-- Generated from the packages' errors.py by {REGENERATE.strip('`')}: do not edit. -->",
         "",
         "Every expected failure has a stable `code`. Over HTTP it comes with the status below, as",
         "`application/problem+json`; a command ends with the exit code below.",

@@ -8,9 +8,9 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chunking.errors import UpstreamError, UpstreamRateLimited
 from chunking.tokens import Message, ToolCall
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
+from serve.errors import UpstreamError, UpstreamRateLimited
 
 _PROBE = re.compile(r"probe-[a-z0-9-]+")
 

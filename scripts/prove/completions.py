@@ -22,12 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from chunking.document import Document
-from chunking.errors import (
-    ContextLengthExceeded,
-    UpstreamRejected,
-    UpstreamSilentTruncation,
-    WindowfitError,
-)
+from chunking.errors import ContextLengthExceeded, WindowfitError
 from chunking.split import Splitter
 from chunking.tokens import Message
 from ingest.job import Ingestion, run_ingest
@@ -40,6 +35,7 @@ from retrieval.writer import IndexWriter
 from scripts.prove.fuzz_requests import any_text, any_title
 from scripts.vllm_server import DEFAULT_MODELS, running_vllm
 from serve.answer import answer
+from serve.errors import UpstreamRejected, UpstreamSilentTruncation
 from serve.plan import Ask
 from serve.profiles import load_profiles
 from serve.runtime import Runtime

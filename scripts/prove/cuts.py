@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from chunking.counters import load_counter
 from chunking.document import Document
-from chunking.errors import UpstreamSilentTruncation
 from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from chunking.tokens import Message, TokenCounter
@@ -32,6 +31,7 @@ from retrieval.writer import IndexWriter
 from serve.answer import answer
 from serve.backends.protocol import CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamSilentTruncation
 from serve.plan import Ask
 from serve.profiles import ModelProfile, load_profiles
 from serve.runtime import Runtime

@@ -16,13 +16,7 @@ from urllib.parse import urlsplit
 import openai
 from pydantic import ValidationError
 
-from chunking.errors import (
-    ConfigurationError,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamTimeout,
-    WindowfitError,
-)
+from chunking.errors import ConfigurationError, WindowfitError
 from chunking.tokens import Message
 from retrieval.loopback import is_loopback
 from serve.backends.openai_facts import inspect_server
@@ -30,6 +24,7 @@ from serve.backends.openai_failures import KEY_HINT, ROOT_HINT, Refusals, retry_
 from serve.backends.openai_stream import StreamChunk, StreamedAnswer
 from serve.backends.openai_wire import ChatReply, request_body
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
+from serve.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 
 INSPECT_SECONDS: Final = 15.0
 """Deadline of an inspection: its routes count tokens and generate nothing."""

@@ -12,14 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chunking.errors import (
-    ContextLengthExceeded,
-    UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-    WindowfitError,
-)
+from chunking.errors import ContextLengthExceeded, WindowfitError
+from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 
 KEY_HINT: Final = "check the key in the environment variable that the profile's api_key_env names"
 ROOT_HINT: Final = "check that the profile's base_url is the root of the server's OpenAI routes"

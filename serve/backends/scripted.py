@@ -6,9 +6,10 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-from chunking.errors import UpstreamRejected, WindowfitError
+from chunking.errors import WindowfitError
 from chunking.tokens import Message
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
+from serve.errors import UpstreamRejected
 
 Piece = str | Completion | WindowfitError
 Answer = Piece | Sequence[Piece]

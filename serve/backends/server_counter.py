@@ -27,11 +27,11 @@ from chunking.counters.wire import (
     tool_payload,
     well_formed,
 )
-from chunking.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.loopback import is_loopback
 from serve.backends.openai_facts import CountedMessages, RenderedMessages, Tokens
 from serve.backends.openai_failures import KEY_HINT, ROOT_HINT
+from serve.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 
 COMMON_MARKERS: Final = longest_first(
     {

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from chunking.document import Chunk, Document
-from chunking.errors import UpstreamRejected, WindowfitError
+from chunking.errors import WindowfitError
 from chunking.tokens import Message
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest
+from serve.errors import UpstreamRejected
 from tests.contract.openai_server import OpenAIServer, Reply, run_server
 
 KEY = "sk-very-secret-key"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from chunking.tokens import Message
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ServerFacts
+from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from tests.contract.backend_cases import KEY, connect, failure, run_against
 from tests.contract.openai_server import OpenAIServer, Received, Reply, run_server
 

@@ -9,16 +9,11 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import (
-    ContextLengthExceeded,
-    UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from chunking.errors import ContextLengthExceeded
 from chunking.tokens import ToolCall
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import Completion
+from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from tests.contract.backend_cases import SECRET, ask, failure, pieces_of, run_against, streamed
 from tests.contract.openai_server import DONE, OpenAIServer, Reply, call_part, event
 

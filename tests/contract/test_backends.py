@@ -13,20 +13,14 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import (
-    ConfigurationError,
-    ContextLengthExceeded,
-    UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from chunking.errors import ConfigurationError, ContextLengthExceeded
 from chunking.tokens import Message, Tool, ToolCall
 from scripts.vllm_server import SERVED_NAME
 from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
 from serve.backends.quote import QuoteBackend
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from tests.contract.backend_cases import (
     KEY,
     SECRET,

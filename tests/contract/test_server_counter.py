@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import InputError, UpstreamError, UpstreamRejected, UpstreamTimeout
+from chunking.errors import InputError
 from chunking.tokens import Message, Tool, ToolCall
 from serve.backends.server_counter import COMMON_MARKERS, ServerCounter
+from serve.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
 
 Answer = tuple[int, Any]
 Route = Callable[[Mapping[str, Any]], Answer]

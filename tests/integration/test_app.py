@@ -18,10 +18,6 @@ from chunking.errors import (
     ContextLengthExceeded,
     StoreError,
     StoreLocked,
-    UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
     WindowfitError,
 )
 from chunking.tokens import Message
@@ -30,6 +26,7 @@ from serve.app import create_app
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ChatBackend, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from serve.profiles import ModelProfile
 from tests.contract.openai_server import Reply, run_server
 from tests.serving import DOCUMENTS, SETTINGS, fill, mistral, profile, small_runtime

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import UpstreamError, UpstreamRateLimited, WindowfitError
+from chunking.errors import WindowfitError
 from serve.backends.protocol import CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamError, UpstreamRateLimited
 from serve.settings import ServeSettings
 from tests.running import running
 from tests.serving import SETTINGS, mistral, small_runtime

@@ -9,18 +9,16 @@ from http import HTTPStatus
 import pytest
 
 from chunking import errors
-from chunking.errors import (
-    ContextLengthExceeded,
-    StoreError,
-    UpstreamRejected,
-    UpstreamTimeout,
-    WindowfitError,
-)
+from chunking.errors import ContextLengthExceeded, StoreError, WindowfitError
+from ingest import errors as ingest_errors
+from serve import errors as serve_errors
+from serve.errors import UpstreamRejected, UpstreamTimeout
 
 ERRORS = [
     error
-    for _, error in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(error, WindowfitError)
+    for module in (errors, ingest_errors, serve_errors)
+    for _, error in inspect.getmembers(module, inspect.isclass)
+    if issubclass(error, WindowfitError) and error.__module__ == module.__name__
 ]
 EXIT_CODES = {1, 2, 3, 4}
 

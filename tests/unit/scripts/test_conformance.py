@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from chunking.errors import UpstreamError, UpstreamRateLimited
 from chunking.tokens import Message, Tool
 from scripts.conformance import checks, environments
 from scripts.conformance.checks import STEADY, Call, Client, Failure, Reply
@@ -20,6 +19,7 @@ from scripts.conformance.played import Part, PlayedBackend, Probes
 from scripts.conformance.service import PARTS, build_profiles
 from scripts.conformance.trial import CLIENTS, EXPECTED, ClientEntry, Outcome, Tried, read_results
 from serve.backends.protocol import Completion, CompletionRequest
+from serve.errors import UpstreamError, UpstreamRateLimited
 
 NODE = next(client for client in CLIENTS if client.environment == "node")
 AGENT = next(client for client in CLIENTS if "tools" in client.extras)

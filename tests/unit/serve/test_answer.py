@@ -6,17 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from chunking.errors import (
-    CollectionNotFound,
-    ModelNotFound,
-    UpstreamSilentTruncation,
-    UpstreamTimeout,
-)
+from chunking.errors import CollectionNotFound, ModelNotFound
 from retrieval.points import MemoryEngine
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion
 from serve.backends.quote import INTRODUCTION
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamSilentTruncation, UpstreamTimeout
 from serve.plan import Ask
 from serve.profiles import ModelProfile, PerMillionPrice
 from serve.schema import AnswerResponse

@@ -5,19 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from chunking.errors import (
-    CallLimitExceeded,
-    ContextLengthExceeded,
-    InputError,
-    UpstreamRejected,
-    UpstreamSilentTruncation,
-)
+from chunking.errors import CallLimitExceeded, ContextLengthExceeded, InputError
 from chunking.tokens import Tool
 from retrieval.points import MemoryEngine
 from retrieval.search import Searcher
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamRejected, UpstreamSilentTruncation
 from serve.exhaustive import SHARD_TEXT
 from serve.plan import Ask, Plan, make_plan
 from serve.runtime import Runtime

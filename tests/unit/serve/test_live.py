@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from chunking.errors import UpstreamTimeout
+from serve.errors import UpstreamTimeout
 from serve.live import ClientLeft, Pieces, event_line, while_connected
 
 

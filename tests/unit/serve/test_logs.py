@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from chunking.errors import StoreError, UpstreamTimeout
+from chunking.errors import StoreError
 from serve.app import create_app
 from serve.backends.scripted import Answer, ScriptedBackend
+from serve.errors import UpstreamTimeout
 from serve.logs import JsonFormatter, configure_logs
 from tests.serving import SETTINGS, small_runtime
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chunking.counters import MistralCounter
-from chunking.errors import ProfileMismatch, TokenizerUnavailable, UpstreamTimeout
+from chunking.errors import ProfileMismatch, TokenizerUnavailable
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.index import IndexFingerprint
@@ -19,6 +19,7 @@ from serve.answer import Answer, answer
 from serve.backends.protocol import ServerFacts
 from serve.backends.scripted import ScriptedBackend
 from serve.calibration import Calibration
+from serve.errors import UpstreamTimeout
 from serve.plan import Ask
 from serve.profiles import load_profiles
 from serve.runtime import Runtime

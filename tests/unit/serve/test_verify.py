@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from chunking.counters import EstimatedCounter
-from chunking.errors import ConfigurationError, ProfileMismatch, UpstreamTimeout
+from chunking.errors import ConfigurationError, ProfileMismatch
 from chunking.tokens import TokenCounter
 from serve.answer import answer
 from serve.backends.protocol import ServerFacts
 from serve.backends.scripted import ScriptedBackend
+from serve.errors import UpstreamTimeout
 from serve.plan import Ask
 from serve.profiles import ModelProfile, load_profiles
 from serve.verify import Verification, probe_of, verify_profile

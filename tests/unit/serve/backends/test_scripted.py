@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import UpstreamRejected, UpstreamTimeout
 from chunking.tokens import Message, ToolCall
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
 from serve.backends.scripted import Answer, ScriptedBackend
+from serve.errors import UpstreamRejected, UpstreamTimeout
 
 
 def ask(question: str = "Why?") -> CompletionRequest:

@@ -1,0 +1,30 @@
+"""What goes wrong with jobs; the tree of all errors is drawn in `chunking.errors`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chunking.errors import InputError
+
+
+class JobNotFound(InputError):
+    """No job of that id, or none that could be resumed or retried, is recorded."""
+
+    code: ClassVar[str] = "job_not_found"
+    status: ClassVar[int] = 404
+    default_hint: ClassVar[str] = "`windowfit ingest status` names the last job of a collection"
+
+
+class IdempotencyConflict(InputError):
+    """The idempotency key belongs to another request."""
+
+    code: ClassVar[str] = "idempotency_conflict"
+    default_hint: ClassVar[str] = "send a new request under a new Idempotency-Key"
+
+
+class JobInFlight(IdempotencyConflict):
+    """The job of this idempotency key is still under way."""
+
+    code: ClassVar[str] = "job_in_flight"
+    status: ClassVar[int] = 409
+    default_hint: ClassVar[str] = "ask GET /jobs/{id} for its state; the same request replays later"

@@ -1,0 +1,60 @@
+"""What model servers do wrong; the tree of all errors is drawn in `chunking.errors`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chunking.errors import WindowfitError
+
+
+class UpstreamError(WindowfitError):
+    """The model server cannot be reached or failed; the answer was not made."""
+
+    code: ClassVar[str] = "upstream_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "check that the model server runs at the profile's base_url"
+    default_retry_after_seconds: ClassVar[int | None] = 5
+
+
+class UpstreamTimeout(UpstreamError):
+    """The model server did not answer within the deadline."""
+
+    code: ClassVar[str] = "upstream_timeout"
+    status: ClassVar[int] = 504
+    default_hint: ClassVar[str] = (
+        "raise the profile's timeout_seconds or ask for fewer answer tokens"
+    )
+
+
+class UpstreamRejected(UpstreamError):
+    """The model server refused the request as wrong; sending it again changes nothing."""
+
+    code: ClassVar[str] = "upstream_rejected"
+    status: ClassVar[int] = 502
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = (
+        "check the profile's model name, key and window against the server"
+    )
+    default_retry_after_seconds: ClassVar[int | None] = None
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The model server asked to be called less often."""
+
+    code: ClassVar[str] = "rate_limited"
+    status: ClassVar[int] = 429
+    default_hint: ClassVar[str] = "wait, or lower the request rate"
+
+
+class UpstreamSilentTruncation(UpstreamError):
+    """The server counted fewer prompt tokens than were sent: it cut the prompt in silence."""
+
+    code: ClassVar[str] = "upstream_silent_truncation"
+    status: ClassVar[int] = 502
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = (
+        "set the server's window to the profile's window, or the profile's to the server's"
+    )
+    default_retry_after_seconds: ClassVar[int | None] = None
