@@ -17,7 +17,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
-  prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
+  prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
+  clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
 help:
@@ -89,6 +90,10 @@ bench-fit: setup factbook
 ## bench-chunk: Measure how fast documents are chunked, against plain tokenization and five libraries.
 bench-chunk: setup data
 	@$(BIN)/python -m scripts.bench_chunk
+
+## bench-ingest: Measure ingestion end to end, against the model alone and LlamaIndex's pipeline.
+bench-ingest: setup data
+	@$(BIN)/python -m scripts.bench_ingest
 
 # Sets nothing up: it runs on a machine with a GPU, torch and sentence-transformers, and nothing else.
 ## bench-embed: Measure how fast texts become vectors, against the model alone over the same batches.

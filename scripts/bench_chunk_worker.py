@@ -21,8 +21,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from chunking.document import Document, Section
+from chunking.document import Document
 from scripts.bench_chunk_arms import KNOWN, PLAIN, WINDOWFIT, Arm, arms, load
+from scripts.bench_documents import ratio, read_documents
 
 SLOW = 2.5
 """A peer that takes so many times the fastest one's time is not run again."""
@@ -36,17 +37,6 @@ PACKAGES = (
     "tokenizers",
 )
 WARM_CHARACTERS = 20_000
-
-
-def read_documents(path: Path) -> list[Document]:
-    """Read documents as `bench_chunk.write_documents` wrote them."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        values = json.loads(line)
-        sections = [Section(tuple(s["path"]), s["start"], s["end"]) for s in values["sections"]]
-        values |= {"sections": tuple(sections), "aliases": tuple(values["aliases"])}
-        found.append(Document(**values))
-    return found
 
 
 def timed(arm: Arm, documents: Iterable[Document]) -> tuple[float, int]:
@@ -75,13 +65,6 @@ def measure(
             order = [a for a in order if not a.peer or seconds[a.name][0] <= SLOW * fastest]
         order = order[1:] + order[:1]
     return seconds, chunks
-
-
-def ratio(seconds: dict[str, list[float]], upper: str, lower: str) -> float:
-    """Return the median over common rounds of how many times as long one took as the other."""
-    return statistics.median(
-        one / other for one, other in zip(seconds[upper], seconds[lower], strict=False)
-    )
 
 
 def warm_up(ways: Iterable[Arm], documents: Sequence[Document]) -> None:

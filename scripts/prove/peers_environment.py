@@ -110,7 +110,8 @@ def installed_versions(python: Path) -> Mapping[str, str]:
         return {}
     listing = subprocess.run([python, "-c", _LIST_PACKAGES], capture_output=True, check=False)
     found: dict[str, str] = json.loads(listing.stdout or "{}")
-    return {_normalised(name): version for name, version in found.items()}
+    # "+cpu" tells a build, not a version.
+    return {_normalised(name): version.partition("+")[0] for name, version in found.items()}
 
 
 def run_module(module: str, *arguments: str | Path, peers: Peers = FIT_PEERS) -> str:
