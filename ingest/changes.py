@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chunking.document import Document
 from chunking.errors import UnreadableDocument
+from ingest.files import refused_file
 from ingest.texts import SourceFile
 from retrieval.records import DocumentRecord
 
@@ -48,15 +49,32 @@ def compare(
     Args:
         counted_by: identities of tokenizers.
     """
+    for file in named_once(files):
+        yield examine(file, records.get(file.name), counted_by=counted_by)
+
+
+def named_once(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
+    """Yield the files; a second one of the same name is one that cannot be read."""
     seen: set[str] = set()
     for file in files:
-        try:
-            _check_name(file.name, seen)
-            document = _read(file, records.get(file.name), counted_by)
-        except UnreadableDocument as error:
-            yield Quarantined.of(file.name, error)
+        if file.name in seen:
+            reason = f"{file.name}: the source has two documents of this name"
+            hint = "give each its own name or id"
+            error = UnreadableDocument(reason, hint=hint, param=file.name)
+            yield refused_file(file.name, error)
         else:
-            yield document or Unchanged(file.name)
+            seen.add(file.name)
+            yield file
+
+
+def examine(
+    file: SourceFile, record: DocumentRecord | None, *, counted_by: Collection[str] = ()
+) -> Document | Unchanged | Quarantined:
+    """Return the document of a file, or what else there is to say of it; see `compare`."""
+    try:
+        return _read(file, record, counted_by) or Unchanged(file.name)
+    except UnreadableDocument as error:
+        return Quarantined.of(file.name, error)
 
 
 def _read(
@@ -70,17 +88,6 @@ def _read(
     document = replace(file.parse(data), digest=digest)
     _check_origin(document, record)
     return document
-
-
-def _check_name(name: str, seen: set[str]) -> None:
-    """Refuse a second document of one name, and note the name."""
-    if name in seen:
-        raise UnreadableDocument(
-            f"{name}: the source has two documents of this name",
-            hint="give each its own name or id",
-            param=name,
-        )
-    seen.add(name)
 
 
 def _check_origin(document: Document, record: DocumentRecord | None) -> None:

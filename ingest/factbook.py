@@ -73,13 +73,15 @@ def factbook_files(folder: Path) -> tuple[SourceFile, ...]:
     Raises:
         ConfigurationError: the folder holds no entity files.
     """
-    paths = sorted(path for path in folder.glob("*/*.json") if path.parent.name != "meta")
+    paths = sorted(
+        path for path in folder.absolute().glob("*/*.json") if path.parent.name != "meta"
+    )
     if not paths:
         raise ConfigurationError(
             f"no Factbook files (REGION/CODE.json) under {folder}",
             hint="`python scripts/fetch_data.py` fetches the Factbook; WINDOWFIT_FACTBOOK names it",
         )
-    names = (f"factbook/{path.relative_to(folder).as_posix()}" for path in paths)
+    names = (f"factbook/{path.relative_to(folder.absolute()).as_posix()}" for path in paths)
     return tuple(
         SourceFile(
             name,

@@ -6,7 +6,7 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from chunking.document import Document
 from chunking.errors import UnreadableDocument
@@ -38,15 +38,12 @@ def source_file(path: Path, *, name: str, sandbox: Sandbox) -> SourceFile:
 
 def refused_file(name: str, error: UnreadableDocument) -> SourceFile:
     """Return the source file of what cannot be read; `load` raises the error."""
+    return SourceFile(name, partial(_refuse, error), partial(_refuse, error), "none/1")
 
-    def load() -> bytes:
-        raise error
 
-    def parse(data: bytes) -> Document:
-        del data
-        raise error
-
-    return SourceFile(name, load, parse, "none/1")
+def _refuse(error: UnreadableDocument, data: bytes = b"") -> NoReturn:
+    del data
+    raise error
 
 
 def printable_name(name: str) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from chunking.document import Document
-from chunking.errors import UnreadableDocument
-from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
-from ingest.changes import Quarantined, Unchanged, compare
-from ingest.slices import Event, Pending, Slice, cut_slices
+from ingest.changes import Quarantined, Unchanged, named_once
+from ingest.prepare import Preparation
+from ingest.slices import Event, Pending, Slice, cut_slices, name_of
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
+from retrieval.points import Vector
 from retrieval.writer import IndexWriter
 
 BATCH_CHUNKS = 256
@@ -115,6 +115,17 @@ class Ingestion:
     splitter: Splitter
     counters: Sequence[TokenCounter] = ()
 
+    @property
+    def preparation(self) -> Preparation:
+        """What becomes of a file before its chunks are embedded."""
+        return Preparation(self.splitter, self.counters)
+
+
+Embedded = Generator[tuple[Slice, Vector], None, None]
+"""Slices, each with one row for each of its chunks; every file is done with in exactly one."""
+Execute = Callable[[Iterable[SourceFile], Ingestion], Embedded]
+"""Reads, splits and embeds the files of a source, wherever it does so."""
+
 
 def run_ingest(
     files: Iterable[SourceFile],
@@ -122,6 +133,7 @@ def run_ingest(
     *,
     prune: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    execute: Execute | None = None,
 ) -> IngestReport:
     """Bring a collection up to date with the files and report what was done.
 
@@ -131,18 +143,17 @@ def run_ingest(
 
     Args:
         prune: whether documents that the source does not hold any more are removed.
+        execute: what reads, splits and embeds; this process where None. Writing is done here.
 
     Raises:
         StoreError: the store failed; what was written before stays.
     """
     started = time.perf_counter()
     tally = _Tally(listed=len(files) if isinstance(files, Sequence) else 0)
-    counted_by = [counter.identity for counter in ingestion.counters]
     with ingestion.writer as writer:
-        found = compare(files, writer.records, counted_by=counted_by)
         seen: set[str] = set()
-        for events in _write(found, ingestion):
-            seen.update(map(_name, events))
+        for events in _write((execute or embed_files)(files, ingestion), writer):
+            seen.update(map(name_of, events))
             tally.note(events)
             on_progress(tally.progress())
         gone = [name for name in writer.records if name not in seen] if prune else []
@@ -172,67 +183,61 @@ def write_documents(documents: Iterable[Document], ingestion: Ingestion) -> None
     Raises:
         StoreError: the store failed; what was written before stays.
     """
-    for _ in _write(documents, ingestion):
+    writer, preparation = ingestion.writer, ingestion.preparation
+    events = (
+        preparation.split(one, writer.records.get(one.id), writer.missing) for one in documents
+    )
+    for _ in _write(_embed(events, ingestion.embedder), writer):
         pass
 
 
-def _write(
-    found: Iterable[Document | Unchanged | Quarantined], ingestion: Ingestion
-) -> Iterator[tuple[Event, ...]]:
-    """Embed and store slice by slice; yield the files that are done with.
+def embed_files(files: Iterable[SourceFile], ingestion: Ingestion) -> Embedded:
+    """Read, split and embed files in this process: the `Execute` that needs nothing else."""
+    writer, preparation = ingestion.writer, ingestion.preparation
+    events = (
+        preparation.prepare(file, writer.records.get(file.name), writer.missing)
+        for file in named_once(files)
+    )
+    return _embed(events, ingestion.embedder)
+
+
+def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
+    """Yield slices with their vectors.
 
     Files are read and split on the thread on which the embedder takes its texts, so that a device
-    need not wait for either; everything is written on this one.
+    need not wait for either.
     """
     slices: deque[Slice] = deque()
 
     def texts() -> Iterator[list[str]]:
-        events = (_split(one, ingestion) for one in found)
         for one in cut_slices(events, most_chunks=BATCH_CHUNKS, most_events=BATCH_DOCUMENTS):
             slices.append(one)
             yield [chunk.embedded_text for chunk in one.chunks]
 
-    with closing(ingestion.embedder.embed_stream(texts())) as rows:
+    with closing(embedder.embed_stream(texts())) as rows:
         for vectors in rows:
-            done = slices.popleft()
+            yield slices.popleft(), vectors
+
+
+def _write(embedded: Embedded, writer: IndexWriter) -> Iterator[tuple[Event, ...]]:
+    """Store slice by slice; yield the files that are done with."""
+    with closing(embedded):
+        for done, vectors in embedded:
             if done.chunks:
-                ingestion.writer.stage(done.chunks, vectors)
+                writer.stage(done.chunks, vectors)
             documents = [event for event in done.events if isinstance(event, Pending)]
             for pending in documents:
-                _commit(pending, ingestion)
+                _commit(pending, writer)
             if documents:
-                ingestion.writer.publish()
+                writer.publish()
             yield done.events
 
 
-def _split(one: Document | Unchanged | Quarantined, ingestion: Ingestion) -> Event:
-    """Return a document with its chunks, or why it cannot be split."""
-    if not isinstance(one, Document):
-        return one
-    try:
-        chunks = ingestion.splitter.split(one)
-    except UnreadableDocument as error:
-        return Quarantined.of(one.id, error)
-    record = ingestion.writer.records.get(one.id)
-    missing = ingestion.writer.missing(one.id, chunks)
-    unchanged = record is not None and record.version == one.version and not missing
-    counted_by = {counter.identity for counter in ingestion.counters}
-    recounted = record is not None and not record.counts.keys() >= counted_by
-    return Pending(one, chunks, tuple(missing), unchanged, recounted)
-
-
-def _commit(pending: Pending, ingestion: Ingestion) -> None:
+def _commit(pending: Pending, writer: IndexWriter) -> None:
     """Make a document visible whose chunks are stored, with its token counts."""
-    counts = {
-        counter.identity: count_pieces(pending.document, pending.chunks, counter)
-        for counter in ingestion.counters
-    }
-    known = ingestion.writer.records.get(pending.document.id)
+    counts = pending.counts
+    known = writer.records.get(pending.document.id)
     # Without a digest the record is not trusted, see `IndexWriter.distrust`.
     if pending.unchanged and known is not None and known.digest:
         counts = {**known.counts, **counts}
-    ingestion.writer.commit(pending.document, pending.chunks, counts)
-
-
-def _name(event: Event) -> str:
-    return event.document.id if isinstance(event, Pending) else event.name
+    writer.commit(pending.document, pending.chunks, counts)

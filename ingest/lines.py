@@ -125,7 +125,7 @@ def _named_line(
         return refused_file(place, UnreadableDocument(reason, hint=hint, param=place))
     taken.add(hash(name))
     parse = partial(_document, name=name, place=place, source=source, sandbox=sandbox)
-    return SourceFile(name, lambda: line, parse, f"{JSON_LINES.parser} {HTML.parser}")
+    return SourceFile(name, partial(bytes, line), parse, f"{JSON_LINES.parser} {HTML.parser}")
 
 
 def _id_of(line: bytes, place: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from chunking.document import Chunk, Document
+from chunking.piece_counts import PieceCounts
 from ingest.changes import Quarantined, Unchanged
 
 
@@ -17,6 +18,7 @@ class Pending:
     Attributes:
         missing: those of its chunks that are to be embedded.
         unchanged: whether only what is known about the document changed, and not the document.
+        counts: tokens of its pieces by `TokenCounter.identity`.
         recounted: whether a tokenizer counts it that had not.
     """
 
@@ -24,11 +26,17 @@ class Pending:
     chunks: tuple[Chunk, ...]
     missing: tuple[Chunk, ...]
     unchanged: bool
+    counts: Mapping[str, PieceCounts] = field(default_factory=dict)
     recounted: bool = False
 
 
 Event = Pending | Unchanged | Quarantined
 """What became of one file of a source."""
+
+
+def name_of(event: Event) -> str:
+    """Return the name of the file that an event is about."""
+    return event.document.id if isinstance(event, Pending) else event.name
 
 
 @dataclass(frozen=True, slots=True)

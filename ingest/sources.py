@@ -71,7 +71,7 @@ def _paths(source: str) -> Sequence[tuple[Path | OSError, str]]:
             raise InputError(f"folder {source} holds no files", param="source")
         return found
     if path.exists() or path.is_symlink():
-        return [(path, printable_name(path.name))]
+        return [(path.absolute(), printable_name(path.name))]
     if _MAGIC.search(source):
         found = list(_matching(source))
         if not found:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A document that can be read when its turn comes.
+    """A document that can be read when its turn comes, in this process or, pickled, in another.
 
     Attributes:
         name: what the document goes by in its source; the id of the document it becomes.
@@ -65,7 +66,12 @@ class SourceFile:
 def document_file(document: Document) -> SourceFile:
     """Return the source file of a document that is in memory already, to ingest it as it is."""
     data = json.dumps(asdict(document), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return SourceFile(document.id, lambda: data, lambda _: document, "document/1")
+    return SourceFile(document.id, partial(bytes, data), partial(_given, document), "document/1")
+
+
+def _given(document: Document, data: bytes) -> Document:
+    del data
+    return document
 
 
 def read_bytes(path: Path, *, name: str) -> bytes:

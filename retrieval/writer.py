@@ -101,13 +101,16 @@ class IndexWriter:
 
     def missing(self, document: str, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return those chunks of a document that are not stored yet."""
+        stored = self.stored(document)
+        return [chunk for chunk in chunks if chunk.id not in stored]
+
+    def stored(self, document: str) -> frozenset[str]:
+        """Return the ids of the chunks of a document that are stored, visible or not."""
         if self._unswept:
             found = self.index.scroll("chunk", {"document": (document,)}, fields=("id",))
-            stored = {point.payload["id"] for point in found}
-        else:
-            record = self.records.get(document)
-            stored = set(record.chunk_ids if record else ())
-        return [chunk for chunk in chunks if chunk.id not in stored]
+            return frozenset(point.payload["id"] for point in found)
+        record = self.records.get(document)
+        return frozenset(record.chunk_ids if record else ())
 
     def stage(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
         """Store chunks that no reader sees yet."""

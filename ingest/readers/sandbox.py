@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,7 +59,8 @@ class _Answer(BaseModel):
 class Sandbox:
     """One child process that reads files; it starts with the first and ends with this object.
 
-    Safe to share between threads: one file is read at a time.
+    Safe to share between threads: one file is read at a time. Pickled, it arrives in another
+    process as the one sandbox of these limits there.
 
     Args:
         seconds: time for one file.
@@ -70,6 +73,9 @@ class Sandbox:
         self._lock = threading.Lock()
         self._children: list[subprocess.Popen[bytes]] = []
         self._finalizer = weakref.finalize(self, _stop, self._children)
+
+    def __reduce__(self) -> tuple[Callable[[float, int], Sandbox], tuple[float, int]]:
+        return _sandbox_here, (self._seconds, self._memory_bytes)
 
     def read(self, reader: str, data: bytes, *, name: str) -> Reading:
         """Return what a reader makes of these bytes.
@@ -154,6 +160,11 @@ class Sandbox:
         )
         self._children.append(child)
         return child
+
+
+@cache
+def _sandbox_here(seconds: float, memory_bytes: int) -> Sandbox:
+    return Sandbox(seconds=seconds, memory_bytes=memory_bytes)
 
 
 class _Late(Exception):
