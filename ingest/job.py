@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -20,7 +21,8 @@ from retrieval.points import Vector
 from retrieval.writer import IndexWriter
 
 BATCH_CHUNKS = 256
-"""Chunks embedded in one go: enough to sort by length, few enough to lose little to a kill."""
+"""Chunks under way: half of them are embedded, enough to sort by length, while the other half is
+stored; few enough to lose little to a kill."""
 BATCH_DOCUMENTS = 64
 """Most documents made visible in one go, where few of their chunks are new."""
 
@@ -210,7 +212,9 @@ def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
     slices: deque[Slice] = deque()
 
     def texts() -> Iterator[list[str]]:
-        for one in cut_slices(events, most_chunks=BATCH_CHUNKS, most_events=BATCH_DOCUMENTS):
+        for one in cut_slices(
+            events, most_chunks=max(BATCH_CHUNKS // 2, 1), most_events=BATCH_DOCUMENTS
+        ):
             slices.append(one)
             yield [chunk.embedded_text for chunk in one.chunks]
 
@@ -220,17 +224,27 @@ def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
 
 
 def _write(embedded: Embedded, writer: IndexWriter) -> Iterator[tuple[Event, ...]]:
-    """Store slice by slice; yield the files that are done with."""
-    with closing(embedded):
+    """Store slice by slice, each while the next is embedded; yield the files that are done with."""
+    with ThreadPoolExecutor(1, "windowfit-write") as thread, closing(embedded):
+        writing: Future[tuple[Event, ...]] | None = None
         for done, vectors in embedded:
-            if done.chunks:
-                writer.stage(done.chunks, vectors)
-            documents = [event for event in done.events if isinstance(event, Pending)]
-            for pending in documents:
-                _commit(pending, writer)
-            if documents:
-                writer.publish()
-            yield done.events
+            if writing is not None:
+                yield writing.result()
+            writing = thread.submit(_store, done, vectors, writer)
+        if writing is not None:
+            yield writing.result()
+
+
+def _store(done: Slice, vectors: Vector, writer: IndexWriter) -> tuple[Event, ...]:
+    """Store the chunks of a slice and make the documents visible that end with it."""
+    if done.chunks:
+        writer.stage(done.chunks, vectors)
+    documents = [event for event in done.events if isinstance(event, Pending)]
+    for pending in documents:
+        _commit(pending, writer)
+    if documents:
+        writer.publish()
+    return done.events
 
 
 def _commit(pending: Pending, writer: IndexWriter) -> None:
