@@ -8,28 +8,26 @@ is started again and does its share again; what comes twice passes once, see `in
 from __future__ import annotations
 
 import logging
-import os
-import sys
+import socket
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
 from ray.exceptions import ActorDiedError, ObjectLostError, RayError, WorkerCrashedError
-from ray.util.annotations import RayDeprecationWarning
 
 from chunking.errors import WindowfitError
 from ingest import job
 from ingest.changes import Quarantined, named_twice
 from ingest.errors import ClusterUnavailable
 from ingest.job import Embedded, Ingestion
+from ingest.quiet import no_standard_error, quiet
 from ingest.shares import (
     Arrivals,
     ListedFile,
@@ -55,14 +53,13 @@ _SHARES_A_WORKER = 4
 """Fewer would leave workers idle at the end of a small source."""
 _SLICES_AHEAD = 4
 _TASKS_A_WORKER = 2
+_CONNECT_SECONDS = 10.0
 _STORE_BYTES = 512 * 1024 * 1024
 """Object store of a local run; what exceeds it waits on disk."""
 _BLOCK_BYTES = 64 * 1024
 """A block ends once it is this large: so a slice is a block, and work is dealt slice by slice."""
 _COLUMN = "pickled"
-_STANDARD_ERROR = 2
 _LOST = (ActorDiedError, ObjectLostError, WorkerCrashedError)
-_ENVIRONMENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class RayEngine:
             counters=ingestion.counters,
             most_chunks=job.BATCH_CHUNKS,
         )
-        with _quiet(), self._connected():
+        with quiet(), self._connected():
             source = _Source(self.workers, ingestion)
             shares = [ray.put(_table([share])) for share in source.shares(files)]
             yield Slice((), tuple(source.refused)), np.zeros((0, 0), dtype=np.float32)
@@ -114,15 +111,16 @@ class RayEngine:
                 hint="run the same again: it does what is missing",
             )
 
-    def _rows(self, shares: Sequence[ray.ObjectRef[Any]], order: WorkOrder) -> Iterator[bytes]:
+    def _rows(self, shares: list[Any], order: WorkOrder) -> Iterator[bytes]:
         """Yield embedded slices as workers return them, pickled."""
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.target_max_block_size = _BLOCK_BYTES
+        context.max_consecutive_actor_init_deaths = RESTARTS
         with ray.data.DataContext.current(context):
-            prepared = ray.data.from_arrow_refs(list(shares)).map_batches(
-                _prepare,
+            prepared = ray.data.from_arrow_refs(shares).map_batches(
+                _prepare,  # type: ignore[arg-type]  # their types know no pyarrow
                 fn_kwargs={"order": order},
                 batch_format="pyarrow",
                 compute=ray.data.TaskPoolStrategy(size=self.workers),
@@ -142,26 +140,28 @@ class RayEngine:
                 max_restarts=RESTARTS,
                 max_task_retries=RESTARTS,
             )
-            for table in embedded.iter_batches(batch_size=None, batch_format="pyarrow"):
+            tables: Iterable[Any] = embedded.iter_batches(batch_size=None, batch_format="pyarrow")
+            for table in tables:
                 yield from table.column(_COLUMN).to_pylist()
 
     def _gpus(self) -> float:
         """Return which part of a GPU each worker has, so that all find room."""
-        gpus = int(ray.cluster_resources().get("GPU", 0))
+        gpus = _resource("GPU")
         return 1 / ceil(self.workers / gpus) if gpus else 0
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
         """Connect to the cluster, or start one that ends with the block and leaves nothing."""
         with tempfile.TemporaryDirectory(prefix="wf-ray-", ignore_cleanup_errors=True) as folder:
-            here = {
+            here: dict[str, Any] = {
                 "num_cpus": 2 * self.workers,
                 "object_store_memory": _STORE_BYTES,
                 "_temp_dir": folder,
                 "include_dashboard": False,
             }
             try:
-                with _no_standard_error():
+                _knock(self.address)
+                with no_standard_error():
                     ray.init(
                         self.address or "local",
                         log_to_driver=False,
@@ -183,7 +183,7 @@ class RayEngine:
                 ray.shutdown()
 
     def _check_size(self) -> None:
-        cpus = int(ray.cluster_resources().get("CPU", 0))
+        cpus = _resource("CPU")
         if cpus <= self.workers:
             raise ClusterUnavailable(
                 f"{self.workers} workers embed and one more reads: {self.workers + 1} CPUs needed, "
@@ -232,7 +232,19 @@ class _EmbedSlices:
         return _table(embed_slice(one, self._order) for one in table.column(_COLUMN).to_pylist())
 
 
-def _prepare(table: pa.Table, order: WorkOrder) -> Iterator[pa.Table]:
+def _knock(address: str | None) -> None:
+    """Raise OSError where nothing answers at a host and port; Ray would try for minutes."""
+    host, _, port = (address or "").rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+
+
+def _resource(name: str) -> int:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get(name, 0))
+
+
+def _prepare(table: Any, order: WorkOrder) -> Iterator[Any]:
     for share in table.column(_COLUMN).to_pylist():
         for one in prepare_share(share, order):
             yield _table([one])
@@ -262,7 +274,7 @@ def failure_of(error: BaseException) -> WindowfitError:
             return cause
         if isinstance(cause, _LOST):
             return ClusterUnavailable(
-                f"a worker ended {RESTARTS + 1} times while it worked",
+                f"a worker ended more often than the {RESTARTS} times that it is started again",
                 hint="see whether its machine ended it for want of memory, then run the same again",
             )
     return ClusterUnavailable(
@@ -279,41 +291,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(found))
         yield found
         found = getattr(found, "cause", None) or found.__cause__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Ray from reporting usage and from writing what no user of this command can act on."""
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.data")]
-    levels = [logger.level for logger in loggers]
-    os.environ.update(_ENVIRONMENT)
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            # `max_restarts` and its like have no successor yet; pyproject.toml pins Ray below 2.64.
-            warnings.simplefilter("ignore", RayDeprecationWarning)
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def _no_standard_error() -> Iterator[None]:
-    """Drop what is written to standard error: Ray's own processes greet there, in no format."""
-    sys.stderr.flush()
-    kept = os.dup(_STANDARD_ERROR)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, _STANDARD_ERROR)
-        yield
-    finally:
-        os.dup2(kept, _STANDARD_ERROR)
-        os.close(nowhere)
-        os.close(kept)

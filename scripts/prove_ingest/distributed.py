@@ -108,8 +108,9 @@ class Killer:
             self.restarted += _wait(lambda: bool(set(workers_that_embed()) - set(before)))
 
 
-def workers_that_embed() -> list[int]:
-    """Return the numbers of the processes below this one that embed for Ray."""
+def workers_that_embed(*, below: int | None = None) -> list[int]:
+    """Return the numbers of the processes below one that embed for Ray; below this one if None."""
+    top = below or os.getpid()
     parents, found = {}, []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -122,9 +123,9 @@ def workers_that_embed() -> list[int]:
             continue
 
     def ours(pid: int) -> bool:
-        while pid in parents and pid != os.getpid():
+        while pid in parents and pid != top:
             pid = parents[pid]
-        return pid == os.getpid()
+        return pid == top
 
     return sorted(filter(ours, found))
 
