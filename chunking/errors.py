@@ -21,6 +21,7 @@
     │   └── DependencyMissing             dependency_missing          501   exit 2
     ├── RequestsUnavailable               requests_unavailable        503   exit 4
     ├── EmbedderUnavailable               embedder_unavailable        503   exit 4
+    ├── ClusterUnavailable                cluster_unavailable         503   exit 4
     ├── StoreError                        vector_store_unavailable    503   exit 4
     │   ├── StoreLocked                   store_locked                503   exit 4
     │   └── CollectionChanged             collection_changed          503   exit 4

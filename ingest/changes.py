@@ -57,14 +57,17 @@ def named_once(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
     """Yield the files; a second one of the same name is one that cannot be read."""
     seen: set[str] = set()
     for file in files:
-        if file.name in seen:
-            reason = f"{file.name}: the source has two documents of this name"
-            hint = "give each its own name or id"
-            error = UnreadableDocument(reason, hint=hint, param=file.name)
-            yield refused_file(file.name, error)
-        else:
-            seen.add(file.name)
-            yield file
+        yield refused_file(file.name, named_twice(file.name)) if file.name in seen else file
+        seen.add(file.name)
+
+
+def named_twice(name: str) -> UnreadableDocument:
+    """Return why a second document of a name is not read."""
+    return UnreadableDocument(
+        f"{name}: the source has two documents of this name",
+        hint="give each its own name or id",
+        param=name,
+    )
 
 
 def examine(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,11 +17,12 @@ from chunking.errors import (
     CollectionNotFound,
     DependencyMissing,
     DocumentNotFound,
+    InputError,
     TokenizerUnavailable,
 )
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
-from ingest.job import Ingestion, run_ingest
+from ingest.job import Execute, Ingestion, embed_files, run_ingest
 from ingest.plan import plan_ingest
 from ingest.progress import show_progress
 from ingest.reports import print_job, print_plan, print_status, print_verification
@@ -29,13 +31,27 @@ from ingest.verify import repair, verify
 from retrieval.embed import Embedder
 from retrieval.index import Index
 from retrieval.points import Engine
-from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
+from retrieval.providers import (
+    fingerprint_of,
+    load_provider,
+    open_embedder,
+    open_engine,
+    open_splitter,
+)
 from retrieval.settings import IndexSettings
 from retrieval.status import read_status
 from retrieval.writer import GRACE_SECONDS, IndexWriter
 
 PARTIAL = 3
 """Exit code of a run that quarantined some documents, and of a collection with defects."""
+
+
+class RunEngine(StrEnum):
+    """What reads, splits and embeds in a run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
 
 app = typer.Typer(no_args_is_help=True, help="Bring documents into a collection.")
 
@@ -84,9 +100,19 @@ def plan(
 def run(
     source: Source,
     collection: Collection,
+    *,
     prune: Prune = False,
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    engine: Annotated[
+        RunEngine, typer.Option(help="What reads and embeds: this process, or Ray's.")
+    ] = RunEngine.LOCAL,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to use; one is started here if not given.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that embed, with `--engine ray`.")
+    ] = 2,
 ) -> None:
     """Bring a collection up to date with a source.
 
@@ -96,11 +122,16 @@ def run(
     settings = IndexSettings.load()
     files = list_source(source, factbook=settings.factbook)
     with _tools(settings) as tools:
+        execute = _execute(engine, settings, address, workers)
         index = tools.create(collection)
         counters = _counters(settings)
         with show_progress(quiet=quiet) as show:
             report = run_ingest(
-                files, tools.ingestion(index, counters), prune=prune, on_progress=show
+                files,
+                tools.ingestion(index, counters),
+                prune=prune,
+                on_progress=show,
+                execute=execute,
             )
     print_job(report, as_json=as_json)
     if report.quarantined:
@@ -189,6 +220,18 @@ def _tools(settings: IndexSettings) -> Iterator[_Tools]:
         yield _Tools(settings, engine, embedder, open_splitter(settings, embedder))
     finally:
         engine.close()
+
+
+def _execute(
+    engine: RunEngine, settings: IndexSettings, address: str | None, workers: int
+) -> Execute:
+    if engine is RunEngine.LOCAL:
+        if address is not None:
+            raise InputError("--address needs --engine ray", param="address")
+        return embed_files
+    ray_engine = load_provider("ingest.distributed:RayEngine", "ray")
+    execute: Execute = ray_engine(settings, address=address, workers=workers)
+    return execute
 
 
 def _counters(settings: IndexSettings) -> list[TokenCounter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chunking.errors import InputError
+from chunking.errors import InputError, WindowfitError
 
 
 class JobNotFound(InputError):
@@ -28,3 +28,14 @@ class JobInFlight(IdempotencyConflict):
     code: ClassVar[str] = "job_in_flight"
     status: ClassVar[int] = 409
     default_hint: ClassVar[str] = "ask GET /jobs/{id} for its state; the same request replays later"
+
+
+class ClusterUnavailable(WindowfitError):
+    """A cluster cannot be reached, is too small, or lost its workers; what was stored stays."""
+
+    code: ClassVar[str] = "cluster_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    retryable: ClassVar[bool] = True
+    default_hint: ClassVar[str] = "see to the cluster, then run the same again: it goes on"
+    default_retry_after_seconds: ClassVar[int | None] = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, Self, TypeVar
 
@@ -30,10 +30,14 @@ class Lookahead(Generic[Item]):
     Args:
         items: iterated on the thread alone, from the first item to the last.
         size: most items that wait, at least one.
+        timeout_seconds: how long the reader waits for an item before it is given a TimeoutError.
     """
 
-    def __init__(self, items: Iterable[Item], *, size: int) -> None:
+    def __init__(
+        self, items: Iterable[Item], *, size: int, timeout_seconds: float | None = None
+    ) -> None:
         self._items = items
+        self._timeout_seconds = timeout_seconds
         self._waiting: Queue[Item | _End] = Queue(maxsize=max(size, 1))
         self._left = Event()
         self._over = False
@@ -58,7 +62,10 @@ class Lookahead(Generic[Item]):
     def __next__(self) -> Item:
         if self._over:
             raise StopIteration
-        item = self._waiting.get()
+        try:
+            item = self._waiting.get(timeout=self._timeout_seconds)
+        except Empty:
+            raise TimeoutError(f"no item for {self._timeout_seconds:g} s") from None
         if not isinstance(item, _End):
             return item
         self._over = True

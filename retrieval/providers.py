@@ -31,10 +31,10 @@ def open_engine(settings: IndexSettings) -> Engine:
         StoreError: the server cannot be reached, or another process holds the embedded store.
     """
     if settings.qdrant_url is None:
-        engine: Engine = _load(_ENGINES["edge"])(settings.home / "index")
+        engine: Engine = load_provider(*_ENGINES["edge"])(settings.home / "index")
         return engine
     key = settings.qdrant_api_key
-    server: Engine = _load(_ENGINES["qdrant"])(
+    server: Engine = load_provider(*_ENGINES["qdrant"])(
         settings.qdrant_url,
         api_key=key.get_secret_value() if key else None,
         grpc_port=settings.qdrant_grpc_port,
@@ -61,7 +61,7 @@ def open_embedder(settings: IndexSettings) -> Embedder:
     provider, _, model = settings.embedder.partition(":")
     if provider not in _EMBEDDERS:
         raise unknown_key(f"embedder {settings.embedder!r}", provider, set(_EMBEDDERS))
-    kind = _load(_EMBEDDERS[provider])
+    kind = load_provider(*_EMBEDDERS[provider])
     if provider == "hash":
         if not model.isdecimal() or int(model) < 1:
             raise ConfigurationError(f"embedder {settings.embedder!r}: hash:N needs N of 1 or more")
@@ -82,8 +82,12 @@ def fingerprint_of(embedder: Embedder, splitter: Splitter) -> IndexFingerprint:
     return IndexFingerprint(embedder.name, embedder.dimension, splitter.name)
 
 
-def _load(provider: tuple[str, str]) -> Any:
-    target, extra = provider
+def load_provider(target: str, extra: str = "") -> Any:
+    """Return what "module:name" names.
+
+    Raises:
+        DependencyMissing: a package of the extra is not installed.
+    """
     try:
         return resolve_name(target)
     except ImportError as error:

@@ -14,7 +14,7 @@ COMMAND_LINE_MAY_IMPORT = ("chunking", "click", "rich", "typer")
 
 VERBS_MODULE = "cli"
 
-CONFINED = ("qdrant_client", "qdrant_edge", "openai", "sentence_transformers", "torch")
+CONFINED = ("qdrant_client", "qdrant_edge", "openai", "ray", "sentence_transformers", "torch")
 """Libraries that one module, or one folder below a package, may import."""
 
 BORDER_LIBRARY = "llama_index"

@@ -118,3 +118,18 @@ def test_ready_tells_whether_reading_waits() -> None:
         wait_until(lambda: items.ready)
         assert list(items) == []
         assert items.ready
+
+
+def test_a_reader_waits_no_longer_than_it_said() -> None:
+    late = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        late.wait(10)
+        yield 2
+
+    with Lookahead(items(), size=1, timeout_seconds=0.05) as taken:
+        assert next(taken) == 1
+        with pytest.raises(TimeoutError, match=r"0\.05 s"):
+            next(taken)
+        late.set()
