@@ -28,3 +28,11 @@ class JobInFlight(IdempotencyConflict):
     code: ClassVar[str] = "job_in_flight"
     status: ClassVar[int] = 409
     default_hint: ClassVar[str] = "ask GET /jobs/{id} for its state; the same request replays later"
+
+
+class JobNotResumable(InputError):
+    """The job cannot go on, or be retried, as it stands."""
+
+    code: ClassVar[str] = "job_not_resumable"
+    status: ClassVar[int] = 409
+    default_hint: ClassVar[str] = "run the ingestion again: what is unchanged costs nothing"
