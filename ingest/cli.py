@@ -146,10 +146,11 @@ def status(collection: Collection, as_json: Json = False) -> None:
     engine = open_engine(IndexSettings.load())
     try:
         found = read_status(Index.open(engine, collection))
-        job = next(iter(JobStore(engine).jobs(collection)), None)
+        jobs = JobStore(engine)
+        last = next((jobs.find(job.id) for job in jobs.jobs(collection)), None)
     finally:
         engine.close()
-    print_status(found, job, as_json=as_json)
+    print_status(found, last, as_json=as_json)
 
 
 @app.command(name="verify")

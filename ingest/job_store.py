@@ -18,6 +18,7 @@ from retrieval.points import Engine, Point, PointStore, Where
 _KIND = "job"
 _NEVER: Where = {"revision": ("",)}
 """The condition that no stored job meets: of many that insert one job, the first wins."""
+_LISTED_FIELDS = tuple(name for name in JOB_FIELDS if name != "quarantined")
 
 
 class JobStore:
@@ -75,9 +76,13 @@ class JobStore:
         raise JobNotFound(f"no job {job_id!r}", param="job_id")
 
     def jobs(self, collection: str | None = None) -> list[Job]:
-        """Return the jobs of a collection, or of all, newest first, without what was sent along."""
+        """Return the jobs of a collection, or of all, newest first.
+
+        They come without their quarantined documents, which may be many; `find` gives those.
+        """
         where: Where = {} if collection is None else {"collection": (collection,)}
-        return sorted(self._read(where), key=lambda job: (job.submitted, job.id), reverse=True)
+        found = self._read(where, fields=_LISTED_FIELDS)
+        return sorted(found, key=lambda job: (job.submitted, job.id), reverse=True)
 
     def documents(self, job: Job) -> list[Mapping[str, Any]]:
         """Return the documents that were sent along with a job and are still kept."""
@@ -98,11 +103,11 @@ class JobStore:
         if old:
             self.ledger.delete([point_id(_KIND, name) for name in old])
 
-    def _read(self, where: Where) -> list[Job]:
+    def _read(self, where: Where, *, fields: Sequence[str] = JOB_FIELDS) -> list[Job]:
         # A reader makes no ledger where no job was ever recorded.
         if self._points is None and LEDGER not in self._engine.collections():
             return []
-        found = self.ledger.scroll(where=_scope(where), fields=JOB_FIELDS)
+        found = self.ledger.scroll(where=_scope(where), fields=fields)
         return [_job(point) for point in found]
 
 

@@ -113,7 +113,8 @@ def execute_job(
         job = store.advance(job, **_ended(job, report, narrowed=work.narrowed))
     except JobStopped:
         with suppress(StoreError):
-            store.advance(job, state="queued")
+            # No attempt that went wrong: a service that is stopped often is not to give it up.
+            store.advance(job, state="queued", attempts=job.attempts - 1)
         raise
     except JobInFlight:
         raise
@@ -159,6 +160,7 @@ def take_up(
         JobNotResumable: there is nothing to do for it, or its source was standard input.
         StoreLocked: a process on another machine takes care of it.
     """
+    job = store.find(job.id)
     if job.source == STANDARD_INPUT:
         raise JobNotResumable(
             f"job {job.id} read standard input, which is gone",

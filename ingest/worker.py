@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 
-from chunking.errors import StoreError, StoreLocked, WindowfitError
+from chunking.errors import InputError, StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight
 from ingest.job import Progress
 from ingest.job_store import JobStore
@@ -113,12 +113,15 @@ class JobWorker:
                         self._take_up(job)
                 except StoreError:
                     self._wait(_RETRY_SECONDS)
+                except WindowfitError as error:
+                    _LOG.warning("no job taken up", extra={"fields": {"code": error.code}})
+                    return
                 else:
                     return
 
     def _take_up(self, job: Job) -> None:
         # A job of another service that runs, or that another one was faster to take up.
-        with suppress(StoreLocked, JobInFlight):
+        with suppress(StoreLocked, InputError):
             self.add(take_up(job, self._store, self.presence(), wait=self._wait))
 
     def _wait(self, seconds: float) -> None:
