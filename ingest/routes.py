@@ -23,6 +23,7 @@ JOBS_LIMIT = 1000
 """Most jobs of one list."""
 
 _STATUSES = {
+    400: "the body is no text",
     404: "no such job",
     409: "a job of this key, or this job, waits or runs; or there is nothing to do for it",
     422: "a field is wrong, the source is not to be read, or the key is of another request",
@@ -85,7 +86,7 @@ def _add_submission(app: FastAPI, service: JobService, told: Documented) -> None
         "/jobs",
         status_code=202,
         response_model=JobView,
-        responses={202: accepted, 200: replayed, **told(409, 413, 422, 503)},
+        responses={202: accepted, 200: replayed, **told(400, 409, 413, 422, 503)},
         tags=["jobs"],
     )
     async def post_job(

@@ -22,7 +22,7 @@ def died(holder: Holder) -> Holder:
 
 def job_of(holder: Holder, **changes: Any) -> Job:
     """Return a queued job of the collection `c`."""
-    asked = {"collection": "c", "source": "/s", "prune": False, "origin": "command"}
+    asked: dict[str, Any] = {"collection": "c", "source": "/s", "prune": False, "origin": "command"}
     names = ("key", "request", "collection", "source", "prune", "origin", "document_count")
     asked |= {name: changes.pop(name) for name in names if name in changes}
     job = new_job(**asked, holder=holder, presence=changes.pop("presence", "p"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,10 +152,8 @@ def test_a_job_that_another_process_took_up_is_not_run(store: JobStore, presence
 def test_a_job_whose_collection_is_held_fails_before_it_is_begun(
     store: JobStore, presence: Presence
 ) -> None:
-    @contextmanager
-    def locked() -> Iterator[Work]:
+    def locked() -> AbstractContextManager[Work]:
         raise StoreLocked("held")
-        yield
 
     with pytest.raises(StoreLocked):
         execute_job(recorded(store, presence.holder), store, locked)
@@ -259,18 +257,18 @@ def test_a_retry_reads_what_was_quarantined_and_nothing_else(tmp_path: Path) -> 
     for name, text in {"a.txt": "first", "bad.txt": " ", "worse.txt": " "}.items():
         (source / name).write_text(text)
 
-    def prepare(job: Job) -> object:
+    def prepare(job: Job) -> AbstractContextManager[Work]:
         files = list_files(job, store, factbook=tmp_path)
         return prepare_ingestion(files, job, ingestion_of(engine), lambda _: None)
 
     with Presence(store.ledger) as presence:
         job = recorded(store, presence.holder, source=str(source), prune=True)
-        execute_job(job, store, lambda: prepare(job))  # type: ignore[arg-type,return-value]
+        execute_job(job, store, lambda: prepare(job))
     assert [one.state for one in store.jobs()] == ["partial"]
     (source / "bad.txt").write_text("now it is text")
     (source / "a.txt").unlink()
 
-    [done] = repeat_jobs(store, prepare, collection="c", retry=True).runs  # type: ignore[arg-type]
+    [done] = repeat_jobs(store, prepare, collection="c", retry=True).runs
 
     assert done.report.files == 2
     assert (done.job.id, done.job.state, done.job.attempts) == (job.id, "partial", 2)
@@ -328,7 +326,9 @@ def test_one_job_that_fails_keeps_no_other_from_being_resumed(
 def test_nothing_left_means_nothing_is_done_and_no_ledger_is_made() -> None:
     engine = MemoryEngine()
 
-    repeated = repeat_jobs(JobStore(engine), lambda _: pytest.fail(), collection=None, retry=False)
+    repeated = repeat_jobs(
+        JobStore(engine), lambda _: pytest.fail("ran"), collection=None, retry=False
+    )
 
     assert (repeated.runs, repeated.failures) == ((), ())
     assert engine.collections() == ()
