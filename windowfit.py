@@ -26,6 +26,8 @@ _VERBS = {
     "config": ("serve.config_cli:app", "Show the settings in force."),
     "doctor": ("serve.config_cli:doctor", "Test store, embedder, tokenizers, models and disk."),
 }
+_MOUNTS = ("ingest.routes:mount_jobs",)
+"""What other packages add to the HTTP service, loaded when it starts."""
 
 
 class _Verbs(TyperGroup):
@@ -75,8 +77,9 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
-    """Do nothing before the verb."""
+def _root(ctx: typer.Context) -> None:
+    """Hand on what only the command line knows."""
+    ctx.obj = _MOUNTS
 
 
 def main() -> None:
@@ -90,7 +93,9 @@ def main() -> None:
         # Typer turns an interruption inside a command into an exit with this code.
         if isinstance(ended, SystemExit) and ended.code != _INTERRUPTED:
             raise
-        sys.stderr.write("interrupted; run the same command again to go on\n")
+        sys.stderr.write(
+            "interrupted; run the same command again to go on, or `windowfit ingest resume`\n"
+        )
         sys.exit(_INTERRUPTED)
 
 

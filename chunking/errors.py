@@ -9,6 +9,7 @@
     │   ├── ModelNotFound                 model_not_found             404   exit 2
     │   ├── RequestNotFound               request_not_found           404   exit 2
     │   ├── JobNotFound                   job_not_found               404   exit 2
+    │   ├── JobNotResumable               job_not_resumable           409   exit 2
     │   ├── IdempotencyConflict           idempotency_conflict        422   exit 2
     │   │   └── JobInFlight               job_in_flight               409   exit 2
     │   ├── RequestTooLarge               request_too_large           413   exit 2

@@ -5,29 +5,35 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from chunking.counters import load_counter
-from chunking.errors import (
-    CollectionNotFound,
-    DependencyMissing,
-    DocumentNotFound,
-    InputError,
-    TokenizerUnavailable,
-)
+from chunking.errors import CollectionNotFound, DocumentNotFound, InputError
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
+from ingest.counting import load_counters
 from ingest.job import Execute, Ingestion, embed_files, run_ingest
+from ingest.job_files import list_files
+from ingest.job_store import JobStore
+from ingest.jobs import Job
 from ingest.plan import plan_ingest
 from ingest.progress import show_progress
-from ingest.reports import print_job, print_plan, print_status, print_verification
+from ingest.reports import (
+    print_job,
+    print_jobs,
+    print_plan,
+    print_removal,
+    print_status,
+    print_verification,
+)
 from ingest.sources import list_source
 from ingest.verify import repair, verify
+from ingest.work import Work, prepare_ingestion, record_job, repeat_jobs
 from retrieval.embed import Embedder
 from retrieval.index import Index
 from retrieval.points import Engine
@@ -63,6 +69,11 @@ Collection = Annotated[str, typer.Option(help="Collection to work on.")]
 Prune = Annotated[
     bool, typer.Option("--prune", help="Remove documents that the source does not hold any more.")
 ]
+AnyCollection = Annotated[
+    str | None,
+    typer.Option("--collection", help="Collection to work on; all of them if not given."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -103,7 +114,7 @@ def run(
     *,
     prune: Prune = False,
     as_json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    quiet: Quiet = False,
     engine: Annotated[
         RunEngine, typer.Option(help="What reads and embeds: this process, or Ray's.")
     ] = RunEngine.LOCAL,
@@ -125,24 +136,49 @@ def run(
         execute = _execute(engine, settings, address, workers)
         index = tools.create(collection)
         counters = _counters(settings)
-        with show_progress(quiet=quiet) as show:
-            report = run_ingest(
-                files,
-                tools.ingestion(index, counters),
-                prune=prune,
-                on_progress=show,
-                execute=execute,
+        with show_progress(quiet=quiet) as show, closing(tools.writer(index)) as writer:
+            ingestion = Ingestion(writer, tools.embedder, tools.splitter, counters)
+            ingest = partial(
+                run_ingest, files, ingestion, prune=prune, on_progress=show, execute=execute
             )
-    print_job(report, as_json=as_json)
-    if report.quarantined:
+            jobs = JobStore(tools.engine)
+            done = record_job(jobs, ingest, collection=collection, source=source, prune=prune)
+    print_job(done.report, as_json=as_json, job=done.job)
+    if done.report.quarantined:
         raise typer.Exit(PARTIAL)
+
+
+@app.command()
+def resume(
+    collection: AnyCollection = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with the jobs that were interrupted or failed, with their recorded sources."""
+    _repeat(collection, retry=False, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def retry(
+    collection: Collection,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ingest again only the documents that the last jobs quarantined; nothing is pruned."""
+    _repeat(collection, retry=True, as_json=as_json, quiet=quiet)
 
 
 @app.command()
 def status(collection: Collection, as_json: Json = False) -> None:
     """Tell what a collection holds, and whether its last run came to its end."""
-    with _tools(IndexSettings.load()) as tools:
-        print_status(read_status(tools.open(collection)), as_json=as_json)
+    engine = open_engine(IndexSettings.load())
+    try:
+        found = read_status(Index.open(engine, collection))
+        jobs = JobStore(engine)
+        last = next((jobs.find(job.id) for job in jobs.jobs(collection)), None)
+    finally:
+        engine.close()
+    print_status(found, last, as_json=as_json)
 
 
 @app.command(name="verify")
@@ -170,6 +206,7 @@ def verify_collection(
 def rm(
     documents: Annotated[list[str], typer.Argument(help="Ids of the documents to remove.")],
     collection: Collection,
+    as_json: Json = False,
 ) -> None:
     """Remove documents with their chunks; unknown ids are refused and nothing is removed."""
     with _tools(IndexSettings.load()) as tools:
@@ -185,7 +222,27 @@ def rm(
         with tools.writer(index) as writer:
             writer.remove(known)
             chunks = writer.finish()
-    typer.echo(f"removed {len(known):,} documents, {chunks:,} chunks")
+    print_removal(collection, list(known), chunks, as_json=as_json)
+
+
+def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) -> None:
+    """Carry out again what jobs left, and end with the first failure."""
+    settings = IndexSettings.load()
+    with _tools(settings) as tools, show_progress(quiet=quiet) as show:
+        store = JobStore(tools.engine)
+
+        def prepare(job: Job) -> AbstractContextManager[Work]:
+            files = list_files(job, store, factbook=settings.factbook)
+            index = tools.create(job.collection)
+            ingestion = tools.ingestion(index, _counters(settings))
+            return prepare_ingestion(files, job, ingestion, show)
+
+        repeated = repeat_jobs(store, prepare, collection=collection, retry=retry)
+    print_jobs(repeated.runs, retry=retry, as_json=as_json)
+    if repeated.failures:
+        raise repeated.failures[0]
+    if any(one.report.quarantined for one in repeated.runs):
+        raise typer.Exit(PARTIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +292,10 @@ def _execute(
 
 
 def _counters(settings: IndexSettings) -> list[TokenCounter]:
-    """Return the tokenizers that count at ingestion, without those that are not at hand.
+    """Return the tokenizers that count at ingestion; those that are not at hand are told."""
 
-    Counting later costs time and loses nothing, so a tokenizer out of reach stops no ingestion.
-    """
-    counters = []
-    for name in settings.tokenizers:
-        try:
-            counters.append(load_counter(name, folders=(settings.models_folder,)))
-        except (TokenizerUnavailable, DependencyMissing) as error:
-            told = {"event": "not counted", "tokenizer": name, "reason": error.message}
-            sys.stderr.write(json.dumps(told) + "\n")
-    return counters
+    def tell(name: str, reason: str) -> None:
+        told = {"event": "not counted", "tokenizer": name, "reason": reason}
+        sys.stderr.write(json.dumps(told) + "\n")
+
+    return load_counters(settings, on_missing=tell)

@@ -39,3 +39,11 @@ class ClusterUnavailable(WindowfitError):
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "see to the cluster, then run the same again: it goes on"
     default_retry_after_seconds: ClassVar[int | None] = 5
+
+
+class JobNotResumable(InputError):
+    """The job cannot go on, or be retried, as it stands."""
+
+    code: ClassVar[str] = "job_not_resumable"
+    status: ClassVar[int] = 409
+    default_hint: ClassVar[str] = "run the ingestion again: what is unchanged costs nothing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,19 +12,55 @@ from rich.console import Console
 
 from ingest.changes import Quarantined
 from ingest.job import IngestReport
+from ingest.jobs import RESUMABLE, Job
 from ingest.plan import IngestPlan
 from ingest.verify import VerifyReport
+from ingest.work import JobRun
 from retrieval.status import CollectionStatus
 
 _FINDINGS_SHOWN = 20
 
 
-def print_job(report: IngestReport, *, as_json: bool) -> None:
+def print_job(report: IngestReport, *, as_json: bool, job: Job) -> None:
     """Print what a run did."""
     if as_json:
-        _print_json(asdict(report))
+        _print_json({**asdict(report), "job": job.id})
+        return
+    _print_report(Console(highlight=False), report)
+
+
+def print_jobs(runs: Sequence[JobRun], *, retry: bool, as_json: bool) -> None:
+    """Print what became of the jobs that were carried out again."""
+    if as_json:
+        _print_json({"jobs": [job_facts(one.job) for one in runs]})
         return
     console = Console(highlight=False)
+    if not runs:
+        what = (
+            "retry: no job quarantined documents" if retry else "resume: every job came to its end"
+        )
+        console.print(f"nothing to {what}")
+    for one in runs:
+        source = one.job.source or f"{one.job.document_count:,} documents sent along"
+        console.print(f"job {one.job.id}, attempt {one.job.attempts}: {source}", markup=False)
+        _print_report(console, one.report)
+
+
+def print_removal(collection: str, documents: Sequence[str], chunks: int, *, as_json: bool) -> None:
+    """Print which documents were removed, and how many chunks with them."""
+    if as_json:
+        _print_json({"collection": collection, "removed": documents, "removed_chunks": chunks})
+        return
+    Console(highlight=False).print(f"removed {len(documents):,} documents, {chunks:,} chunks")
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    """Return what is told of a job: all but what processes need to agree on it."""
+    inner = {"key", "request", "holder", "presence", "revision"}
+    return {name: value for name, value in asdict(job).items() if name not in inner}
+
+
+def _print_report(console: Console, report: IngestReport) -> None:
     console.print(
         f"collection {report.collection}: {report.collection_documents:,} documents, "
         f"{report.collection_chunks:,} chunks"
@@ -66,10 +102,10 @@ def print_plan(plan: IngestPlan, *, as_json: bool) -> None:
     _print_quarantined(console, plan.quarantined)
 
 
-def print_status(status: CollectionStatus, *, as_json: bool) -> None:
-    """Print what a collection holds."""
+def print_status(status: CollectionStatus, job: Job | None, *, as_json: bool) -> None:
+    """Print what a collection holds, and how its last job stands."""
     if as_json:
-        _print_json(asdict(status))
+        _print_json({**asdict(status), "last_job": None if job is None else job_facts(job)})
         return
     console = Console(highlight=False)
     console.print(
@@ -83,6 +119,22 @@ def print_status(status: CollectionStatus, *, as_json: bool) -> None:
     )
     if status.writer is not None:
         console.print(f"  being changed by {status.writer}")
+    if job is not None:
+        _print_last(console, job)
+
+
+def _print_last(console: Console, job: Job) -> None:
+    told = f"  last job {job.id}: {job.state}, attempt {job.attempts}, submitted {job.submitted}"
+    console.print(told, markup=False)
+    if job.state == "partial" and job.counts is not None:
+        console.print(
+            f"    {job.counts.quarantined:,} documents quarantined: `windowfit ingest retry "
+            f"--collection {job.collection}` when they are repaired"
+        )
+    if job.error is not None:
+        console.print(f"    {job.error.message} ({job.error.hint})", markup=False)
+    if job.state in RESUMABLE:
+        console.print(f"    `windowfit ingest resume --collection {job.collection}` goes on")
 
 
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:

@@ -27,7 +27,11 @@ _HINT = "give `factbook`, a file, a folder, a glob such as 'docs/**/*.pdf', or `
 
 
 def list_source(
-    source: str, *, factbook: Path, standard_input: BinaryIO | None = None
+    source: str,
+    *,
+    factbook: Path,
+    standard_input: BinaryIO | None = None,
+    within: Path | None = None,
 ) -> Iterable[SourceFile]:
     """Return the files of a source in a stable order; none is read yet.
 
@@ -39,6 +43,8 @@ def list_source(
         source: `factbook`, a file, a folder, a glob (`**` for folders at any depth), or `-`.
         factbook: the folder of the Factbook's files.
         standard_input: what `-` reads; the process' own where None.
+        within: a resolved folder out of which no link may lead; a file that is elsewhere is
+            quarantined.
 
     Raises:
         InputError: there is no such file or folder, or it holds no file.
@@ -55,7 +61,7 @@ def list_source(
     except (OSError, ValueError, re.error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"source {source!r}: {reason}", param="source") from error
-    listed = [_files(path, name, sandbox) for path, name in paths]
+    listed = [_files(path, name, sandbox, within) for path, name in paths]
     if all(isinstance(files, tuple) for files in listed):
         return tuple(chain.from_iterable(listed))
     return chain.from_iterable(listed)
@@ -80,9 +86,14 @@ def _paths(source: str) -> Sequence[tuple[Path | OSError, str]]:
     raise InputError(f"no source {source!r}", hint=_HINT, param="source")
 
 
-def _files(path: Path | OSError, name: str, sandbox: Sandbox) -> Iterable[SourceFile]:
+def _files(
+    path: Path | OSError, name: str, sandbox: Sandbox, within: Path | None
+) -> Iterable[SourceFile]:
     if isinstance(path, OSError):
         error = UnreadableDocument(f"{name}: {path.strerror}", param=name)
+        return (refused_file(name, error),)
+    if within is not None and not path.resolve().is_relative_to(within):
+        error = UnreadableDocument(f"{name}: a link out of the folder of sources", param=name)
         return (refused_file(name, error),)
     if path.suffix.lower() in JSON_LINES.suffixes:
         return file_lines(path, name=name, sandbox=sandbox)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chunking.document import Document, content_id
 from chunking.errors import CollectionChanged, EmbeddingModelMismatch, StoreError
 from retrieval.catalog import Catalog
+from retrieval.ledger import check_free_name
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, read_record
 
@@ -54,7 +55,9 @@ class Index:
 
         Raises:
             EmbeddingModelMismatch: the collection holds vectors of another fingerprint.
+            InputError: the name is that of the ledger.
         """
+        check_free_name(name)
         points = engine.create(name, dimension=fingerprint.dimension, indexed=INDEXED_KEYS)
         if _read_fingerprint(points) is None:
             stored = Point(point_id("fingerprint"), scoped("fingerprint", asdict(fingerprint)))
@@ -62,15 +65,16 @@ class Index:
         return cls(name, points, _checked(name, _read_fingerprint(points), fingerprint))
 
     @classmethod
-    def open(cls, engine: Engine, name: str, fingerprint: IndexFingerprint) -> Index:
-        """Open an existing collection for reading.
+    def open(cls, engine: Engine, name: str, fingerprint: IndexFingerprint | None = None) -> Index:
+        """Open an existing collection for reading; without a fingerprint, by the one it has.
 
         Raises:
             CollectionNotFound: there is no such collection.
             EmbeddingModelMismatch: its vectors were made with another embedder or dimension.
         """
         points = engine.open(name)
-        return cls(name, points, _checked(name, _read_fingerprint(points), fingerprint))
+        stored = _read_fingerprint(points)
+        return cls(name, points, _checked(name, stored, fingerprint or stored))
 
     def catalog(self) -> Catalog:
         """Return the documents of the collection, current at most `LEASE_SECONDS` ago.
@@ -266,13 +270,13 @@ def _read_fingerprint(points: PointStore) -> IndexFingerprint | None:
 
 
 def _checked(
-    name: str, stored: IndexFingerprint | None, wanted: IndexFingerprint
+    name: str, stored: IndexFingerprint | None, wanted: IndexFingerprint | None
 ) -> IndexFingerprint:
     """Return the stored fingerprint if it is the wanted one, or say what differs."""
     differing = [
-        f"{part}: stored {getattr(stored, part, None)!r}, configured {getattr(wanted, part)!r}"
+        f"{part}: stored {ours!r}, configured {theirs!r}"
         for part in ("embedder", "dimension", "splitter")
-        if getattr(stored, part, None) != getattr(wanted, part)
+        if (ours := getattr(stored, part, None)) != (theirs := getattr(wanted, part, None))
     ]
     if differing or stored is None:
         raise EmbeddingModelMismatch(

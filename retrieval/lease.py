@@ -42,9 +42,14 @@ class Holder:
     started: str
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether this machine cannot tell if the holder still runs."""
+        return self.host != _host()
+
+    @property
     def gone(self) -> bool:
         """Whether the holder is known to have ended; False where this machine cannot tell."""
-        if self.host != _host():
+        if self.elsewhere:
             return False
         if self.pid == os.getpid() and self.started == _started(self.pid):
             return self.owner not in _held
@@ -88,6 +93,11 @@ class Lease:
             raise
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds this lease."""
+        return self._holder
 
     def check(self) -> None:
         """Raise StoreError where another writer took the lease over: nothing may be written now."""

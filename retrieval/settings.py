@@ -152,6 +152,10 @@ class IndexSettings(TableSettings):
     factbook: Path = Field(
         default=Path(".cache/data/factbook"), description="folder of the Factbook's JSON files"
     )
+    job_sources: Path | None = Field(
+        default=None,
+        description="folder below which jobs over HTTP may read; unset means documents sent along",
+    )
     tokenizers: tuple[str, ...] = Field(
         default=("mistral:v3", "tiktoken:o200k_base"),
         description="tokenizers that count documents and chunks at ingestion",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from retrieval.embed import Embedder
+from retrieval.points import Engine
 from serve.answer import Answer, answer, stream_answer
 from serve.context.report import ContextReport
 from serve.live import EventStream, Json, Pieces, while_connected
@@ -34,15 +37,39 @@ def _streaming(example: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": stream}, **documented()}
 
 
-def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
-    """Return the service over a runtime, which is closed when the service stops."""
+class Mount(Protocol):
+    """Adds the routes of another package to the service."""
+
+    def __call__(
+        self,
+        app: FastAPI,
+        *,
+        engine: Engine,
+        embedder: Embedder,
+        documented: Callable[..., dict[int | str, dict[str, Any]]],
+    ) -> Callable[[], AbstractAsyncContextManager[None]]:
+        """Add the routes, and return the context that lasts as long as the service runs."""
+
+
+def create_app(
+    runtime: Runtime, settings: ServeSettings, *, mounts: Sequence[Mount] = ()
+) -> FastAPI:
+    """Return the service over a runtime, which is closed when the service stops.
+
+    Args:
+        mounts: what other packages add to it.
+    """
+    running: list[Callable[[], AbstractAsyncContextManager[None]]] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Weights load on the first text: here, so that no request waits for them.
         await asyncio.to_thread(runtime.embedder.embed, ["warm up"])
-        yield
-        await runtime.close()
+        async with contextlib.AsyncExitStack() as entered:
+            entered.push_async_callback(runtime.close)
+            for mounted in running:
+                await entered.enter_async_context(mounted())
+            yield
 
     app = FastAPI(
         title="Windowfit",
@@ -56,6 +83,10 @@ def create_app(runtime: Runtime, settings: ServeSettings) -> FastAPI:
     _add_chat(app, _Service(runtime, settings))
     add_requests(app, runtime)
     add_facts(app, runtime, settings)
+    running.extend(
+        mount(app, engine=runtime.engine, embedder=runtime.embedder, documented=documented)
+        for mount in mounts
+    )
     return app
 
 

@@ -10,6 +10,8 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
+from functools import partial
+from pkgutil import resolve_name
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -120,6 +122,7 @@ def replay(
 
 
 def serve(
+    ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     model: Annotated[str | None, typer.Option(help="Profile used by default.")] = None,
@@ -130,13 +133,16 @@ def serve(
     error; neither holds any text of a question or a document.
     """
     settings = ServeSettings.load(host=host, port=port, model=model)
+    index_settings = IndexSettings.load()
+    mounts = [partial(resolve_name(name), settings=index_settings) for name in ctx.obj or ()]
     with _listen(settings) as listener:
-        runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
+        runtime = Runtime.open(index_settings, settings, secrets=os.environ)
         configure_logs()
         address = f"http://{settings.host}:{listener.getsockname()[1]}"
         sys.stdout.write(f"listening on {address} (model {settings.model}; {address}/docs)\n")
         sys.stdout.flush()
-        config = uvicorn.Config(create_app(runtime, settings), log_config=None, access_log=False)
+        app = create_app(runtime, settings, mounts=mounts)
+        config = uvicorn.Config(app, log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,12 @@ from chunking.document import Document
 from chunking.piece_counts import count_pieces
 from chunking.sections import markdown_sections
 from chunking.split import Splitter
+from ingest.routes import mount_jobs
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter
 from scripts.conformance.played import Part, PlayedBackend, Probes
 from serve.app import create_app
@@ -70,7 +73,8 @@ def build_app(probes: Probes, *, home: Path) -> FastAPI:
     """
     settings = ServeSettings(collection=COLLECTION, model="quote")
     runtime = build_runtime(probes, requests=open_requests(home, settings))
-    app = create_app(runtime, settings)
+    jobs = partial(mount_jobs, settings=IndexSettings(tokenizers=()))
+    app = create_app(runtime, settings, mounts=[jobs])
 
     async def probe(name: str) -> dict[str, int]:
         return asdict(probes.of(name))

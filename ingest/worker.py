@@ -1,0 +1,135 @@
+"""Carries out the jobs of a service, one after another, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+
+from chunking.errors import InputError, StoreError, StoreLocked, WindowfitError
+from ingest.errors import JobInFlight
+from ingest.job import Progress
+from ingest.job_store import JobStore
+from ingest.jobs import Job
+from ingest.presence import Presence
+from ingest.work import JobStopped, take_up
+
+ATTEMPTS_LIMIT = 3
+"""How often a starting service takes up a job: one that ends its process each time is left."""
+STOP_SECONDS = 10.0
+"""How long a service waits for the slice that is being embedded when it is stopped."""
+_RETRY_SECONDS = 5.0
+
+_LOG = logging.getLogger("windowfit.ingest")
+
+Watch = Callable[[Progress], None]
+"""Told how far a job is; raises JobStopped to end it."""
+
+
+class JobWorker:
+    """Runs queued jobs until it is stopped; safe to share among threads.
+
+    Args:
+        store: where jobs are recorded.
+        execute: carries out one job and records how it ends.
+    """
+
+    def __init__(self, store: JobStore, execute: Callable[[Job, Watch], object]) -> None:
+        self._store = store
+        self._execute = execute
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._presence: Presence | None = None
+        self._entering = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._work, name="jobs", daemon=True),
+            threading.Thread(target=self._take_up_all, name="jobs to take up", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin with the jobs that an earlier service left, and with those that are queued."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End at the next slice; what is not done waits for the next service.
+
+        A slice that takes longer than `STOP_SECONDS` is left to end with the process.
+        """
+        self._stopping.set()
+        self._queue.put(None)
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(STOP_SECONDS)
+        with self._entering:
+            if self._presence is not None:
+                self._presence.close()
+                self._presence = None
+
+    def presence(self) -> Presence:
+        """Return what shows that this service runs; entered with its first job.
+
+        Raises:
+            StoreError: the store failed, or the service is stopping.
+        """
+        with self._entering:
+            if self._stopping.is_set():
+                raise StoreError("the service is stopping", hint="send the request again")
+            if self._presence is None:
+                self._presence = Presence(self._store.ledger)
+            return self._presence
+
+    def add(self, job: Job) -> None:
+        """Put a recorded job behind those that wait."""
+        self._queue.put(job)
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None and not self._stopping.is_set():
+            try:
+                self._execute(job, self._watch)
+            except JobStopped:
+                return
+            except JobInFlight:
+                continue  # another process took it up
+            except WindowfitError as error:
+                # Recorded with the job; the log says it to whoever runs the service.
+                told = {"event": "job failed", "job": job.id, "code": error.code}
+                _LOG.warning("job failed", extra={"fields": told})
+            except Exception as error:  # noqa: BLE001 - one defect must not end the thread
+                _LOG.error("job failed", exc_info=error, extra={"fields": {"job": job.id}})
+
+    def _watch(self, _: Progress) -> None:
+        if self._stopping.is_set():
+            raise JobStopped
+
+    def _take_up_all(self) -> None:
+        with suppress(JobStopped):
+            while not self._stopping.is_set():
+                try:
+                    left = [job for job in self._store.jobs() if _is_left(job)]
+                    for job in left[::-1]:
+                        self._take_up(job)
+                except StoreError:
+                    self._wait(_RETRY_SECONDS)
+                except WindowfitError as error:
+                    _LOG.warning("no job taken up", extra={"fields": {"code": error.code}})
+                    return
+                else:
+                    return
+
+    def _take_up(self, job: Job) -> None:
+        # A job of another service that runs, or that another one was faster to take up.
+        with suppress(StoreLocked, InputError):
+            self.add(take_up(job, self._store, self.presence(), wait=self._wait))
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise JobStopped
+
+
+def _is_left(job: Job) -> bool:
+    """Return whether a service took care of a job and may be gone."""
+    left = job.state == "interrupted" or job.away
+    return job.origin == "service" and left and job.attempts < ATTEMPTS_LIMIT

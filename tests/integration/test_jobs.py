@@ -1,0 +1,459 @@
+"""Jobs over HTTP and in a shell: one for each key, durable once accepted, taken up after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from ingest.routes import mount_jobs
+from retrieval.edge import EdgeEngine
+from retrieval.index import Index
+from retrieval.points import Engine, MemoryEngine
+from retrieval.settings import IndexSettings
+from serve.app import create_app
+from serve.backends.scripted import ScriptedBackend
+from tests.serving import SETTINGS, fill, mistral, small_runtime
+
+ROOT = Path(__file__).parents[2]
+SENT = {
+    "collection": "sent",
+    "documents": [
+        {"id": "peru", "text": "# Peru\n\nCapital: Lima\n", "media_type": "text/markdown"},
+        {"id": "chad", "text": "Chad lies in Africa.", "title": "Chad", "date": "2026-01-02"},
+    ],
+}
+WAIT_SECONDS = 60
+
+
+def app_of(engine: Engine, sources: Path | None = None) -> FastAPI:
+    settings = IndexSettings(embedder="hash:64", tokenizers=(), job_sources=sources)
+    runtime = small_runtime(ScriptedBackend(()), engine=engine)
+    return create_app(runtime, SETTINGS, mounts=[partial(mount_jobs, settings=settings)])
+
+
+@pytest.fixture
+def engine() -> MemoryEngine:
+    return MemoryEngine()
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "sources" / "reports"
+    folder.mkdir(parents=True)
+    (folder / "good.md").write_text("# Good\n\nText.")
+    (folder / "bad.txt").write_text(" ")
+    return folder.parent
+
+
+@pytest.fixture
+def client(engine: MemoryEngine, sources: Path) -> Iterator[TestClient]:
+    with TestClient(app_of(engine, sources), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+def ended(client: Any, job_id: str) -> dict[str, Any]:
+    """Return a job once it came to an end, as a service sees to it."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        job: dict[str, Any] = client.get(f"/jobs/{job_id}").json()
+        if job["state"] in {"done", "partial", "failed"}:
+            return job
+        time.sleep(0.02)
+    pytest.fail("the job does not end")
+
+
+def submit(client: TestClient, body: Mapping[str, Any], key: str | None = None) -> Any:
+    return client.post("/jobs", json=body, headers={"Idempotency-Key": key} if key else {})
+
+
+# --- one job for each key
+
+
+def test_a_job_is_accepted_before_it_is_done_and_says_where_it_is(client: TestClient) -> None:
+    response = submit(client, SENT)
+
+    job = response.json()
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/jobs/{job['id']}"
+    assert job["state"] == "queued"
+    done = ended(client, job["id"])
+    assert (done["state"], done["attempts"], done["counts"]["written"]) == ("done", 1, 2)
+    assert done["submitted"] <= done["started"] <= done["ended"]
+
+
+def test_the_same_request_again_replays_the_job_and_runs_nothing(client: TestClient) -> None:
+    first = submit(client, SENT, "k").json()
+    done = ended(client, first["id"])
+
+    again = submit(client, SENT, "k")
+
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+    assert again.headers["location"] == f"/jobs/{first['id']}"
+    assert again.json() == done
+    assert len(client.get("/jobs").json()["jobs"]) == 1
+
+
+def test_another_request_under_the_key_is_a_conflict(client: TestClient) -> None:
+    ended(client, submit(client, SENT, "k").json()["id"])
+
+    response = submit(client, {**SENT, "prune": True}, "k")
+
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_conflict")
+    assert response.headers["x-should-retry"] == "false"
+
+
+def test_without_a_key_each_request_is_a_job(client: TestClient) -> None:
+    ids = {submit(client, SENT).json()["id"] for _ in range(3)}
+
+    assert len(ids) == 3
+    states = [ended(client, job_id) for job_id in ids]
+    assert sum(job["counts"]["written"] for job in states) == 2
+
+
+@pytest.mark.parametrize("key", ["", "\u00e9", "x" * 256, "a\tb"])
+def test_a_key_is_printable_ascii(client: TestClient, key: str) -> None:
+    headers = {b"Idempotency-Key": key.encode("latin-1")}
+
+    response = client.post("/jobs", json=SENT, headers=headers)
+
+    assert (response.status_code, response.json()["code"]) == (422, "validation_error")
+
+
+@pytest.mark.parametrize("kind", ["memory", "edge"])
+def test_of_a_hundred_simultaneous_equal_requests_one_becomes_a_job(
+    kind: str, tmp_path: Path
+) -> None:
+    engine: Engine = MemoryEngine() if kind == "memory" else EdgeEngine(tmp_path / "store")
+    app = app_of(engine)
+
+    async def send_all() -> tuple[list[httpx.Response], dict[str, Any], int]:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://service") as client,
+        ):
+            headers = {"Idempotency-Key": "nightly"}
+            sends = (client.post("/jobs", json=SENT, headers=headers) for _ in range(100))
+            responses = await asyncio.gather(*sends)
+            [job] = (await client.get("/jobs")).json()["jobs"]
+            while job["state"] in {"queued", "running"}:
+                await asyncio.sleep(0.02)
+                job = (await client.get(f"/jobs/{job['id']}")).json()
+            index = Index.open(engine, "sent")
+            return responses, job, index.stored_chunk_count()
+
+    responses, job, stored = asyncio.run(send_all())
+
+    statuses = Counter(response.status_code for response in responses)
+    assert statuses[202] == 1
+    assert set(statuses) <= {202, 200, 409}
+    refused = [response.json() for response in responses if response.status_code == 409]
+    assert all(
+        (one["code"], job["id"] in one["detail"]) == ("job_in_flight", True) for one in refused
+    )
+    assert (job["state"], job["attempts"]) == ("done", 1)
+    assert stored == job["counts"]["embedded_chunks"] == job["counts"]["collection_chunks"] > 0
+
+
+# --- what may be asked for
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"collection": "c"},
+        {"collection": "c", "source": "reports", "documents": SENT["documents"]},
+        {"collection": "c", "documents": []},
+        {"collection": "c", "documents": [{"id": "a"}]},
+        {"collection": "c", "documents": [{"id": "a", "text": "b", "media_type": "image/png"}]},
+        {"collection": "c", "source": "reports", "sources": "reports"},
+        {"collection": "no/name", "source": "reports"},
+        {"collection": "windowfit.ledger", "source": "reports"},
+        {"collection": "c", "source": "../sources/reports"},
+        {"collection": "c", "source": "/etc/passwd"},
+        {"collection": "c", "source": "nothing"},
+        {"collection": "c", "source": "-"},
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_no_job_is_made(
+    client: TestClient, body: dict[str, Any]
+) -> None:
+    response = submit(client, body)
+
+    assert (response.status_code, response.json()["code"]) == (422, "validation_error")
+    assert client.get("/jobs").json() == {"jobs": []}
+
+
+def test_without_a_folder_of_sources_documents_are_taken_and_paths_are_not(
+    engine: MemoryEngine,
+) -> None:
+    with TestClient(app_of(engine)) as client:
+        refused = submit(client, {"collection": "c", "source": "reports"})
+        accepted = submit(client, SENT)
+
+        assert refused.status_code == 422
+        assert "job_sources" in refused.json()["detail"]
+        assert ended(client, accepted.json()["id"])["state"] == "done"
+
+
+def test_no_answer_tells_a_path_of_the_machine(client: TestClient, sources: Path) -> None:
+    body = {"collection": "c", "source": "reports"}
+    job_id = submit(client, body).json()["id"]
+    ended(client, job_id)
+    texts = [client.get(place).text for place in ("/jobs", f"/jobs/{job_id}")]
+    texts.append(submit(client, {**body, "source": "reports/nothing"}).text)
+
+    assert not [text for text in texts if str(sources) in text]
+    assert client.get(f"/jobs/{job_id}").json()["source"] == "reports"
+
+
+def test_jobs_are_listed_newest_first_by_collection_and_limit(client: TestClient) -> None:
+    ids = [submit(client, {**SENT, "collection": name}).json()["id"] for name in ("a", "b", "a")]
+
+    def listed(query: str) -> list[str]:
+        return [job["id"] for job in client.get(f"/jobs{query}").json()["jobs"]]
+
+    assert listed("") == ids[::-1]
+    assert listed("?collection=a") == [ids[2], ids[0]]
+    assert listed("?limit=1") == ids[2:]
+    assert client.get("/jobs?limit=0").status_code == 422
+
+
+def test_the_records_of_jobs_are_no_model_and_no_collection(
+    client: TestClient, engine: MemoryEngine
+) -> None:
+    fill(engine, counter=mistral())
+    ended(client, submit(client, SENT).json()["id"])
+
+    models = {card["collection"] for card in client.get("/v1/models").json()["data"]}
+
+    assert models == {None, "sent", "small"}
+
+
+# --- resume and retry
+
+
+def test_a_quarantined_document_is_retried_once_it_is_repaired(
+    client: TestClient, sources: Path
+) -> None:
+    job_id = submit(client, {"collection": "c", "source": "reports"}).json()["id"]
+    first = ended(client, job_id)
+    assert (first["state"], first["counts"]["quarantined"]) == ("partial", 1)
+    assert [one["name"] for one in first["quarantined"]] == ["reports/bad.txt"]
+    (sources / "reports" / "bad.txt").write_text("Now it is text.")
+
+    response = client.post(f"/jobs/{job_id}/retry")
+
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/jobs/{job_id}"
+    done = ended(client, job_id)
+    assert (done["state"], done["attempts"], done["quarantined"]) == ("done", 2, [])
+    assert (done["counts"]["files"], done["counts"]["written"]) == (2, 2)
+    assert client.post(f"/jobs/{job_id}/retry").json()["code"] == "job_not_resumable"
+
+
+def test_a_job_that_failed_says_why_and_is_resumed(
+    client: TestClient, engine: MemoryEngine
+) -> None:
+    # The collection was built with another splitter, until it is dropped.
+    fill(engine, counter=mistral())
+    job_id = submit(client, {**SENT, "collection": "small"}).json()["id"]
+    failed = ended(client, job_id)
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "embedding_model_mismatch")
+    engine.drop("small")
+
+    assert client.post(f"/jobs/{job_id}/resume").status_code == 202
+
+    done = ended(client, job_id)
+    assert (done["state"], done["error"], done["counts"]["written"]) == ("done", None, 2)
+    assert client.post(f"/jobs/{job_id}/resume").json()["code"] == "job_not_resumable"
+
+
+@pytest.mark.parametrize("verb", ["", "/resume", "/retry"])
+def test_an_unknown_job_is_not_found(client: TestClient, verb: str) -> None:
+    ask = client.post if verb else client.get
+
+    response = ask(f"/jobs/nothing{verb}")
+
+    assert (response.status_code, response.json()["code"]) == (404, "job_not_found")
+
+
+def test_a_source_that_went_away_fails_the_job_and_leaves_the_service(
+    client: TestClient, sources: Path
+) -> None:
+    job_id = submit(client, {"collection": "c", "source": "reports"}).json()["id"]
+    ended(client, job_id)
+    for file in (sources / "reports").iterdir():
+        file.unlink()
+    client.post(f"/jobs/{job_id}/retry")
+
+    failed = ended(client, job_id)
+
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "validation_error")
+    assert str(sources) not in failed["error"]["message"]
+    assert ended(client, submit(client, SENT).json()["id"])["state"] == "done"
+
+
+def test_what_a_job_brought_is_answered_from_at_once(client: TestClient) -> None:
+    ended(client, submit(client, SENT).json()["id"])
+
+    # The service's own splitter is that of its runtime: the collection is found, and held against.
+    response = client.post("/context/preview", json={"question": "Peru?", "collection": "sent"})
+
+    assert response.json()["code"] == "embedding_model_mismatch"
+
+
+# --- processes that die
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WINDOWFIT_")}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+        "WINDOWFIT_HOME": str(tmp_path / "home"),
+        "WINDOWFIT_EMBEDDER": "hash:64",
+        "WINDOWFIT_TOKENIZERS": "[]",
+    }
+
+
+def command(environment: dict[str, str], folder: Path, *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "windowfit", *arguments, "--json"],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_killed_run_is_resumed_under_its_id_from_another_folder(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(1000):
+        (files / f"{number}.txt").write_text(f"Number {number} says {number * 7}. " * 40)
+    run = ["ingest", "run", "files", "--collection", "c", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "windowfit", *run],
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stderr is not None
+        assert "progress" in child.stderr.readline()
+        child.kill()
+
+    left = command(environment, tmp_path, "ingest", "status", "--collection", "c")
+    [job] = command(environment, Path("/"), "ingest", "resume")["jobs"]
+    whole = command(environment, tmp_path, "ingest", "status", "--collection", "c")
+
+    assert left["last_job"]["state"] == "interrupted"
+    assert 0 < left["documents"] < 1000
+    assert (job["id"], job["state"], job["attempts"]) == (left["last_job"]["id"], "done", 2)
+    assert job["counts"]["unchanged"] >= left["documents"] > 0
+    assert (whole["documents"], whole["hidden_chunks"], whole["swept"]) == (1000, 0, True)
+    assert command(environment, tmp_path, "ingest", "resume") == {"jobs": []}
+    assert command(environment, tmp_path, "ingest", "verify", "--collection", "c")["intact"]
+
+
+class Service:
+    """A real service in a process of its own."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "windowfit", "serve", "--port", "0"],
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().split()[2]
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None, key: str = "k") -> Any:
+        """Return the JSON of an answer, asked for until the service answers."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json", "Idempotency-Key": key}
+        request = urllib.request.Request(f"{self.url}{path}", data, headers)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=10) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError:
+                raise
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def get(self, path: str) -> Any:
+        """Return an answer as a client's does, for `ended`."""
+        told = self.ask(path)
+        return type("Answered", (), {"json": staticmethod(lambda: told)})
+
+    def end(self, signal_number: signal.Signals) -> float:
+        """Send a signal, and return how many seconds the process took to end."""
+        started = time.monotonic()
+        self.process.send_signal(signal_number)
+        self.process.wait(WAIT_SECONDS)
+        return time.monotonic() - started
+
+
+@contextmanager
+def serving(environment: dict[str, str], folder: Path) -> Iterator[Service]:
+    service = Service(environment, folder)
+    try:
+        yield service
+    finally:
+        service.process.kill()
+        service.process.communicate()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_an_accepted_job_survives_the_service_that_accepted_it(
+    tmp_path: Path, environment: dict[str, str], ending: signal.Signals
+) -> None:
+    text = " ".join(f"Sentence {number} says something." for number in range(500))
+    documents = [{"id": str(number), "text": f"{number}. {text}"} for number in range(120)]
+    with serving(environment, tmp_path) as service:
+        accepted = service.ask("/jobs", {"collection": "c", "documents": documents})
+        waiting = service.ask("/jobs", {**SENT, "collection": "d"}, key="second")
+        seconds = service.end(ending)
+
+    with serving(environment, tmp_path) as service:
+        jobs = [ended(service, job["id"]) for job in (accepted, waiting)]
+
+    assert seconds < 15
+    assert [job["state"] for job in jobs] == ["done", "done"]
+    assert [job["counts"]["collection_documents"] for job in jobs] == [120, 2]
+    assert jobs[1]["attempts"] == 1
+    assert command(environment, tmp_path, "ingest", "verify", "--collection", "c")["intact"]
