@@ -27,7 +27,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from chunking.errors import InputError, StoreError
-from retrieval.checks import check_collection_name, check_points, check_vector, last_of_each_id
+from retrieval.checks import check_place_name, check_points, check_vector, last_of_each_id
 from retrieval.lock import FolderLock
 from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where, collection_not_found
 
@@ -70,7 +70,7 @@ class EdgeEngine:
 
     def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
         """See `Engine.create`; a killed process leaves either no collection or a whole one."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"create collection {collection!r}"):
             if not self._exists(collection):
                 _check_room(self._root)
@@ -83,7 +83,7 @@ class EdgeEngine:
 
     def open(self, collection: str) -> PointStore:
         """See `Engine.open`."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"open collection {collection!r}"):
             if not self._exists(collection):
                 raise collection_not_found(collection, self.collections())
@@ -91,7 +91,7 @@ class EdgeEngine:
 
     def drop(self, collection: str) -> None:
         """See `Engine.drop`; a killed process leaves either no collection or a whole one."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"drop collection {collection!r}"):
             store = self._stores.pop(collection, None)
             if store is not None:
