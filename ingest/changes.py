@@ -39,6 +39,7 @@ def compare(
     records: Mapping[str, DocumentRecord],
     *,
     counted_by: Collection[str] = (),
+    origins: Mapping[str, DocumentRecord] | None = None,
 ) -> Iterator[Document | Unchanged | Quarantined]:
     """Yield for every file its document, or that it is unchanged, or why it cannot be read.
 
@@ -47,12 +48,16 @@ def compare(
 
     Args:
         counted_by: identities of tokenizers.
+        origins: documents whose names belong to the files they came from; `records` if None.
     """
+    origins = records if origins is None else origins
     seen: set[str] = set()
     for file in files:
         try:
             _check_name(file.name, seen)
             document = _read(file, records.get(file.name), counted_by)
+            if document is not None:
+                _check_origin(document, origins.get(file.name))
         except UnreadableDocument as error:
             yield Quarantined.of(file.name, error)
         else:
@@ -67,9 +72,7 @@ def _read(
     digest = file.digest(data)
     if record is not None and record.digest == digest and record.counts.keys() >= set(counted_by):
         return None
-    document = replace(file.parse(data), digest=digest)
-    _check_origin(document, record)
-    return document
+    return replace(file.parse(data), digest=digest)
 
 
 def _check_name(name: str, seen: set[str]) -> None:

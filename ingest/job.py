@@ -38,6 +38,7 @@ class IngestReport:
         removed_documents: documents removed because the source does not hold them any more.
         removed_chunks: chunks removed because no document holds them any more.
         collection_documents, collection_chunks: what the collection holds afterwards.
+        carried: documents that a rebuild took over as they were stored, the source not having them.
     """
 
     collection: str
@@ -53,6 +54,7 @@ class IngestReport:
     collection_chunks: int
     quarantined: tuple[Quarantined, ...]
     seconds: float
+    carried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,12 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Counts of a run under way."""
+class Tally:
+    """Counts of a run under way.
+
+    Attributes:
+        listed: files of the source, where that is known from the start.
+    """
 
     files: int = 0
     written: int = 0
@@ -78,6 +84,7 @@ class _Tally:
     recounted: int = 0
     embedded_chunks: int = 0
     kept_chunks: int = 0
+    carried: int = 0
     listed: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
 
@@ -97,9 +104,39 @@ class _Tally:
                 self.embedded_chunks += len(event.missing)
                 self.kept_chunks += len(event.chunks) - len(event.missing)
 
+    def note_carried(self, events: Iterable[Event]) -> None:
+        """Count documents that no file brought."""
+        for event in events:
+            self.carried += 1
+            if isinstance(event, Pending):
+                self.embedded_chunks += len(event.missing)
+                self.kept_chunks += len(event.chunks) - len(event.missing)
+
     def progress(self) -> Progress:
+        """Return how far the run is."""
         done = self.written + self.unchanged + len(self.quarantined)
         return Progress(max(self.files, self.listed), done, self.embedded_chunks)
+
+    def report(
+        self, writer: IndexWriter, *, removed_documents: int, removed_chunks: int, seconds: float
+    ) -> IngestReport:
+        """Return what the run did that leaves the collection as this writer knows it."""
+        return IngestReport(
+            collection=writer.index.name,
+            files=self.files,
+            written=self.written,
+            unchanged=self.unchanged,
+            recounted=self.recounted,
+            embedded_chunks=self.embedded_chunks,
+            kept_chunks=self.kept_chunks,
+            removed_documents=removed_documents,
+            removed_chunks=removed_chunks,
+            collection_documents=len(writer.records),
+            collection_chunks=sum(len(record.chunk_ids) for record in writer.records.values()),
+            quarantined=tuple(self.quarantined),
+            seconds=seconds,
+            carried=self.carried,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,32 +173,23 @@ def run_ingest(
         StoreError: the store failed; what was written before stays.
     """
     started = time.perf_counter()
-    tally = _Tally(listed=len(files) if isinstance(files, Sequence) else 0)
+    tally = Tally(listed=len(files) if isinstance(files, Sequence) else 0)
     counted_by = [counter.identity for counter in ingestion.counters]
     with ingestion.writer as writer:
         found = compare(files, writer.records, counted_by=counted_by)
         seen: set[str] = set()
-        for events in _write(found, ingestion):
-            seen.update(map(_name, events))
+        for events in write_events(found, ingestion):
+            seen.update(map(name_of, events))
             tally.note(events)
             on_progress(tally.progress())
         gone = [name for name in writer.records if name not in seen] if prune else []
         writer.remove(gone)
         removed_chunks = writer.finish()
     on_progress(tally.progress())
-    return IngestReport(
-        collection=writer.index.name,
-        files=tally.files,
-        written=tally.written,
-        unchanged=tally.unchanged,
-        recounted=tally.recounted,
-        embedded_chunks=tally.embedded_chunks,
-        kept_chunks=tally.kept_chunks,
+    return tally.report(
+        writer,
         removed_documents=len(gone),
         removed_chunks=removed_chunks,
-        collection_documents=len(writer.records),
-        collection_chunks=sum(len(record.chunk_ids) for record in writer.records.values()),
-        quarantined=tuple(tally.quarantined),
         seconds=time.perf_counter() - started,
     )
 
@@ -172,14 +200,14 @@ def write_documents(documents: Iterable[Document], ingestion: Ingestion) -> None
     Raises:
         StoreError: the store failed; what was written before stays.
     """
-    for _ in _write(documents, ingestion):
+    for _ in write_events(documents, ingestion):
         pass
 
 
-def _write(
+def write_events(
     found: Iterable[Document | Unchanged | Quarantined], ingestion: Ingestion
 ) -> Iterator[tuple[Event, ...]]:
-    """Embed and store slice by slice; yield the files that are done with.
+    """Split, embed and store slice by slice; yield the files that are done with.
 
     Files are read and split on the thread on which the embedder takes its texts, so that a device
     need not wait for either; everything is written on this one.
@@ -234,5 +262,6 @@ def _commit(pending: Pending, ingestion: Ingestion) -> None:
     ingestion.writer.commit(pending.document, pending.chunks, counts)
 
 
-def _name(event: Event) -> str:
+def name_of(event: Event) -> str:
+    """Return the name of the document that an event is about."""
     return event.document.id if isinstance(event, Pending) else event.name

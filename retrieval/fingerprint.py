@@ -38,9 +38,7 @@ def read_fingerprint(points: PointStore) -> IndexFingerprint | None:
     return None
 
 
-def check_fingerprint(
-    name: str, points: PointStore, wanted: IndexFingerprint
-) -> IndexFingerprint:
+def check_fingerprint(name: str, points: PointStore, wanted: IndexFingerprint) -> IndexFingerprint:
     """Return the stored fingerprint if it is the wanted one.
 
     Raises:

@@ -89,7 +89,9 @@ def begin_rebuild(
         for other in other_places(engine, collection, stored.place).unfinished:
             if other != place or read_fingerprint(engine.open(other)) != fingerprint:
                 engine.drop(other)
-        build = Index(collection, create_place(engine, place, fingerprint), fingerprint, place=place)
+        build = Index(
+            collection, create_place(engine, place, fingerprint), fingerprint, place=place
+        )
         yield Rebuild(engine, stored, build, grace_seconds, wait, lease, switch)
     finally:
         lease.release()

@@ -183,6 +183,14 @@ class IndexWriter:
         self._begun = self._unswept = False
         return len(stale)
 
+    def drop_unfinished(self) -> None:
+        """Remove what a rebuild left that died before its switch and is not to be gone on with."""
+        engine, place = self.index.engine, self.index.place
+        if engine is not None:
+            self._lease.check()
+            for unfinished in other_places(engine, self.index.name, place).unfinished:
+                engine.drop(unfinished)
+
     def _drop_superseded(self) -> None:
         """Remove what a rebuild left that died between its switch and its end."""
         engine, place = self.index.engine, self.index.place
@@ -238,19 +246,24 @@ def take_lease(index: Index, *, wait: Callable[[float], None] = time.sleep) -> L
         StoreLocked: a live writer holds it.
         CollectionChanged: the collection was moved since the index was opened.
     """
-    moved = CollectionChanged(
-        f"collection {index.name!r} was rebuilt since it was opened", hint="run the job again"
-    )
     try:
         lease = Lease(
             index.points, scope=scoped("lease", {}), point_id=point_id("lease"), wait=wait
         )
     except CollectionNotFound as error:
-        raise moved from error
+        raise _rebuilt(index) from error
     try:
-        if index.engine is not None and find_place(index.engine, index.name) != index.place:
-            raise moved
+        moved = index.engine is not None and find_place(index.engine, index.name) != index.place
     except BaseException:
         lease.release()
         raise
+    if moved:
+        lease.release()
+        raise _rebuilt(index)
     return lease
+
+
+def _rebuilt(index: Index) -> CollectionChanged:
+    return CollectionChanged(
+        f"collection {index.name!r} was rebuilt since it was opened", hint="run the job again"
+    )
