@@ -131,7 +131,7 @@ def plan_rebuild(
         brought,
         new=brought.new - known,
         changed=known,
-        removed=gone,
+        removed=() if files is None else gone,
         chunks=brought.chunks + carried.chunks,
         embedded_chunks=brought.embedded_chunks + carried.embedded_chunks,
         embedded_tokens=brought.embedded_tokens + carried.embedded_tokens,
