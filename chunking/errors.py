@@ -177,7 +177,8 @@ class EmbeddingModelMismatch(ConfigurationError):
     code: ClassVar[str] = "embedding_model_mismatch"
     status: ClassVar[int] = 409
     default_hint: ClassVar[str] = (
-        "use the settings the collection was built with, or ingest into a new collection"
+        "use the settings the collection was built with, or build it anew with these: "
+        "`windowfit ingest run SOURCE --collection NAME --rebuild`"
     )
 
 

@@ -40,6 +40,7 @@ def compare(
     records: Mapping[str, DocumentRecord],
     *,
     counted_by: Collection[str] = (),
+    origins: Mapping[str, DocumentRecord] | None = None,
 ) -> Iterator[Document | Unchanged | Quarantined]:
     """Yield for every file its document, or that it is unchanged, or why it cannot be read.
 
@@ -48,9 +49,12 @@ def compare(
 
     Args:
         counted_by: identities of tokenizers.
+        origins: documents whose names belong to the files they came from; `records` if None.
     """
+    origins = records if origins is None else origins
     for file in named_once(files):
-        yield examine(file, records.get(file.name), counted_by=counted_by)
+        origin = origins.get(file.name)
+        yield examine(file, records.get(file.name), counted_by=counted_by, origin=origin)
 
 
 def named_once(files: Iterable[SourceFile]) -> Iterator[SourceFile]:
@@ -71,13 +75,25 @@ def named_twice(name: str) -> UnreadableDocument:
 
 
 def examine(
-    file: SourceFile, record: DocumentRecord | None, *, counted_by: Collection[str] = ()
+    file: SourceFile,
+    record: DocumentRecord | None,
+    *,
+    origin: DocumentRecord | None,
+    counted_by: Collection[str] = (),
 ) -> Document | Unchanged | Quarantined:
-    """Return the document of a file, or what else there is to say of it; see `compare`."""
+    """Return the document of a file, or what else there is to say of it; see `compare`.
+
+    Args:
+        origin: the document that the name belongs to, if any.
+    """
     try:
-        return _read(file, record, counted_by) or Unchanged(file.name)
+        document = _read(file, record, counted_by)
+        if document is None:
+            return Unchanged(file.name)
+        _check_origin(document, origin)
     except UnreadableDocument as error:
         return Quarantined.of(file.name, error)
+    return document
 
 
 def _read(
@@ -88,9 +104,7 @@ def _read(
     digest = file.digest(data)
     if record is not None and record.digest == digest and record.counts.keys() >= set(counted_by):
         return None
-    document = replace(file.parse(data), digest=digest)
-    _check_origin(document, record)
-    return document
+    return replace(file.parse(data), digest=digest)
 
 
 def _check_origin(document: Document, record: DocumentRecord | None) -> None:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from chunking.errors import CollectionNotFound, DocumentNotFound, InputError
-from chunking.split import Splitter
-from chunking.tokens import TokenCounter
-from ingest.counting import load_counters
-from ingest.job import Execute, Ingestion, embed_files, run_ingest
+from chunking.errors import DocumentNotFound, InputError
+from ingest.job import Execute, Progress, embed_files
 from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job
 from ingest.plan import plan_ingest
 from ingest.progress import show_progress
+from ingest.rebuild import plan_rebuild
 from ingest.reports import (
     print_job,
     print_jobs,
@@ -32,21 +27,14 @@ from ingest.reports import (
     print_verification,
 )
 from ingest.sources import list_source
+from ingest.texts import SourceFile
 from ingest.verify import repair, verify
 from ingest.work import Work, prepare_ingestion, record_job, repeat_jobs
-from retrieval.embed import Embedder
+from ingest.workbench import Workbench, open_workbench
 from retrieval.index import Index
-from retrieval.points import Engine
-from retrieval.providers import (
-    fingerprint_of,
-    load_provider,
-    open_embedder,
-    open_engine,
-    open_splitter,
-)
+from retrieval.providers import load_provider, open_engine
 from retrieval.settings import IndexSettings
 from retrieval.status import read_status
-from retrieval.writer import GRACE_SECONDS, IndexWriter
 
 PARTIAL = 3
 """Exit code of a run that quarantined some documents, and of a collection with defects."""
@@ -62,16 +50,25 @@ class RunEngine(StrEnum):
 app = typer.Typer(no_args_is_help=True, help="Bring documents into a collection.")
 
 Source = Annotated[
-    str,
-    typer.Argument(help="`factbook`, a file, a folder, a glob, or `-` for JSON lines."),
+    str | None,
+    typer.Argument(
+        help="`factbook`, a file, a folder, a glob, or `-` for JSON lines; with --rebuild it may "
+        "be left out, and the stored documents are used."
+    ),
 ]
 Collection = Annotated[str, typer.Option(help="Collection to work on.")]
-Prune = Annotated[
-    bool, typer.Option("--prune", help="Remove documents that the source does not hold any more.")
-]
 AnyCollection = Annotated[
     str | None,
     typer.Option("--collection", help="Collection to work on; all of them if not given."),
+]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove documents that the source does not hold any more.")
+]
+Rebuild = Annotated[
+    bool,
+    typer.Option(
+        "--rebuild", help="Build all anew, by another embedder or splitter too, then switch."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -79,8 +76,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 @app.command()
 def plan(
-    source: Source,
     collection: Collection,
+    source: Source = None,
+    rebuild: Rebuild = False,
     sampled: Annotated[
         bool, typer.Option("--time/--no-time", help="Embed a small sample to estimate the time.")
     ] = True,
@@ -88,20 +86,19 @@ def plan(
 ) -> None:
     """State what a run would do: documents, chunks, tokens, time and price. Nothing is written."""
     settings = IndexSettings.load()
-    files = list_source(source, factbook=settings.factbook)
-    with _tools(settings) as tools:
-        try:
-            records = tools.open(collection).records()
-        except CollectionNotFound:
-            records = {}
-        planned = plan_ingest(
-            files,
-            records,
+    files = _files(source, settings, rebuild=rebuild)
+    with open_workbench(settings) as bench:
+        planning = partial(
+            plan_ingest,
             collection=collection,
-            splitter=tools.splitter,
-            embedder=tools.embedder,
+            splitter=bench.splitter,
+            embedder=bench.embedder,
             measured=sampled,
         )
+        if rebuild:
+            planned = plan_rebuild(files, bench.engine, collection, planning)
+        else:
+            planned = planning(files or (), bench.records(collection))
     print_plan(planned, as_json=as_json)
     if planned.quarantined:
         raise typer.Exit(PARTIAL)
@@ -109,10 +106,11 @@ def plan(
 
 @app.command()
 def run(
-    source: Source,
     collection: Collection,
-    *,
+    source: Source = None,
     prune: Prune = False,
+    rebuild: Rebuild = False,
+    *,
     as_json: Json = False,
     quiet: Quiet = False,
     engine: Annotated[
@@ -128,21 +126,29 @@ def run(
     """Bring a collection up to date with a source.
 
     Unchanged documents cost nothing, so a killed run is completed by running it again. Files that
-    cannot be read are named and skipped (exit code 3).
+    cannot be read are named and skipped (exit code 3). With --rebuild everything is split and
+    embedded anew, beside what readers go on to see until all is stored.
     """
     settings = IndexSettings.load()
-    files = list_source(source, factbook=settings.factbook)
-    with _tools(settings) as tools:
-        execute = _execute(engine, settings, address, workers)
-        index = tools.create(collection)
-        counters = _counters(settings)
-        with show_progress(quiet=quiet) as show, closing(tools.writer(index)) as writer:
-            ingestion = Ingestion(writer, tools.embedder, tools.splitter, counters)
-            ingest = partial(
-                run_ingest, files, ingestion, prune=prune, on_progress=show, execute=execute
+    files = _files(source, settings, rebuild=rebuild, prune=prune)
+    with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
+        work = bench.work(
+            files,
+            collection,
+            prune=prune,
+            rebuild=rebuild,
+            on_progress=show,
+            execute=_execute(engine, settings, address, workers),
+        )
+        with work as ingest:
+            done = record_job(
+                JobStore(bench.engine),
+                ingest,
+                collection=collection,
+                source=source,
+                prune=prune,
+                rebuild=rebuild,
             )
-            jobs = JobStore(tools.engine)
-            done = record_job(jobs, ingest, collection=collection, source=source, prune=prune)
     print_job(done.report, as_json=as_json, job=done.job)
     if done.report.quarantined:
         raise typer.Exit(PARTIAL)
@@ -191,12 +197,14 @@ def verify_collection(
 ) -> None:
     """Name every missing, duplicate, orphaned or altered chunk (exit code 3 if there are any)."""
     settings = IndexSettings.load()
-    with _tools(settings) as tools:
-        index = tools.open(collection)
+    with open_workbench(settings) as bench:
+        index = bench.open(collection)
         report = verify(index)
         if mend and report.findings:
-            counters = _counters(settings)
-            report = repair(report, index, lambda: tools.ingestion(index, counters))
+            report = repair(report, index, lambda: bench.ingestion(index))
+        if mend:
+            with bench.writer(index) as writer:
+                writer.drop_unfinished()
     print_verification(report, as_json=as_json)
     if not report.intact:
         raise typer.Exit(PARTIAL)
@@ -209,8 +217,8 @@ def rm(
     as_json: Json = False,
 ) -> None:
     """Remove documents with their chunks; unknown ids are refused and nothing is removed."""
-    with _tools(IndexSettings.load()) as tools:
-        index = tools.open(collection)
+    with open_workbench(IndexSettings.load()) as bench:
+        index = bench.open(collection)
         known = index.records(documents)
         unknown = [name for name in documents if name not in known]
         if unknown:
@@ -219,7 +227,7 @@ def rm(
                 + (f" nor {len(unknown) - 1} others of those named" if unknown[1:] else ""),
                 param="documents",
             )
-        with tools.writer(index) as writer:
+        with bench.writer(index) as writer:
             writer.remove(known)
             chunks = writer.finish()
     print_removal(collection, list(known), chunks, as_json=as_json)
@@ -228,13 +236,14 @@ def rm(
 def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) -> None:
     """Carry out again what jobs left, and end with the first failure."""
     settings = IndexSettings.load()
-    with _tools(settings) as tools, show_progress(quiet=quiet) as show:
-        store = JobStore(tools.engine)
+    with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
+        store = JobStore(bench.engine)
 
         def prepare(job: Job) -> AbstractContextManager[Work]:
+            if job.rebuild and not job.retry:
+                return _rebuild_again(job, bench, show)
             files = list_files(job, store, factbook=settings.factbook)
-            index = tools.create(job.collection)
-            ingestion = tools.ingestion(index, _counters(settings))
+            ingestion = bench.ingestion(bench.create(job.collection))
             return prepare_ingestion(files, job, ingestion, show)
 
         repeated = repeat_jobs(store, prepare, collection=collection, retry=retry)
@@ -245,38 +254,29 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
         raise typer.Exit(PARTIAL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Tools:
-    """What the verbs work with, as the settings name it."""
-
-    settings: IndexSettings
-    engine: Engine
-    embedder: Embedder
-    splitter: Splitter
-
-    def open(self, collection: str) -> Index:
-        return Index.open(self.engine, collection, fingerprint_of(self.embedder, self.splitter))
-
-    def create(self, collection: str) -> Index:
-        return Index.create(self.engine, collection, fingerprint_of(self.embedder, self.splitter))
-
-    def writer(self, index: Index) -> IndexWriter:
-        # This process alone holds the embedded store, and it reads nothing.
-        grace = 0.0 if self.settings.qdrant_url is None else GRACE_SECONDS
-        return IndexWriter(index, grace_seconds=grace)
-
-    def ingestion(self, index: Index, counters: list[TokenCounter]) -> Ingestion:
-        return Ingestion(self.writer(index), self.embedder, self.splitter, counters)
-
-
 @contextmanager
-def _tools(settings: IndexSettings) -> Iterator[_Tools]:
-    engine = open_engine(settings)
-    try:
-        embedder = open_embedder(settings)
-        yield _Tools(settings, engine, embedder, open_splitter(settings, embedder))
-    finally:
-        engine.close()
+def _rebuild_again(
+    job: Job, bench: Workbench, on_progress: Callable[[Progress], None]
+) -> Iterator[Work]:
+    """Give what goes on with a rebuild, from its source or from what the collection holds."""
+    listed = list_source(job.source, factbook=bench.settings.factbook) if job.source else None
+    work = bench.work(
+        listed, job.collection, prune=job.prune, rebuild=True, on_progress=on_progress
+    )
+    with work as ingest:
+        yield Work(ingest)
+
+
+def _files(
+    source: str | None, settings: IndexSettings, *, rebuild: bool, prune: bool = False
+) -> Iterable[SourceFile] | None:
+    """Return the files of the source; None where the stored documents are to be used."""
+    if source is not None:
+        return list_source(source, factbook=settings.factbook)
+    if not rebuild or prune:
+        message = "only --rebuild can do without it, and then without --prune"
+        raise typer.BadParameter(message, param_hint="SOURCE")
+    return None
 
 
 def _execute(
@@ -289,13 +289,3 @@ def _execute(
     ray_engine = load_provider("ingest.distributed:RayEngine", "ray")
     execute: Execute = ray_engine(settings, address=address, workers=workers)
     return execute
-
-
-def _counters(settings: IndexSettings) -> list[TokenCounter]:
-    """Return the tokenizers that count at ingestion; those that are not at hand are told."""
-
-    def tell(name: str, reason: str) -> None:
-        told = {"event": "not counted", "tokenizer": name, "reason": reason}
-        sys.stderr.write(json.dumps(told) + "\n")
-
-    return load_counters(settings, on_missing=tell)

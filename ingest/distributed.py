@@ -218,7 +218,7 @@ class _Source:
                 self.refused.append(Quarantined.of(file.name, named_twice(file.name)))
                 continue
             self.names.add(file.name)
-            yield ListedFile.of(file, self.ingestion.writer)
+            yield ListedFile.of(file, self.ingestion)
 
 
 class _EmbedSlices:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from ingest.slices import Event, Pending, Slice, cut_slices, name_of
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
 from retrieval.points import Vector
+from retrieval.records import DocumentRecord
 from retrieval.writer import IndexWriter
 
 BATCH_CHUNKS = 256
@@ -40,6 +41,7 @@ class IngestReport:
         removed_documents: documents removed because the source does not hold them any more.
         removed_chunks: chunks removed because no document holds them any more.
         collection_documents, collection_chunks: what the collection holds afterwards.
+        carried: documents that a rebuild took over as they were stored, the source not having them.
     """
 
     collection: str
@@ -55,6 +57,7 @@ class IngestReport:
     collection_chunks: int
     quarantined: tuple[Quarantined, ...]
     seconds: float
+    carried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,12 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Counts of a run under way."""
+class Tally:
+    """Counts of a run under way.
+
+    Attributes:
+        listed: files of the source, where that is known from the start.
+    """
 
     files: int = 0
     written: int = 0
@@ -80,6 +87,7 @@ class _Tally:
     recounted: int = 0
     embedded_chunks: int = 0
     kept_chunks: int = 0
+    carried: int = 0
     listed: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
 
@@ -99,9 +107,39 @@ class _Tally:
                 self.embedded_chunks += len(event.missing)
                 self.kept_chunks += len(event.chunks) - len(event.missing)
 
+    def note_carried(self, events: Iterable[Event]) -> None:
+        """Count documents that no file brought."""
+        for event in events:
+            self.carried += 1
+            if isinstance(event, Pending):
+                self.embedded_chunks += len(event.missing)
+                self.kept_chunks += len(event.chunks) - len(event.missing)
+
     def progress(self) -> Progress:
+        """Return how far the run is."""
         done = self.written + self.unchanged + len(self.quarantined)
         return Progress(max(self.files, self.listed), done, self.embedded_chunks)
+
+    def report(
+        self, writer: IndexWriter, *, removed_documents: int, removed_chunks: int, seconds: float
+    ) -> IngestReport:
+        """Return what the run did that leaves the collection as this writer knows it."""
+        return IngestReport(
+            collection=writer.index.name,
+            files=self.files,
+            written=self.written,
+            unchanged=self.unchanged,
+            recounted=self.recounted,
+            embedded_chunks=self.embedded_chunks,
+            kept_chunks=self.kept_chunks,
+            removed_documents=removed_documents,
+            removed_chunks=removed_chunks,
+            collection_documents=len(writer.records),
+            collection_chunks=sum(len(record.chunk_ids) for record in writer.records.values()),
+            quarantined=tuple(self.quarantined),
+            seconds=seconds,
+            carried=self.carried,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +148,23 @@ class Ingestion:
 
     Attributes:
         counters: tokenizers by which prompts are planned, so that planning need not tokenize.
+        origins: documents whose names belong to the files they came from, besides those written.
     """
 
     writer: IndexWriter
     embedder: Embedder
     splitter: Splitter
     counters: Sequence[TokenCounter] = ()
+    origins: Mapping[str, DocumentRecord] = field(default_factory=dict)
 
     @property
     def preparation(self) -> Preparation:
         """What becomes of a file before its chunks are embedded."""
         return Preparation(self.splitter, self.counters)
+
+    def origin(self, name: str) -> DocumentRecord | None:
+        """Return the document that a name belongs to, if any."""
+        return self.origins.get(name) or self.writer.records.get(name)
 
 
 Embedded = Generator[tuple[Slice, Vector], None, None]
@@ -151,10 +195,10 @@ def run_ingest(
         StoreError: the store failed; what was written before stays.
     """
     started = time.perf_counter()
-    tally = _Tally(listed=len(files) if isinstance(files, Sequence) else 0)
+    tally = Tally(listed=len(files) if isinstance(files, Sequence) else 0)
     with ingestion.writer as writer:
         seen: set[str] = set()
-        for events in _write((execute or embed_files)(files, ingestion), writer):
+        for events in write_slices((execute or embed_files)(files, ingestion), writer):
             seen.update(map(name_of, events))
             tally.note(events)
             on_progress(tally.progress())
@@ -162,19 +206,10 @@ def run_ingest(
         writer.remove(gone)
         removed_chunks = writer.finish()
     on_progress(tally.progress())
-    return IngestReport(
-        collection=writer.index.name,
-        files=tally.files,
-        written=tally.written,
-        unchanged=tally.unchanged,
-        recounted=tally.recounted,
-        embedded_chunks=tally.embedded_chunks,
-        kept_chunks=tally.kept_chunks,
+    return tally.report(
+        writer,
         removed_documents=len(gone),
         removed_chunks=removed_chunks,
-        collection_documents=len(writer.records),
-        collection_chunks=sum(len(record.chunk_ids) for record in writer.records.values()),
-        quarantined=tuple(tally.quarantined),
         seconds=time.perf_counter() - started,
     )
 
@@ -185,19 +220,29 @@ def write_documents(documents: Iterable[Document], ingestion: Ingestion) -> None
     Raises:
         StoreError: the store failed; what was written before stays.
     """
+    for _ in write_slices(embed_documents(documents, ingestion), ingestion.writer):
+        pass
+
+
+def embed_documents(documents: Iterable[Document], ingestion: Ingestion) -> Embedded:
+    """Split and embed documents that are in memory."""
     writer, preparation = ingestion.writer, ingestion.preparation
     events = (
         preparation.split(one, writer.records.get(one.id), writer.missing) for one in documents
     )
-    for _ in _write(_embed(events, ingestion.embedder), writer):
-        pass
+    return _embed(events, ingestion.embedder)
 
 
 def embed_files(files: Iterable[SourceFile], ingestion: Ingestion) -> Embedded:
     """Read, split and embed files in this process: the `Execute` that needs nothing else."""
     writer, preparation = ingestion.writer, ingestion.preparation
     events = (
-        preparation.prepare(file, writer.records.get(file.name), writer.missing)
+        preparation.prepare(
+            file,
+            writer.records.get(file.name),
+            writer.missing,
+            origin=ingestion.origin(file.name),
+        )
         for file in named_once(files)
     )
     return _embed(events, ingestion.embedder)
@@ -223,7 +268,7 @@ def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
             yield slices.popleft(), vectors
 
 
-def _write(embedded: Embedded, writer: IndexWriter) -> Iterator[tuple[Event, ...]]:
+def write_slices(embedded: Embedded, writer: IndexWriter) -> Iterator[tuple[Event, ...]]:
     """Store slice by slice, each while the next is embedded; yield the files that are done with."""
     with ThreadPoolExecutor(1, "windowfit-write") as thread, closing(embedded):
         writing: Future[tuple[Event, ...]] | None = None

@@ -11,9 +11,9 @@ from uuid import uuid4
 from chunking.errors import StoreError
 from ingest.errors import JobInFlight, JobNotFound
 from ingest.jobs import JOB_FIELDS, KEPT, Job, job_payload, read_job
-from retrieval.index import TENANT, point_id, scoped
 from retrieval.ledger import LEDGER, open_ledger
 from retrieval.points import Engine, Point, PointStore, Where
+from retrieval.scope import TENANT, point_id, scoped
 
 _KIND = "job"
 _NEVER: Where = {"revision": ("",)}

@@ -84,8 +84,10 @@ class Job:
         id: 32 hexadecimal digits; made from the idempotency key where there is one.
         key: the idempotency key; empty for none.
         request: hash of what was asked; two requests under one key must be equal.
-        source: a path from the root, `factbook`, `-`, or empty for documents that were sent along.
+        source: a path from the root, `factbook`, `-`, or empty for documents that were sent along
+            or, of a rebuild, for those of the collection.
         document_count: how many documents were sent along.
+        rebuild: whether the collection is built anew beside the one that is read.
         origin: what took care of the job last; a service takes up its own when it starts.
         attempts: how often it was begun.
         retry: whether only what it had quarantined is ingested again; nothing is pruned then.
@@ -103,6 +105,7 @@ class Job:
     source: str
     document_count: int
     prune: bool
+    rebuild: bool
     origin: Origin
     state: State
     attempts: int
@@ -140,7 +143,8 @@ class Job:
             (one.collection, one.source, "" if one.source else one.request)
             for one in (self, earlier)
         )
-        return ours == theirs and (self.prune or not earlier.prune)
+        as_much = self.prune >= earlier.prune and self.rebuild >= earlier.rebuild
+        return ours == theirs and as_much
 
 
 def new_job(
@@ -154,6 +158,7 @@ def new_job(
     key: str = "",
     request: str = "",
     document_count: int = 0,
+    rebuild: bool = False,
 ) -> Job:
     """Return a queued job that is not recorded yet."""
     return Job(
@@ -164,6 +169,7 @@ def new_job(
         source=source,
         document_count=document_count,
         prune=prune,
+        rebuild=rebuild,
         origin=origin,
         state="queued",
         attempts=0,

@@ -55,19 +55,21 @@ def plan_ingest(
     collection: str,
     splitter: Splitter,
     embedder: Embedder,
+    origins: Mapping[str, DocumentRecord] | None = None,
     measured: bool = True,
 ) -> IngestPlan:
     """Return what `run_ingest` would do with these files; nothing is written.
 
     Args:
         records: what the collection holds; empty where there is none yet.
+        origins: see `compare`.
         measured: whether a sample is embedded to estimate the time.
     """
     quarantined: list[Quarantined] = []
     seen: set[str] = set()
     new = changed = unchanged = chunks = embedded_chunks = tokens = 0
     sample: list[Chunk] = []
-    for one in compare(files, records):
+    for one in compare(files, records, origins=origins):
         seen.add(one.id if isinstance(one, Document) else one.name)
         if isinstance(one, Unchanged):
             unchanged += 1

@@ -30,14 +30,22 @@ class Preparation:
     splitter: Splitter
     counters: Sequence[TokenCounter] = ()
 
-    def prepare(self, file: SourceFile, record: DocumentRecord | None, missing: Missing) -> Event:
+    def prepare(
+        self,
+        file: SourceFile,
+        record: DocumentRecord | None,
+        missing: Missing,
+        *,
+        origin: DocumentRecord | None,
+    ) -> Event:
         """Return a file's document, split and counted, or why there is nothing to do for it.
 
         Args:
             record: what the collection knows of the document; None where it has none.
+            origin: the document that the file's name belongs to, if any.
         """
         counted_by = [counter.identity for counter in self.counters]
-        found = examine(file, record, counted_by=counted_by)
+        found = examine(file, record, origin=origin, counted_by=counted_by)
         return self.split(found, record, missing) if isinstance(found, Document) else found
 
     def split(self, document: Document, record: DocumentRecord | None, missing: Missing) -> Event:

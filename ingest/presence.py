@@ -9,9 +9,9 @@ from typing import Self
 from uuid import uuid4
 
 from chunking.errors import StoreError
-from retrieval.index import point_id, scoped
 from retrieval.lease import Holder, Lease
 from retrieval.points import PointStore
+from retrieval.scope import point_id, scoped
 
 _KIND = "presence"
 

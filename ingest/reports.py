@@ -75,6 +75,8 @@ def _print_report(console: Console, report: IngestReport) -> None:
             f"  {report.kept_chunks:,} chunks of written documents were stored already; removed: "
             f"{report.removed_documents:,} documents, {report.removed_chunks:,} chunks"
         )
+    if report.carried:
+        console.print(f"  {report.carried:,} documents carried over: the source does not have them")
     if report.recounted:
         console.print(f"  {report.recounted:,} unchanged documents counted by another tokenizer")
     _print_quarantined(console, report.quarantined)

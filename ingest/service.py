@@ -13,7 +13,7 @@ from typing import Any
 from chunking.errors import InputError
 from chunking.tokens import TokenCounter
 from ingest.counting import load_counters
-from ingest.errors import IdempotencyConflict, JobInFlight, JobNotFound
+from ingest.errors import IdempotencyConflict, JobInFlight, JobNotFound, JobNotResumable
 from ingest.job import Ingestion
 from ingest.job_files import list_files
 from ingest.job_store import JobStore
@@ -24,7 +24,6 @@ from ingest.worker import JobWorker, Watch
 from retrieval.checks import check_collection_name
 from retrieval.embed import Embedder
 from retrieval.index import Index
-from retrieval.ledger import check_free_name
 from retrieval.points import Engine
 from retrieval.providers import fingerprint_of, open_splitter
 from retrieval.settings import IndexSettings
@@ -81,7 +80,6 @@ class JobService:
         asked = {"collection": collection, "source": source, "prune": prune}
         request = _digest({**asked, "documents": list(documents)})
         check_collection_name(collection)
-        check_free_name(collection)
         if key and (earlier := self._earlier(key)) is not None:
             return _replayed(earlier, request)
         place = self.sources.resolve(source) if source is not None else ""
@@ -111,6 +109,11 @@ class JobService:
             InputError: its source is not one that the service may read.
         """
         job = self.store.find(job_id)
+        if job.rebuild and not retry:
+            raise JobNotResumable(
+                f"job {job.id} is a rebuild, which a service does not do",
+                hint="go on with `windowfit ingest resume`",
+            )
         if job.source:
             self._may_read(job)
         presence = self.worker.presence()

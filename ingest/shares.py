@@ -23,16 +23,16 @@ from chunking.errors import (
 from chunking.piece_counts import PieceCounts
 from chunking.tokens import TokenCounter
 from ingest.formats import FORMATS
+from ingest.job import Ingestion
 from ingest.prepare import Preparation
 from ingest.slices import Event, Pending, Slice, cut_slices, name_of
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
-from retrieval.index import IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
 from retrieval.points import Vector
 from retrieval.providers import fingerprint_of, open_embedder, open_splitter
 from retrieval.records import DocumentRecord
 from retrieval.settings import IndexSettings
-from retrieval.writer import IndexWriter
 
 _COUNTED = PieceCounts(0, ())
 
@@ -79,26 +79,34 @@ class ListedFile:
     """A file of a source, with what the collection holds of it.
 
     Attributes:
+        origin: the document that the file's name belongs to, if any.
         stored: ids of the chunks of its document that are stored.
     """
 
     file: SourceFile
     record: DocumentRecord | None
+    origin: DocumentRecord | None
     stored: frozenset[str]
 
     @classmethod
-    def of(cls, file: SourceFile, writer: IndexWriter) -> ListedFile:
+    def of(cls, file: SourceFile, ingestion: Ingestion) -> ListedFile:
         """Return a file with as much of its record as a comparison needs."""
-        record = writer.records.get(file.name)
-        if record is not None:
-            counted = dict.fromkeys(record.counts, _COUNTED)
-            record = replace(record, chunk_ids=(), spans=(), gaps=(), counts=counted)
-        return cls(file, record, writer.stored(file.name))
+        writer = ingestion.writer
+        record = _compared(writer.records.get(file.name))
+        origin = _compared(ingestion.origin(file.name))
+        return cls(file, record, origin, writer.stored(file.name))
 
     def missing(self, document: str, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
         """Return those of the document's chunks that are not stored."""
         del document
         return [chunk for chunk in chunks if chunk.id not in self.stored]
+
+
+def _compared(record: DocumentRecord | None) -> DocumentRecord | None:
+    if record is None:
+        return None
+    counted = dict.fromkeys(record.counts, _COUNTED)
+    return replace(record, chunk_ids=(), spans=(), gaps=(), counts=counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,7 @@ def prepare_share(share: bytes, order: WorkOrder) -> Iterator[bytes]:
     def events() -> Iterator[Event]:
         for each in listed:
             one: ListedFile = pickle.loads(each)  # noqa: S301 - made by `deal`, in this job
-            yield preparation.prepare(one.file, one.record, one.missing)
+            yield preparation.prepare(one.file, one.record, one.missing, origin=one.origin)
 
     slices = cut_slices(events(), most_chunks=order.most_chunks, most_events=len(listed))
     yield from map(pickle.dumps, slices)

@@ -10,7 +10,8 @@ from functools import partial
 
 from ingest.job import Ingestion, write_documents
 from retrieval.audit import Defect, Finding, audit_chunks, audit_documents
-from retrieval.index import Index, point_id
+from retrieval.index import Index
+from retrieval.scope import point_id
 
 
 @dataclass(frozen=True, slots=True)

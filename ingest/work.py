@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,10 +70,14 @@ def record_job(
     ingest: Callable[[], IngestReport],
     *,
     collection: str,
-    source: str,
+    source: str | None,
     prune: bool,
+    rebuild: bool = False,
 ) -> JobRun:
     """Run an ingestion of a command as a job, the lease on its collection being held.
+
+    Args:
+        source: None where a collection is built anew from what it holds.
 
     Raises:
         StoreError: the store failed; the job is recorded as failed, or reads as interrupted.
@@ -81,14 +85,15 @@ def record_job(
     with Presence(store.ledger) as presence:
         job = new_job(
             collection=collection,
-            source=absolute_source(source),
+            source="" if source is None else absolute_source(source),
             prune=prune,
+            rebuild=rebuild,
             origin="command",
             holder=presence.holder,
             presence=presence.name,
         )
         job = store.submit(job)
-        return execute_job(job, store, lambda: _ready(Work(ingest)))
+        return execute_job(job, store, lambda: nullcontext(Work(ingest)))
 
 
 def execute_job(
@@ -214,11 +219,6 @@ def repeat_jobs(
             except WindowfitError as error:
                 failures.append(error)
     return Repeated(tuple(runs), tuple(failures))
-
-
-@contextmanager
-def _ready(work: Work) -> Iterator[Work]:
-    yield work
 
 
 def _ended(job: Job, report: IngestReport, *, narrowed: bool) -> dict[str, Any]:

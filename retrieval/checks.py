@@ -4,23 +4,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
 from chunking.errors import EmbeddingModelMismatch, InputError
-from retrieval.points import Point, Vector
+from retrieval.ledger import LEDGER
+from retrieval.points import Point, Vector, collection_not_found
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NUMBERED = re.compile(r"(.*)@[1-9][0-9]{0,8}")
 
 
 def check_collection_name(collection: str) -> None:
-    """Raise `InputError` unless the name is safe as a folder name and in a URL."""
+    """Raise `InputError` unless a collection may have this name.
+
+    It is safe as a folder name and in a URL, and neither a place of another collection nor the
+    ledger's.
+    """
+    _check_safe(collection)
+    if collection == LEDGER:
+        raise InputError(
+            f"collection name {collection!r} is kept for Windowfit's own ledger",
+            hint="choose another collection name",
+            param="collection",
+        )
+
+
+def check_place_name(place: str) -> None:
+    """Raise `InputError` unless an engine may store points under this name, see `places`."""
+    numbered = _NUMBERED.fullmatch(place)
+    _check_safe(numbered[1] if numbered else place)
+
+
+def _check_safe(collection: str) -> None:
     if not _NAME.fullmatch(collection):
         raise InputError(
             f"collection name {collection!r}: use 1 to 128 letters, digits, '.', '_' or '-', "
             "a letter or digit first",
             param="collection",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Stands where the points of a collection were that is gone: whatever is asked, is an error."""
+
+    collection: str
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise collection_not_found(self.collection, ())
 
 
 def check_vector(vector: Vector, *, dimension: int) -> None:

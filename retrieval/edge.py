@@ -27,7 +27,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from chunking.errors import InputError, StoreError
-from retrieval.checks import check_collection_name, check_points, check_vector, last_of_each_id
+from retrieval.checks import Dropped, check_place_name, check_points, check_vector, last_of_each_id
 from retrieval.lock import FolderLock
 from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where, collection_not_found
 
@@ -70,7 +70,7 @@ class EdgeEngine:
 
     def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
         """See `Engine.create`; a killed process leaves either no collection or a whole one."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"create collection {collection!r}"):
             if not self._exists(collection):
                 _check_room(self._root)
@@ -83,7 +83,7 @@ class EdgeEngine:
 
     def open(self, collection: str) -> PointStore:
         """See `Engine.open`."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"open collection {collection!r}"):
             if not self._exists(collection):
                 raise collection_not_found(collection, self.collections())
@@ -91,11 +91,11 @@ class EdgeEngine:
 
     def drop(self, collection: str) -> None:
         """See `Engine.drop`; a killed process leaves either no collection or a whole one."""
-        check_collection_name(collection)
+        check_place_name(collection)
         with self._held(f"drop collection {collection!r}"):
             store = self._stores.pop(collection, None)
             if store is not None:
-                store.close()
+                store.close(dropped=True)
             if self._exists(collection):
                 (self._root / collection).replace(self._root / f".dropped-{collection}")
             self._sweep()
@@ -142,7 +142,7 @@ class EdgePointStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._dimension = _read_dimension(folder)
-        self._shard = edge.EdgeShard.load(str(folder))
+        self._shard: edge.EdgeShard | Dropped = edge.EdgeShard.load(str(folder))
         self._unflushed = 0
 
     def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
@@ -171,10 +171,9 @@ class EdgePointStore:
         if limit < 1:
             return []
         with _engine_errors("search"):
-            nearest = edge.Query.Nearest(vector.tolist(), using=_VECTOR)
-            matching = _filter(where)
+            near = edge.Query.Nearest(vector.tolist(), using=_VECTOR)
             found = self._shard.query(
-                edge.QueryRequest(limit=limit, query=nearest, filter=matching, with_payload=True)
+                edge.QueryRequest(limit=limit, query=near, filter=_filter(where), with_payload=True)
             )
             hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
@@ -205,7 +204,7 @@ class EdgePointStore:
         with _engine_errors("count points"):
             return self._shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
 
-    def close(self, *, tidy: bool = False) -> None:
+    def close(self, *, tidy: bool = False, dropped: bool = False) -> None:
         """Flush and close the shard; `tidy` first gives back the room of deleted points."""
         with _engine_errors("close the collection"):
             try:
@@ -214,13 +213,14 @@ class EdgePointStore:
                     self._shard.optimize()
             finally:
                 self._shard.close()
+                self._shard = Dropped(self._folder.name) if dropped else self._shard
 
     def _has_room_for_a_copy(self) -> bool:
         used = sum(path.stat().st_blocks * 512 for path in self._folder.rglob("*"))
         return shutil.disk_usage(self._folder).free > used + _FREE_BYTES_MINIMUM
 
     def _update(self, operation: edge.UpdateOperation, *, size: int) -> None:
-        _check_room(self._folder)
+        _check_room(self._folder.parent)
         self._shard.update(operation)
         self._unflushed += size
         if self._unflushed >= _FLUSH_SIZE:

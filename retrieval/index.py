@@ -4,50 +4,56 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from math import inf
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
-from chunking.document import Document, content_id
-from chunking.errors import CollectionChanged, EmbeddingModelMismatch, StoreError
+from chunking.document import Document
+from chunking.errors import CollectionChanged, CollectionNotFound, StoreError
 from retrieval.catalog import Catalog
-from retrieval.ledger import check_free_name
+from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
+from retrieval.places import find_place, open_place
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, read_record
+from retrieval.scope import scope_of
 
 T = TypeVar("T")
 
-TENANT = "default"
-INDEXED_KEYS = ("tenant", "kind", "document")
 LEASE_SECONDS = 2.0
 """How long a catalog is taken for current without asking the store; writers wait for longer."""
 
 _STEADY_TRIES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class IndexFingerprint:
-    """What the vectors of a collection depend on; vectors of two fingerprints never mix."""
-
-    embedder: str
-    dimension: int
-    splitter: str
-
-
 class Index:
     """One collection: documents, chunks and vectors of one tenant; thread-safe.
 
     Use `Index.create` to write and `Index.open` to read; both check the fingerprint before anything
-    else touches the collection. `retrieval.writer` changes what it holds.
+    else touches the collection. `retrieval.writer` changes what it holds. An open index follows its
+    collection when a rebuild moves it, and checks the fingerprint again.
+
+    Attributes:
+        points: those of the place where the collection lies, as far as this index knows.
+        place: the name of that place, see `retrieval.places`.
+        engine: where the place may change; None where this index stays with its points.
     """
 
-    def __init__(self, name: str, points: PointStore, fingerprint: IndexFingerprint) -> None:
+    def __init__(
+        self,
+        name: str,
+        points: PointStore,
+        fingerprint: IndexFingerprint,
+        *,
+        place: str | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         self.name = name
         self.fingerprint = fingerprint
         self.points = points
+        self.place = place or name
+        self.engine = engine
         self._known: tuple[float, Catalog] | None = None
-        self._lock = Lock()
+        self._lock = RLock()
 
     @classmethod
     def create(cls, engine: Engine, name: str, fingerprint: IndexFingerprint) -> Index:
@@ -57,12 +63,9 @@ class Index:
             EmbeddingModelMismatch: the collection holds vectors of another fingerprint.
             InputError: the name is that of the ledger.
         """
-        check_free_name(name)
-        points = engine.create(name, dimension=fingerprint.dimension, indexed=INDEXED_KEYS)
-        if _read_fingerprint(points) is None:
-            stored = Point(point_id("fingerprint"), scoped("fingerprint", asdict(fingerprint)))
-            points.upsert([stored])
-        return cls(name, points, _checked(name, _read_fingerprint(points), fingerprint))
+        create_place(engine, find_place(engine, name), fingerprint)
+        # Opened anew: if it was moved just now, what was made is none of its places any more.
+        return cls.open(engine, name, fingerprint)
 
     @classmethod
     def open(cls, engine: Engine, name: str, fingerprint: IndexFingerprint | None = None) -> Index:
@@ -72,9 +75,9 @@ class Index:
             CollectionNotFound: there is no such collection.
             EmbeddingModelMismatch: its vectors were made with another embedder or dimension.
         """
-        points = engine.open(name)
-        stored = _read_fingerprint(points)
-        return cls(name, points, _checked(name, stored, fingerprint or stored))
+        place, points = open_place(engine, name)
+        checked = check_fingerprint(name, points, fingerprint)
+        return cls(name, points, checked, place=place, engine=engine)
 
     def catalog(self) -> Catalog:
         """Return the documents of the collection, current at most `LEASE_SECONDS` ago.
@@ -102,7 +105,8 @@ class Index:
             checked, known = self._known or (-inf, None)
             if known is catalog and time.monotonic() - checked <= LEASE_SECONDS:
                 return
-        if self._token() != catalog.token:
+            token = self._token()
+        if token != catalog.token:
             self.forget()
             raise CollectionChanged(f"collection {self.name!r} changed while it was read")
 
@@ -198,7 +202,7 @@ class Index:
             InputError: the filter names a key that is not allowed.
         """
         catalog = catalog or self.catalog()
-        scope = _scope("chunk")
+        scope = scope_of("chunk")
         if where:
             passing = catalog.passing(where)
             if not passing:
@@ -206,7 +210,10 @@ class Index:
             scope |= _documents(passing)
         asked = limit
         while True:
-            scored = self.points.query(vector, limit=asked, where=scope)
+            try:
+                scored = self.points.query(vector, limit=asked, where=scope)
+            except CollectionNotFound as error:
+                raise self._changed() from error
             hits = _hits(scored, catalog, via)
             if len(hits) >= limit or len(scored) < asked:
                 return hits[:limit]
@@ -225,32 +232,63 @@ class Index:
         fields: Sequence[str] | None = RECORD_FIELDS,
         vectors: bool = False,
     ) -> Iterator[Point]:
-        """Yield the stored points of one kind and of this tenant."""
-        scope = {**_scope(kind), **(where or {})}
-        return self.points.scroll(where=scope, fields=fields, vectors=vectors)
+        """Yield the stored points of one kind and of this tenant.
+
+        Raises:
+            CollectionChanged: the collection was moved meanwhile.
+        """
+        scope = {**scope_of(kind), **(where or {})}
+        begun = False
+        try:
+            for point in self.points.scroll(where=scope, fields=fields, vectors=vectors):
+                begun = True
+                yield point
+        except CollectionNotFound as error:
+            if begun:
+                raise self._changed() from error
+        else:
+            return
+        self._follow()
+        yield from self.points.scroll(where=scope, fields=fields, vectors=vectors)
 
     def stored_chunk_count(self) -> int:
         """Return the exact number of stored chunks, those of versions not visible included."""
-        return self.points.count(where=_scope("chunk"))
+        try:
+            return self.points.count(where=scope_of("chunk"))
+        except CollectionNotFound:
+            self._follow()
+            return self.points.count(where=scope_of("chunk"))
 
     def _token(self) -> str:
-        states = self.scroll("state", fields=("token",))
-        return next((str(state.payload["token"]) for state in states), "")
+        """Return what changes with every change of the collection, and when it is moved."""
+        state = self._state()
+        if state.get("moving"):
+            self._follow()
+            state = self._state()
+        return f"{self.place} {state.get('token', '')}"
 
+    def _state(self) -> Mapping[str, Any]:
+        states = self.scroll("state", fields=("token", "moving"))
+        return next((state.payload for state in states), {})
 
-def scoped(kind: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a payload that belongs to this tenant and is of one kind of record."""
-    return {**payload, "kind": kind, "tenant": TENANT}
+    def _follow(self) -> None:
+        """Go to where the collection lies now.
 
+        Raises:
+            CollectionNotFound: there is no such collection any more.
+            EmbeddingModelMismatch: it was rebuilt with another fingerprint.
+        """
+        if self.engine is None:
+            return
+        with self._lock:
+            place, points = open_place(self.engine, self.name)
+            if place != self.place:
+                check_fingerprint(self.name, points, self.fingerprint)
+                self.place, self.points, self._known = place, points, None
 
-def point_id(kind: str, name: str = "") -> str:
-    """Return the id of a point: of one tenant, one kind and one name."""
-    return content_id("windowfit", kind, TENANT, name)
-
-
-def _scope(kind: str) -> dict[str, Sequence[str]]:
-    """Return the filter that every read carries: one tenant, one kind of record."""
-    return {"tenant": (TENANT,), "kind": (kind,)}
+    def _changed(self) -> CollectionChanged:
+        self.forget()
+        return CollectionChanged(f"collection {self.name!r} was rebuilt while it was read")
 
 
 def _documents(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
@@ -260,26 +298,3 @@ def _documents(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
 def _hits(scored: Sequence[ScoredPoint], catalog: Catalog, via: str) -> list[Hit]:
     found = (catalog.hit(point.payload, score=point.score, via=via) for point in scored)
     return [hit for hit in found if hit is not None]
-
-
-def _read_fingerprint(points: PointStore) -> IndexFingerprint | None:
-    for point in points.scroll(where=_scope("fingerprint")):
-        stored = point.payload
-        return IndexFingerprint(stored["embedder"], stored["dimension"], stored["splitter"])
-    return None
-
-
-def _checked(
-    name: str, stored: IndexFingerprint | None, wanted: IndexFingerprint | None
-) -> IndexFingerprint:
-    """Return the stored fingerprint if it is the wanted one, or say what differs."""
-    differing = [
-        f"{part}: stored {ours!r}, configured {theirs!r}"
-        for part in ("embedder", "dimension", "splitter")
-        if (ours := getattr(stored, part, None)) != (theirs := getattr(wanted, part, None))
-    ]
-    if differing or stored is None:
-        raise EmbeddingModelMismatch(
-            f"collection {name!r} was built otherwise ({'; '.join(differing)})", param="collection"
-        )
-    return stored

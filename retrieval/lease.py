@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from chunking.errors import StoreError, StoreLocked
+from chunking.errors import CollectionNotFound, StoreError, StoreLocked
 from retrieval.points import Point, PointStore, Where
 
 BEAT_SECONDS = 5.0
@@ -113,7 +113,7 @@ class Lease:
         self._stop.set()
         self._thread.join()
         _held.discard(self._holder.owner)
-        with suppress(StoreError):
+        with suppress(StoreError, CollectionNotFound):
             if not self._lost:
                 self._write({"beat": _FREE}, only_if={"beat": (self._beat,)})
 
@@ -143,10 +143,13 @@ class Lease:
 
     def _renew(self) -> bool:
         with self._beating:
-            # A beat whose answer was lost may have been written all the same: it is still ours.
-            beat, holder = self._read()
-            ours = holder is not None and holder.owner == self._holder.owner
-            taken = ours and self._take(beat)
+            try:
+                # A beat whose answer was lost may have been written all the same: still ours.
+                beat, holder = self._read()
+                ours = holder is not None and holder.owner == self._holder.owner
+                taken = ours and self._take(beat)
+            except CollectionNotFound:
+                taken = False  # rebuilt and removed by who took over
             self._lost = not taken
             return taken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,13 @@ class MemoryPointStore:
         return sum(_matches(point.payload, where) for point in tuple(self.points.values()))
 
 
+class _NoPoints(dict[str, Point]):
+    """Stands where the points of a collection were that is gone: looking at them is an error."""
+
+    def __getattribute__(self, _: str) -> NoReturn:
+        raise CollectionNotFound("the collection was dropped meanwhile", param="collection")
+
+
 @dataclass(slots=True)
 class MemoryEngine:
     """An `Engine` of `MemoryPointStore`s; forgets everything with the process."""
@@ -175,7 +182,9 @@ class MemoryEngine:
 
     def drop(self, collection: str) -> None:
         """See `Engine.drop`."""
-        self.stores.pop(collection, None)
+        dropped = self.stores.pop(collection, None)
+        if dropped is not None:
+            dropped.points = _NoPoints()
 
     def close(self) -> None:
         """See `Engine.close`; nothing to release."""

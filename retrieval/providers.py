@@ -8,7 +8,7 @@ from typing import Any
 from chunking.errors import ConfigurationError, DependencyMissing
 from chunking.split import Splitter
 from retrieval.embed import Embedder
-from retrieval.index import IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
 from retrieval.points import Engine
 from retrieval.qdrant.layout import CollectionLayout
 from retrieval.settings import IndexSettings, unknown_key

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from retrieval.catalog import Catalog
 from retrieval.index import Index
 from retrieval.lease import holder_name
+from retrieval.places import other_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class CollectionStatus:
     Attributes:
         document_ids: in corpus order.
         hidden_chunks: chunks stored but named by no document: a run is under way, or broke off.
-        swept: whether the last run came to its end.
+        swept: whether the last run came to its end; a rebuild is one.
         writer: the process that holds the collection for writing now; None if there is none.
     """
 
@@ -40,6 +41,7 @@ def read_status(index: Index) -> CollectionStatus:
     """
     catalog = Catalog.of(index.records().values())
     states = index.scroll("state", fields=("swept",))
+    left = index.engine and other_places(index.engine, index.name, index.place)
     return CollectionStatus(
         collection=index.name,
         embedder=index.fingerprint.embedder,
@@ -49,6 +51,7 @@ def read_status(index: Index) -> CollectionStatus:
         characters=sum(record.characters for record in catalog.records.values()),
         document_ids=tuple(catalog.records),
         hidden_chunks=index.stored_chunk_count() - catalog.chunk_count,
-        swept=all(state.payload["swept"] == "yes" for state in states),
+        swept=all(state.payload["swept"] == "yes" for state in states)
+        and not (left and (left.superseded or left.unfinished)),
         writer=next(map(holder_name, index.scroll("lease", fields=None)), None),
     )

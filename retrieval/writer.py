@@ -16,11 +16,14 @@ from typing import Self
 from uuid import uuid4
 
 from chunking.document import Chunk, Document, content_id
+from chunking.errors import CollectionChanged, CollectionNotFound
 from chunking.piece_counts import PieceCounts
-from retrieval.index import LEASE_SECONDS, Index, point_id, scoped
+from retrieval.index import LEASE_SECONDS, Index
 from retrieval.lease import Lease
-from retrieval.points import Point, Vector
+from retrieval.places import find_place, other_places
+from retrieval.points import Point, PointStore, Vector
 from retrieval.records import DocumentRecord, chunk_payload, document_payload, record_of
+from retrieval.scope import point_id, scoped
 from retrieval.seals import sealed
 
 GRACE_SECONDS = 2 * LEASE_SECONDS
@@ -44,15 +47,16 @@ class IndexWriter:
     grace_seconds: float = GRACE_SECONDS
     wait: Callable[[float], None] = time.sleep
     records: dict[str, DocumentRecord] = field(init=False)
+    _points: PointStore = field(init=False)
     _lease: Lease = field(init=False)
     _begun: bool = field(default=False, init=False)
     _unswept: bool = field(default=False, init=False)
     _stale: dict[str, None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self._lease = Lease(
-            self.index.points, scope=scoped("lease", {}), point_id=point_id("lease"), wait=self.wait
-        )
+        # A writer stays with the place that it holds; an index follows its collection.
+        self._points = self.index.points
+        self._lease = take_lease(self.index, wait=self.wait)
         try:
             self.records = self.index.records()
             states = self.index.scroll("state", fields=("swept",))
@@ -121,7 +125,7 @@ class IndexWriter:
             )
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]
-        self.index.points.upsert(points)
+        self._points.upsert(points)
 
     def commit(
         self, document: Document, chunks: Sequence[Chunk], counts: Mapping[str, PieceCounts]
@@ -134,7 +138,7 @@ class IndexWriter:
         self.begin()
         record = record_of(document, chunks, counts)
         payload = sealed(scoped("document", document_payload(document, record)))
-        self.index.points.upsert([Point(point_id("document", document.id), payload)])
+        self._points.upsert([Point(point_id("document", document.id), payload)])
         self._forget(document.id, keep=set(record.chunk_ids))
         self.records[document.id] = record
 
@@ -143,7 +147,7 @@ class IndexWriter:
         for document in documents:
             if document in self.records:
                 self.begin()
-                self.index.points.delete([point_id("document", document)])
+                self._points.delete([point_id("document", document)])
                 self._forget(document, keep=set())
                 del self.records[document]
 
@@ -154,17 +158,18 @@ class IndexWriter:
         """
         self.begin()
         self._unswept = True
-        self.index.points.delete(list(points))
+        self._points.delete(list(points))
 
     def distrust(self, documents: Iterable[str]) -> None:
         """Have the next run read these documents anew, whether their source changed or not."""
         for document in documents:
             for point in self.index.scroll("document", {"document": (document,)}, fields=None):
                 self.begin()
-                self.index.points.upsert([Point(point.id, {**point.payload, "digest": ""})])
+                self._points.upsert([Point(point.id, {**point.payload, "digest": ""})])
 
     def finish(self) -> int:
         """Remove what no reader sees any more, and return how many chunks that were."""
+        self._drop_superseded()
         if not (self._begun or self._unswept):
             return 0
         self._lease.check()
@@ -175,11 +180,31 @@ class IndexWriter:
             self._lease.check()
         for start in range(0, len(stale), _SWEPT_IN_ONE_GO):
             names = stale[start : start + _SWEPT_IN_ONE_GO]
-            self.index.points.delete([point_id("chunk", name) for name in names])
+            self._points.delete([point_id("chunk", name) for name in names])
         self._publish(swept=True)
         self._stale.clear()
         self._begun = self._unswept = False
         return len(stale)
+
+    def drop_unfinished(self) -> None:
+        """Remove what a rebuild left that died before its switch and is not to be gone on with."""
+        engine, place = self.index.engine, self.index.place
+        if engine is not None:
+            self._lease.check()
+            for unfinished in other_places(engine, self.index.name, place).unfinished:
+                engine.drop(unfinished)
+
+    def _drop_superseded(self) -> None:
+        """Remove what a rebuild left that died between its switch and its end."""
+        engine, place = self.index.engine, self.index.place
+        if engine is None:
+            return
+        left = other_places(engine, self.index.name, place).superseded
+        if left:
+            self.wait(self.grace_seconds)
+            self._lease.check()
+        for superseded in left:
+            engine.drop(superseded)
 
     def publish(self) -> None:
         """Tell readers that records have changed.
@@ -194,7 +219,7 @@ class IndexWriter:
         # At rest the token says what the collection holds, so that equal collections are equal.
         token = self._state() if swept else uuid4().hex
         payload = {"token": token, "swept": "yes" if swept else "no"}
-        self.index.points.upsert([Point(point_id("state"), scoped("state", payload))])
+        self._points.upsert([Point(point_id("state"), scoped("state", payload))])
         self.index.forget()
 
     def _state(self) -> str:
@@ -215,3 +240,33 @@ class IndexWriter:
         named = {name for record in self.records.values() for name in record.chunk_ids}
         stored = self.index.scroll("chunk", fields=("id",))
         return [name for point in stored if (name := point.payload["id"]) not in named]
+
+
+def take_lease(index: Index, *, wait: Callable[[float], None] = time.sleep) -> Lease:
+    """Return the lease on the place where an index looks, its collection being there.
+
+    Raises:
+        StoreLocked: a live writer holds it.
+        CollectionChanged: the collection was moved since the index was opened.
+    """
+    try:
+        lease = Lease(
+            index.points, scope=scoped("lease", {}), point_id=point_id("lease"), wait=wait
+        )
+    except CollectionNotFound as error:
+        raise _rebuilt(index) from error
+    try:
+        moved = index.engine is not None and find_place(index.engine, index.name) != index.place
+    except BaseException:
+        lease.release()
+        raise
+    if moved:
+        lease.release()
+        raise _rebuilt(index)
+    return lease
+
+
+def _rebuilt(index: Index) -> CollectionChanged:
+    return CollectionChanged(
+        f"collection {index.name!r} was rebuilt since it was opened", hint="run the job again"
+    )

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from chunking.errors import WindowfitError
-from retrieval.ledger import user_collections
+from retrieval.places import collection_names
 from retrieval.providers import open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings, TableSettings, config_file
 from serve.profiles import ModelProfile, find_profile
@@ -148,7 +148,7 @@ async def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[F
 
 def _store_findings(runtime: Runtime) -> list[Finding]:
     try:
-        names = user_collections(runtime.engine)
+        names = collection_names(runtime.engine)
     except WindowfitError as error:
         return [_problem("store", error)]
     if not names:

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from chunking.errors import ModelNotFound, WindowfitError
-from retrieval.ledger import user_collections
+from retrieval.places import collection_names
 from serve.facts import Health, ModelCard, ModelList
 from serve.problems import documented
 from serve.replay import ReplayResponse, find_kept, receipt_of, replay
@@ -50,7 +50,7 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
         plain = [ModelCard.of(profile) for profile in profiles]
         return plain + [
             ModelCard.of(profile, collection=collection)
-            for collection in user_collections(runtime.engine)
+            for collection in collection_names(runtime.engine)
             for profile in profiles
         ]
 

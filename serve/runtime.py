@@ -15,7 +15,8 @@ from chunking.counters import EstimatedCounter, load_counter
 from chunking.errors import ConfigurationError, DependencyMissing
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
-from retrieval.index import Index, IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
 from retrieval.points import Engine
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.search import Searcher

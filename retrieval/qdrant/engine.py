@@ -11,7 +11,7 @@ from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from chunking.errors import InputError
-from retrieval.checks import check_collection_name
+from retrieval.checks import check_place_name
 from retrieval.points import PointStore
 from retrieval.qdrant.connection import Connection
 from retrieval.qdrant.layout import CollectionLayout
@@ -76,7 +76,7 @@ class QdrantEngine:
 
     def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
         """See `Engine.create`; completes a collection whose creation was interrupted."""
-        check_collection_name(collection)
+        check_place_name(collection)
 
         def create() -> None:
             try:
@@ -99,7 +99,7 @@ class QdrantEngine:
 
     def open(self, collection: str) -> PointStore:
         """See `Engine.open`; a layout other than the one asked for is logged once and kept."""
-        check_collection_name(collection)
+        check_place_name(collection)
         found = self._connection.call(
             f"open collection {collection!r}",
             lambda: self._client.get_collection(collection),
@@ -123,7 +123,7 @@ class QdrantEngine:
 
     def drop(self, collection: str) -> None:
         """See `Engine.drop`."""
-        check_collection_name(collection)
+        check_place_name(collection)
         action = f"drop collection {collection!r}"
         self._connection.call(action, lambda: self._client.delete_collection(collection))
         self._compared.discard(collection)

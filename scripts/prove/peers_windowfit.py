@@ -9,7 +9,8 @@ from typing import Final
 from chunking.counters import load_counter
 from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
-from retrieval.index import Index, IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
 from retrieval.points import MemoryEngine, Where
 from retrieval.records import Hit
 from retrieval.search import Searcher

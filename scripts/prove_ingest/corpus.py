@@ -13,7 +13,8 @@ from chunking.split import Splitter
 from ingest.job import Ingestion
 from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
-from retrieval.index import Index, IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
 from retrieval.points import Engine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter

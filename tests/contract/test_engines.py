@@ -315,3 +315,27 @@ class TestEngine:
         with pytest.raises(CollectionNotFound):
             bench.engine.open(bench.collection)
         assert bench.create().count(where={}) == 0
+
+    def test_who_holds_a_dropped_collection_is_told_that_it_is_gone(self, bench: Workbench) -> None:
+        store = bench.create()
+        store.upsert([point(1, unit(0))])
+        bench.engine.drop(bench.collection)
+        for use in (
+            lambda: store.count(where={}),
+            lambda: list(store.scroll(where={})),
+            lambda: store.query(unit(0), limit=1, where={}),
+            lambda: store.upsert([point(2, unit(0))]),
+            lambda: store.delete([point_id(1)]),
+        ):
+            with pytest.raises(CollectionNotFound):
+                use()
+
+    def test_a_numbered_place_beside_a_collection_is_one_of_its_own(self, bench: Workbench) -> None:
+        bench.create().upsert([point(1, unit(0))])
+        place = f"{bench.collection}@1"
+        beside = bench.engine.create(place, dimension=2, indexed=("kind",))
+        beside.upsert([point(2, np.asarray((1, 0), dtype=np.float32))])
+        assert ids(bench.engine.open(place).scroll(where={})) == [point_id(2)]
+        bench.engine.drop(place)
+        assert place not in bench.engine.collections()
+        assert ids(bench.engine.open(bench.collection).scroll(where={})) == [point_id(1)]

@@ -16,8 +16,10 @@ from ingest.errors import JobInFlight, JobNotFound
 from ingest.job_store import JobStore
 from ingest.presence import Presence
 from retrieval.edge import EdgeEngine
-from retrieval.index import Index, IndexFingerprint
-from retrieval.ledger import LEDGER, user_collections
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
+from retrieval.ledger import LEDGER
+from retrieval.places import collection_names
 from retrieval.points import Engine, MemoryEngine
 from tests.unit.ingest.jobs_bench import job_of, recorded
 
@@ -155,7 +157,7 @@ def test_a_damaged_record_is_an_error_with_a_way_out(engine: Engine, presence: P
 
 def test_the_ledger_is_no_collection_of_a_user(engine: Engine, presence: Presence) -> None:
     assert engine.collections() == (LEDGER,)
-    assert user_collections(engine) == ()
+    assert collection_names(engine) == ()
     with pytest.raises(InputError, match=LEDGER):
         Index.create(engine, LEDGER, IndexFingerprint("hash:8", 8, "s"))
 

@@ -23,6 +23,7 @@ from chunking.errors import (
 from chunking.split import Splitter
 from ingest.changes import Quarantined, Unchanged
 from ingest.files import refused_file, source_file
+from ingest.job import Ingestion
 from ingest.lines import file_lines
 from ingest.readers.sandbox import Sandbox
 from ingest.shares import (
@@ -60,7 +61,7 @@ def document(number: int, lines: int = 40) -> Document:
 
 
 def listed(file: SourceFile, stored: frozenset[str] = frozenset()) -> ListedFile:
-    return ListedFile(file, None, stored)
+    return ListedFile(file, None, None, stored)
 
 
 def slices_of(*files: ListedFile, most_files: int = 2) -> list[Slice]:
@@ -179,10 +180,11 @@ def test_what_is_stored_is_not_embedded_again_and_what_is_known_is_not_parsed() 
     one = document_file(document(1)).read()
     chunks: tuple[Chunk, ...] = splitter.split(one)
     writer.write(one, chunks, EMBEDDER.embed([chunk.embedded_text for chunk in chunks]))
-    here = ListedFile.of(document_file(document(1)), writer)
+    here = ListedFile.of(document_file(document(1)), Ingestion(writer, EMBEDDER, splitter))
     assert here.stored == {chunk.id for chunk in chunks}
     assert here.record is not None
-    assert here.record.chunk_ids == here.record.spans == ()
+    assert not here.record.chunk_ids
+    assert not here.record.spans
     assert slices_of(here) == [Slice((), (Unchanged("d1"),))]
     [changed] = slices_of(replace(here, record=replace(here.record, digest="another")))
     [event] = changed.events

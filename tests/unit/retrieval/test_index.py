@@ -12,7 +12,8 @@ from chunking.document import Chunk, Document, Section, identified
 from chunking.errors import CollectionNotFound, EmbeddingModelMismatch, InputError
 from chunking.piece_counts import PieceCount, PieceCounts
 from retrieval.catalog import FILTER_KEYS
-from retrieval.index import Index, IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
 from retrieval.writer import IndexWriter

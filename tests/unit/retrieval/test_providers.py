@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from chunking.errors import ConfigurationError, DependencyMissing, StoreLocked
 from retrieval.edge import EdgeEngine
 from retrieval.embed import HashEmbedder
-from retrieval.index import IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.qdrant import engine as server_engine
 from retrieval.qdrant.layout import CollectionLayout

@@ -12,7 +12,7 @@ from chunking.counters import MistralCounter
 from chunking.errors import ProfileMismatch, TokenizerUnavailable
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
-from retrieval.index import IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
 from retrieval.points import MemoryEngine
 from serve import runtime as runtime_module
 from serve.answer import Answer, answer

@@ -15,7 +15,8 @@ from chunking.pieces import defuse, unforged
 from chunking.tokens import TokenCounter
 from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
-from retrieval.index import Index, IndexFingerprint
+from retrieval.fingerprint import IndexFingerprint
+from retrieval.index import Index
 from retrieval.points import MemoryEngine, Where
 from retrieval.records import Hit
 from retrieval.search import Searcher
