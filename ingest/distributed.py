@@ -177,7 +177,7 @@ class RayEngine:
                 )
                 raise ClusterUnavailable(
                     f"{where}: {type(error).__name__}",
-                    hint="`ray status` on that machine tells whether a cluster runs there",
+                    hint="`ray status` tells whether one runs there; it may ask for RAY_AUTH_TOKEN",
                 ) from error
             try:
                 self._check_size()
