@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -56,8 +56,13 @@ _TASKS_A_WORKER = 2
 _CONNECT_SECONDS = 10.0
 _STORE_BYTES = 512 * 1024 * 1024
 """Object store of a local run; what exceeds it waits on disk."""
-_BLOCK_BYTES = 64 * 1024
-"""A block ends once it is this large: so a slice is a block, and work is dealt slice by slice."""
+_CONTEXT: Final = {
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    # A block ends once it is this large: so a slice is a block, and work is dealt slice by slice.
+    "target_max_block_size": 64 * 1024,
+    "max_consecutive_actor_init_deaths": RESTARTS,
+}
 _COLUMN = "pickled"
 _LOST = (ActorDiedError, ObjectLostError, WorkerCrashedError)
 
@@ -114,10 +119,8 @@ class RayEngine:
     def _rows(self, shares: list[Any], order: WorkOrder) -> Iterator[bytes]:
         """Yield embedded slices as workers return them, pickled."""
         context = ray.data.DataContext.get_current().copy()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        context.target_max_block_size = _BLOCK_BYTES
-        context.max_consecutive_actor_init_deaths = RESTARTS
+        for name, value in _CONTEXT.items():
+            setattr(context, name, value)
         with ray.data.DataContext.current(context):
             prepared = ray.data.from_arrow_refs(shares).map_batches(
                 _prepare,  # type: ignore[arg-type]  # their types know no pyarrow
@@ -174,7 +177,7 @@ class RayEngine:
                 )
                 raise ClusterUnavailable(
                     f"{where}: {type(error).__name__}",
-                    hint="`ray status` on that machine tells whether a cluster runs there",
+                    hint="`ray status` tells whether one runs there; it may ask for RAY_AUTH_TOKEN",
                 ) from error
             try:
                 self._check_size()

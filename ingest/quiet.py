@@ -19,6 +19,8 @@ from typing import Final, TextIO
 _ENVIRONMENT: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Nothing is reported to anybody, and its C++ parts write to their own log alone."""
 _LOGGERS: Final = ("ray", "ray.data")
+_MODULES: Final = r"ray\."
+"""Modules whose warnings are advice to those who call them otherwise."""
 _THREADS: Final = "ray_"
 """How the names begin of threads that print what happens in a cluster."""
 _DEPRECATED: Final = "`ray_remote_args` is deprecated"
@@ -37,6 +39,7 @@ def quiet() -> Iterator[None]:
             logger.setLevel(logging.CRITICAL)
         kept.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=_DEPRECATED, category=DeprecationWarning)
+        warnings.filterwarnings("ignore", module=_MODULES)
         kept.enter_context(redirect_stdout(_OwnThreads(sys.stdout)))
         yield
 

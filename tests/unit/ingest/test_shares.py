@@ -183,8 +183,8 @@ def test_what_is_stored_is_not_embedded_again_and_what_is_known_is_not_parsed() 
     here = ListedFile.of(document_file(document(1)), Ingestion(writer, EMBEDDER, splitter))
     assert here.stored == {chunk.id for chunk in chunks}
     assert here.record is not None
-    assert not here.record.chunk_ids
-    assert not here.record.spans
+    assert here.record.chunk_ids == ()
+    assert here.record.spans == ()
     assert slices_of(here) == [Slice((), (Unchanged("d1"),))]
     [changed] = slices_of(replace(here, record=replace(here.record, digest="another")))
     [event] = changed.events
