@@ -22,7 +22,7 @@ headers = {"content-type": "application/json", "Idempotency-Key": "facts of 2026
 
 
 def submit() -> tuple[int, dict]:
-    """Return the status of the answer, 202 for a new job and 200 for a replayed one, and the job."""
+    """Return the status, 202 for a new job and 200 for a replayed one, and the job."""
     with urlopen(Request(f"{url}/jobs", body, headers)) as response:
         return response.status, json.load(response)
 
