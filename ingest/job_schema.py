@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -89,7 +89,11 @@ class JobEntry(BaseModel):
         told = asdict(job)
         shown = {name: told[name] for name in cls.model_fields if name in told}
         source = sources.shown(job.source) if job.source != STANDARD_INPUT else job.source
-        return shown | {"source": source or None, "holder": holder_of(job)}
+        error = job.error
+        if error is not None and job.source:
+            # A command may have failed of its source, which its error names by the whole path.
+            error = replace(error, message=error.message.replace(job.source, source))
+        return shown | {"source": source or None, "error": error, "holder": holder_of(job)}
 
     @classmethod
     def of(cls, job: Job, sources: SourceFolder) -> Self:

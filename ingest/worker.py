@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from chunking.errors import InputError, StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight
@@ -20,6 +20,8 @@ ATTEMPTS_LIMIT = 3
 """How often a starting service takes up a job: one that ends its process each time is left."""
 STOP_SECONDS = 10.0
 """How long a service waits for the slice that is being embedded when it is stopped."""
+IDLE_SECONDS = 15.0
+"""How often an idle service looks for jobs of its own that it does not know of."""
 _RETRY_SECONDS = 5.0
 
 _LOG = logging.getLogger("windowfit.ingest")
@@ -86,19 +88,42 @@ class JobWorker:
         self._queue.put(job)
 
     def _work(self) -> None:
-        while (job := self._queue.get()) is not None and not self._stopping.is_set():
+        while not self._stopping.is_set():
             try:
-                self._execute(job, self._watch)
-            except JobStopped:
+                job = self._queue.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with suppress(WindowfitError):
+                    self._add_lost()
+                continue
+            if job is None or not self._carry_out(job):
                 return
-            except JobInFlight:
-                continue  # another process took it up
-            except WindowfitError as error:
-                # Recorded with the job; the log says it to whoever runs the service.
-                told = {"event": "job failed", "job": job.id, "code": error.code}
-                _LOG.warning("job failed", extra={"fields": told})
-            except Exception as error:  # noqa: BLE001 - one defect must not end the thread
-                _LOG.error("job failed", exc_info=error, extra={"fields": {"job": job.id}})
+
+    def _carry_out(self, job: Job) -> bool:
+        """Run one job, and return whether another may follow."""
+        try:
+            self._execute(job, self._watch)
+        except JobStopped:
+            return False
+        except JobInFlight:
+            pass  # another process took it up
+        except WindowfitError as error:
+            # Recorded with the job; the log says it to whoever runs the service.
+            _LOG.warning("job failed", extra={"fields": {"job": job.id, "code": error.code}})
+        except Exception as error:  # noqa: BLE001 - one defect must not end the thread
+            _LOG.error("job failed", exc_info=error, extra={"fields": {"job": job.id}})
+        return True
+
+    def _add_lost(self) -> None:
+        """Add the jobs that are this service's by the store, though none waits or runs here.
+
+        The store may have recorded a job, or kept one in flight, without being able to say so.
+        """
+        if self._presence is None:
+            return
+        lost = [job for job in self._store.jobs() if job.presence == self._presence.name]
+        for job in lost[::-1]:
+            if job.in_flight:
+                self.add(self._store.find(job.id))
 
     def _watch(self, _: Progress) -> None:
         if self._stopping.is_set():

@@ -23,7 +23,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from chunking.errors import InputError, StoreError
+from ingest import worker
+from ingest.job import IngestReport
+from ingest.job_store import JobStore
+from ingest.jobs import Job
 from ingest.routes import mount_jobs
+from ingest.work import record_job
 from retrieval.edge import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
@@ -321,6 +327,70 @@ def test_what_a_job_brought_is_answered_from_at_once(client: TestClient) -> None
     assert response.json()["code"] == "embedding_model_mismatch"
 
 
+def test_a_job_that_the_store_kept_without_saying_so_is_carried_out_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+    find = JobStore.find
+    failures = iter([StoreError("the answer was lost")])
+
+    def lose(store: JobStore, job_id: str) -> Job:
+        recorded = find(store, job_id)
+        for failure in failures:
+            raise failure
+        return recorded
+
+    with TestClient(app_of(MemoryEngine())) as client:
+        monkeypatch.setattr(JobStore, "find", lose)
+        response = submit(client, SENT)
+
+        assert (response.status_code, response.json()["code"]) == (503, "vector_store_unavailable")
+        [job] = client.get("/jobs").json()["jobs"]
+        assert ended(client, job["id"])["state"] == "done"
+
+
+def test_a_job_whose_end_the_store_could_not_take_is_carried_out_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+    advance = JobStore.advance
+    failures = iter([StoreError("down"), StoreError("down")])
+
+    def refuse(store: JobStore, job: Job, **changes: Any) -> Job:
+        if changes["state"] in {"done", "failed"}:
+            for failure in failures:
+                raise failure
+        return advance(store, job, **changes)
+
+    monkeypatch.setattr(JobStore, "advance", refuse)
+    with TestClient(app_of(MemoryEngine())) as client:
+        done = ended(client, submit(client, SENT).json()["id"])
+
+    assert (done["state"], done["attempts"]) == ("done", 2)
+    assert (done["counts"]["written"], done["counts"]["unchanged"]) == (0, 2)
+
+
+def test_the_source_of_a_command_is_shown_by_its_name_alone(
+    client: TestClient, engine: MemoryEngine, tmp_path: Path
+) -> None:
+    def fail() -> IngestReport:
+        raise InputError(f"no source '{tmp_path}/private'")
+
+    with pytest.raises(InputError):
+        record_job(
+            JobStore(engine), fail, collection="c", source=f"{tmp_path}/private", prune=False
+        )
+
+    text = client.get("/jobs").text
+    job_id = json.loads(text)["jobs"][0]["id"]
+
+    assert str(tmp_path) not in text
+    assert "no source 'private'" in text
+    # Nor does the service read it.
+    refused = client.post(f"/jobs/{job_id}/resume")
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+
+
 # --- processes that die
 
 
@@ -380,6 +450,71 @@ def test_a_killed_run_is_resumed_under_its_id_from_another_folder(
     assert (whole["documents"], whole["hidden_chunks"], whole["swept"]) == (1000, 0, True)
     assert command(environment, tmp_path, "ingest", "resume") == {"jobs": []}
     assert command(environment, tmp_path, "ingest", "verify", "--collection", "c")["intact"]
+
+
+def shell(
+    environment: dict[str, str], folder: Path, *arguments: str, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "windowfit", "ingest", *arguments],
+        env=environment,
+        cwd=folder,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_in_a_shell_quarantined_files_are_retried_and_the_codes_say_what_is_left(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "good.md").write_text("# Good\n\nText.")
+    (files / "bad.txt").write_text(" ")
+    (files / "worse.txt").write_text(" ")
+
+    assert shell(environment, tmp_path, "run", "files", "--collection", "c").returncode == 3
+    (files / "bad.txt").write_text("Now it is text.")
+    again = shell(environment, tmp_path, "retry", "--collection", "c", "--json")
+    (files / "worse.txt").write_text("Now it is, too.")
+    last = shell(environment, tmp_path, "retry", "--collection", "c", "--json")
+    none = shell(environment, tmp_path, "retry", "--collection", "c")
+
+    assert (again.returncode, last.returncode, none.returncode) == (3, 0, 0)
+    [job] = json.loads(again.stdout)["jobs"]
+    assert [one["name"] for one in job["quarantined"]] == ["files/worse.txt"]
+    assert json.loads(last.stdout)["jobs"][0]["counts"]["written"] == 3
+    assert "nothing to retry" in none.stdout
+
+
+def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    line = json.dumps({"id": "a", "text": " "})
+    run = ["run", "-", "--collection", "c"]
+    assert shell(environment, tmp_path, *run, given=f"{line}\n").returncode == 3
+
+    refused = shell(environment, tmp_path, "retry", "--collection", "c")
+
+    assert refused.returncode == 2
+    assert "standard input" in refused.stderr
+    assert "run the ingestion again" in refused.stderr
+
+
+def test_what_a_collection_holds_is_told_without_its_embedder(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "a.md").write_text("# A\n\nText.")
+    shell(environment, tmp_path, "run", "a.md", "--collection", "c")
+    other = {**environment, "WINDOWFIT_EMBEDDER": "sentence-transformers:not-there"}
+
+    told = command(other, tmp_path, "ingest", "status", "--collection", "c")
+
+    assert (told["documents"], told["last_job"]["state"]) == (1, "done")
+    removed = command(environment, tmp_path, "ingest", "rm", "a.md", "--collection", "c")
+    assert removed == {"collection": "c", "removed": ["a.md"], "removed_chunks": 1}
 
 
 class Service:
@@ -452,7 +587,7 @@ def test_an_accepted_job_survives_the_service_that_accepted_it(
     with serving(environment, tmp_path) as service:
         jobs = [ended(service, job["id"]) for job in (accepted, waiting)]
 
-    assert seconds < 15
+    assert seconds < 30
     assert [job["state"] for job in jobs] == ["done", "done"]
     assert [job["counts"]["collection_documents"] for job in jobs] == [120, 2]
     assert jobs[1]["attempts"] == 1
