@@ -284,7 +284,8 @@ def main() -> int:
         one = measure(engine, given.documents, given.every, given.rebuilds)
         results.append(one)
         print(
-            f"{engine}: killed 2 x {one.boundaries} times at writes: {one.different} collections "
+            f"{engine}: killed at every {given.every}. of {one.boundaries} writes, before and behind "
+            f"it: {one.different} collections "
             f"differ, {one.torn} were half of each; {one.torn_reads} of {one.reads} reads torn "
             f"in {one.rebuilds} rebuilds; {one.seconds} s",
             flush=True,
