@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from chunking.errors import DocumentNotFound, InputError
-from ingest.job import Execute, Progress, embed_files
+from ingest.job import Execute, embed_files
 from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job
@@ -27,6 +27,7 @@ from ingest.reports import (
     print_verification,
 )
 from ingest.sources import list_source
+from ingest.tally import Progress
 from ingest.texts import SourceFile
 from ingest.verify import repair, verify
 from ingest.work import Work, prepare_ingestion, record_job, repeat_jobs

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from chunking.document import content_id
 from ingest.changes import Quarantined
-from ingest.job import IngestReport
+from ingest.tally import IngestReport
 from retrieval.lease import Holder
 
 State = Literal["queued", "running", "done", "partial", "failed", "interrupted"]

@@ -10,19 +10,10 @@ from typing import Protocol, Self
 from chunking.document import Document
 from chunking.errors import CollectionNotFound, StoreError, UnreadableDocument
 from ingest.changes import Quarantined
-from ingest.job import (
-    Execute,
-    Ingestion,
-    IngestReport,
-    Progress,
-    Tally,
-    embed_documents,
-    embed_files,
-    run_ingest,
-    write_slices,
-)
+from ingest.job import Execute, Ingestion, embed_documents, embed_files, run_ingest, write_slices
 from ingest.plan import IngestPlan
 from ingest.slices import name_of
+from ingest.tally import IngestReport, Progress, Tally
 from ingest.texts import SourceFile, document_file
 from retrieval.audit import Finding, audit_documents
 from retrieval.fingerprint import IndexFingerprint

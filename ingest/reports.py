@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from ingest.changes import Quarantined
-from ingest.job import IngestReport
 from ingest.jobs import RESUMABLE, Job
 from ingest.plan import IngestPlan
+from ingest.tally import IngestReport
 from ingest.verify import VerifyReport
 from ingest.work import JobRun
 from retrieval.status import CollectionStatus

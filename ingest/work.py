@@ -12,7 +12,7 @@ from typing import Any
 
 from chunking.errors import StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight, JobNotResumable
-from ingest.job import Ingestion, IngestReport, Progress, run_ingest
+from ingest.job import Ingestion, run_ingest
 from ingest.job_files import JobFiles, absolute_source
 from ingest.job_store import JobStore
 from ingest.jobs import (
@@ -28,6 +28,7 @@ from ingest.jobs import (
 )
 from ingest.lines import STANDARD_INPUT
 from ingest.presence import Presence, await_absence
+from ingest.tally import IngestReport, Progress
 
 _LOG = logging.getLogger("windowfit.ingest")
 

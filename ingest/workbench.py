@@ -12,8 +12,9 @@ from functools import partial
 from chunking.errors import CollectionNotFound
 from chunking.split import Splitter
 from ingest.counting import load_counters
-from ingest.job import Execute, Ingestion, IngestReport, Progress, run_ingest
+from ingest.job import Execute, Ingestion, run_ingest
 from ingest.rebuild import run_rebuild
+from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint

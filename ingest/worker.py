@@ -10,10 +10,10 @@ from queue import Empty, SimpleQueue
 
 from chunking.errors import InputError, StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight
-from ingest.job import Progress
 from ingest.job_store import JobStore
 from ingest.jobs import Job
 from ingest.presence import Presence
+from ingest.tally import Progress
 from ingest.work import JobStopped, take_up
 
 ATTEMPTS_LIMIT = 3

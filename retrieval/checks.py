@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 
 from chunking.errors import EmbeddingModelMismatch, InputError
 from retrieval.ledger import LEDGER
-from retrieval.points import Point, Vector, collection_not_found
+from retrieval.points import Point, Vector
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NUMBERED = re.compile(r"(.*)@[1-9][0-9]{0,8}")
@@ -45,16 +43,6 @@ def _check_safe(collection: str) -> None:
             "a letter or digit first",
             param="collection",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Stands where the points of a collection were that is gone: whatever is asked, is an error."""
-
-    collection: str
-
-    def __getattr__(self, _: str) -> NoReturn:
-        raise collection_not_found(self.collection, ())
 
 
 def check_vector(vector: Vector, *, dimension: int) -> None:

@@ -26,10 +26,11 @@ from uuid import UUID
 import numpy as np
 import qdrant_edge as edge
 
-from chunking.errors import InputError, StoreError
-from retrieval.checks import Dropped, check_place_name, check_points, check_vector, last_of_each_id
+from chunking.errors import CollectionNotFound, InputError, StoreError
+from retrieval.checks import check_place_name, check_points, check_vector, last_of_each_id
 from retrieval.lock import FolderLock
 from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where, collection_not_found
+from retrieval.room import check_room, has_room_for_a_copy
 
 _VECTOR = "dense"
 _ABOUT = "collection.json"
@@ -38,8 +39,6 @@ _DELETE_SIZE = 4096
 _SCROLL_SIZE = 512
 _FLUSH_SIZE = 8192
 """Points written between two flushes; a load replays at most this many, in under a second."""
-_FREE_BYTES_MINIMUM = 256 * 1024 * 1024
-"""Room for the files that the engine maps ahead of its writes, 32 MiB each."""
 _NO_GRAPH_KILOBYTES = 2_000_000_000
 """An indexing threshold that no collection reaches, so that search stays exact."""
 _HINT = "check that the store's folder can be written and the disk has room, then retry"
@@ -73,7 +72,7 @@ class EdgeEngine:
         check_place_name(collection)
         with self._held(f"create collection {collection!r}"):
             if not self._exists(collection):
-                _check_room(self._root)
+                check_room(self._root)
                 building = self._root / f".building-{collection}"
                 shutil.rmtree(building, ignore_errors=True)
                 building.mkdir()
@@ -142,8 +141,9 @@ class EdgePointStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._dimension = _read_dimension(folder)
-        self._shard: edge.EdgeShard | Dropped = edge.EdgeShard.load(str(folder))
+        self._shard = edge.EdgeShard.load(str(folder))
         self._unflushed = 0
+        self._dropped = False
 
     def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         """See `PointStore.upsert`; in steps of 256 points, each written whole or not at all."""
@@ -153,7 +153,7 @@ class EdgePointStore:
             points, condition = last_of_each_id(points), _filter(only_if)
         for start in range(0, len(points), _UPSERT_SIZE):
             batch = points[start : start + _UPSERT_SIZE]
-            with _engine_errors(f"write {len(batch)} points"):
+            with self._calls(f"write {len(batch)} points"):
                 stored = [_stored(point) for point in batch]
                 self._update(edge.UpdateOperation.upsert_points(stored, condition), size=len(batch))
 
@@ -161,7 +161,7 @@ class EdgePointStore:
         """See `PointStore.delete`."""
         for start in range(0, len(ids), _DELETE_SIZE):
             batch = ids[start : start + _DELETE_SIZE]
-            with _engine_errors(f"delete {len(batch)} points"):
+            with self._calls(f"delete {len(batch)} points"):
                 operation = edge.UpdateOperation.delete_points([UUID(hex=item) for item in batch])
                 self._update(operation, size=len(batch))
 
@@ -170,7 +170,7 @@ class EdgePointStore:
         check_vector(vector, dimension=self._dimension)
         if limit < 1:
             return []
-        with _engine_errors("search"):
+        with self._calls("search"):
             near = edge.Query.Nearest(vector.tolist(), using=_VECTOR)
             found = self._shard.query(
                 edge.QueryRequest(limit=limit, query=near, filter=_filter(where), with_payload=True)
@@ -185,7 +185,7 @@ class EdgePointStore:
         selected: bool | list[str] = True if fields is None else list(fields)
         offset: edge.PointId | None = None
         while True:
-            with _engine_errors("read points"):
+            with self._calls("read points"):
                 request = edge.ScrollRequest(
                     offset=offset,
                     limit=_SCROLL_SIZE,
@@ -201,26 +201,35 @@ class EdgePointStore:
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""
-        with _engine_errors("count points"):
+        with self._calls("count points"):
             return self._shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
 
     def close(self, *, tidy: bool = False, dropped: bool = False) -> None:
-        """Flush and close the shard; `tidy` first gives back the room of deleted points."""
+        """Flush and close the shard; `tidy` first gives back the room of deleted points.
+
+        With `dropped`, who still holds this store is told that its collection is gone.
+        """
+        self._dropped = dropped
         with _engine_errors("close the collection"):
             try:
-                if tidy and self._has_room_for_a_copy():
+                if tidy and has_room_for_a_copy(self._folder):
                     # The engine rewrites a segment once a fifth of it is deleted.
                     self._shard.optimize()
             finally:
                 self._shard.close()
-                self._shard = Dropped(self._folder.name) if dropped else self._shard
 
-    def _has_room_for_a_copy(self) -> bool:
-        used = sum(path.stat().st_blocks * 512 for path in self._folder.rglob("*"))
-        return shutil.disk_usage(self._folder).free > used + _FREE_BYTES_MINIMUM
+    @contextmanager
+    def _calls(self, action: str) -> Iterator[None]:
+        try:
+            with _engine_errors(action):
+                yield
+        except StoreError as error:
+            if not self._dropped:
+                raise
+            raise CollectionNotFound(f"{self._folder.name!r} was dropped meanwhile") from error
 
     def _update(self, operation: edge.UpdateOperation, *, size: int) -> None:
-        _check_room(self._folder.parent)
+        check_room(self._folder)
         self._shard.update(operation)
         self._unflushed += size
         if self._unflushed >= _FLUSH_SIZE:
@@ -241,15 +250,6 @@ def _engine_errors(action: str) -> Iterator[None]:
         if type(error) is Exception or type(error).__name__ == "PanicException":
             raise StoreError(f"cannot {action}: the embedded engine failed", hint=_HINT) from error
         raise
-
-
-def _check_room(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < _FREE_BYTES_MINIMUM:
-        raise StoreError(
-            f"disk nearly full: {free >> 20} MiB free, {_FREE_BYTES_MINIMUM >> 20} MiB needed",
-            hint="free disk space or move the store to a larger disk, then retry",
-        )
 
 
 def _build_shard(folder: Path, *, dimension: int, indexed: Sequence[str]) -> None:

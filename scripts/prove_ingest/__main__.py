@@ -1,6 +1,6 @@
 """Runs the proofs of ingestion and writes `docs/proof-ingest.md` from what they found.
 
-    python -m scripts.prove_ingest [--only kills reads failures] [--again] [--count N]
+    python -m scripts.prove_ingest [--only kills reads failures rebuilds] [--again] [--count N]
 
 Each part is a command of its own; its result is kept in `.cache/prove-ingest/PART.json`, so that a
 run which was cut short goes on where it was. Prints a table, then everything as one line of JSON.
@@ -24,6 +24,7 @@ PARTS: Final = (
     Part("kills", "scripts.prove_ingest.kills", "--kills"),
     Part("reads", "scripts.prove_ingest.reads", "--reads"),
     Part("failures", "scripts.prove_ingest.failures", "--documents"),
+    Part("rebuilds", "scripts.prove_ingest.rebuilds", "--documents"),
 )
 _HEAD: Final = """# Proof of ingestion
 
@@ -120,10 +121,26 @@ def _judge_failures(result: Any) -> Iterator[Finding]:
     )
 
 
+def _judge_rebuilds(result: Any) -> Iterator[Finding]:
+    for one in result["engines"]:
+        yield Finding(
+            f"{one['engine']}: a rebuild killed before and behind every write, and run again",
+            f"{2 * one['boundaries']} kills; {one['different']} collections differ, readers saw "
+            f"neither the old nor the new one behind {one['torn']}",
+            one["different"] == one["torn"] == 0,
+        )
+        yield Finding(
+            f"{one['engine']}: readers during rebuilds see the old collection or the new one",
+            f"{one['torn_reads']} of {one['reads']:,} reads torn in {one['rebuilds']} rebuilds",
+            one["torn_reads"] == 0 < one["reads"],
+        )
+
+
 _JUDGES: Final[Mapping[str, Callable[[Any], Iterator[Finding]]]] = {
     "kills": _judge_kills,
     "reads": _judge_reads,
     "failures": _judge_failures,
+    "rebuilds": _judge_rebuilds,
 }
 
 

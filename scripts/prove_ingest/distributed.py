@@ -30,7 +30,8 @@ from chunking.counters import load_counter
 from chunking.errors import WindowfitError
 from ingest.distributed import RayEngine
 from ingest.factbook import factbook_files
-from ingest.job import Execute, Ingestion, IngestReport, Progress, embed_files, run_ingest
+from ingest.job import Execute, Ingestion, embed_files, run_ingest
+from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile
 from ingest.verify import verify
 from retrieval.edge import EdgeEngine

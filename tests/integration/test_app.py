@@ -22,6 +22,7 @@ from chunking.errors import (
 )
 from chunking.tokens import Message
 from retrieval.points import MemoryEngine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.rebuild import begin_rebuild
 from serve.app import create_app
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ChatBackend, CompletionRequest
@@ -29,7 +30,7 @@ from serve.backends.scripted import ScriptedBackend
 from serve.errors import UpstreamError, UpstreamRateLimited, UpstreamRejected, UpstreamTimeout
 from serve.profiles import ModelProfile
 from tests.contract.openai_server import Reply, run_server
-from tests.serving import DOCUMENTS, SETTINGS, fill, mistral, profile, small_runtime
+from tests.serving import DOCUMENTS, FINGERPRINT, SETTINGS, fill, mistral, profile, small_runtime
 
 QUESTION = "What is the capital of Peru, said the zeppelin?"
 BODY: dict[str, Any] = {"question": QUESTION}
@@ -182,6 +183,26 @@ def test_the_models_are_listed_in_the_format_of_openai(client: TestClient) -> No
     for card in body["data"]:
         assert card["object"] == "model"
         assert card["output_limit"] < card["window"] == 8192
+
+
+def test_a_service_goes_along_when_its_collection_is_rebuilt() -> None:
+    engine = MemoryEngine()
+    fill(engine, counter=mistral())
+    with client_of(ScriptedBackend(itertools.repeat("It is Lima [1].")), engine=engine) as client:
+        question = {"question": "What is the capital of Peru?", "collection": "small"}
+        before = client.post("/context/preview", json=question).json()
+        with begin_rebuild(engine, "small", FINGERPRINT, grace_seconds=0) as rebuild:
+            cards = client.get("/v1/models").json()["data"]
+            rebuild.switch()
+        after = client.post("/context/preview", json=question).json()
+        ready = client.get("/readyz")
+        again = client.get("/v1/models").json()["data"]
+
+    assert before["context"]["coverage"]["kept"] > 0
+    assert after["context"]["coverage"]["corpus_documents"] == 0
+    assert ready.json()["status"] == "ok"
+    assert {card["collection"] for card in cards} == {None, "small"}
+    assert cards == again
 
 
 def test_a_running_process_is_live(client: TestClient) -> None:

@@ -300,6 +300,47 @@ def test_another_embedder_is_refused_and_the_collection_left_as_it_was(
     assert ingest(command, tmp_path).json["unchanged"] == len(GOOD)
 
 
+def test_another_embedder_takes_over_by_a_rebuild_and_every_verb_goes_along(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(command, tmp_path)
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:32")
+    named = ("--collection", "small")
+    assert "--rebuild" in refused(command("ingest", "verify", *named), code=2)
+    planned = command("ingest", "plan", "files", *named, "--rebuild", "--json").json
+
+    done = command("ingest", "run", "files", *named, "--rebuild", "--json").json
+
+    assert planned["embedded_chunks"] == planned["chunks"] == done["embedded_chunks"]
+    assert (done["collection"], done["written"], done["carried"]) == ("small", len(GOOD), 0)
+    told = command("ingest", "status", *named, "--json").json
+    assert (told["collection"], told["embedder"], told["swept"]) == ("small", "hash:32", True)
+    assert "no defect" in command("ingest", "verify", *named, "--repair").out
+    again = command("ingest", "run", "files", *named, "--json").json
+    assert again["unchanged"] == len(GOOD)
+    removed = command("ingest", "rm", told["document_ids"][0], *named)
+    assert removed.code == 0
+    answered = command("ask", "What is the capital of Peru?", *named, "--json")
+    assert answered.code == 0
+
+
+def test_the_stored_documents_are_rebuilt_without_a_source(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(command, tmp_path)
+    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:32")
+    named = ("--collection", "small")
+
+    ended = command("ingest", "run", *named, "--rebuild", "--quiet")
+
+    assert ended.code == 0
+    assert f"{len(GOOD)} documents carried over" in ended.out
+    for arguments in (["--rebuild", "--prune"], []):
+        assert command("ingest", "run", *named, *arguments).code == 2
+    typo = command("ingest", "run", "--collection", "smal", "--rebuild")
+    assert "existing collections: small" in refused(typo, code=2)
+
+
 def test_an_interrupted_run_says_that_it_goes_on(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from chunking.split import Splitter
 from ingest.factbook import factbook_files
-from ingest.job import Ingestion, IngestReport, run_ingest
+from ingest.job import Ingestion, run_ingest
+from ingest.tally import IngestReport
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine

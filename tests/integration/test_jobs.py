@@ -25,10 +25,10 @@ from fastapi.testclient import TestClient
 
 from chunking.errors import InputError, StoreError
 from ingest import worker
-from ingest.job import IngestReport
 from ingest.job_store import JobStore
 from ingest.jobs import Job
 from ingest.routes import mount_jobs
+from ingest.tally import IngestReport
 from ingest.work import record_job
 from retrieval.edge import EdgeEngine
 from retrieval.index import Index

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ingest.job import IngestReport
 from ingest.job_store import JobStore
 from ingest.jobs import Job, new_job
+from ingest.tally import IngestReport
 from retrieval.lease import Holder
 from retrieval.points import MemoryEngine
 

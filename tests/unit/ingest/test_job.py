@@ -15,7 +15,8 @@ from chunking.errors import StoreError, UnreadableDocument
 from chunking.split import Splitter
 from chunking.tokens import Message, TokenCounter, Tool
 from ingest import job
-from ingest.job import Ingestion, IngestReport, Progress, run_ingest
+from ingest.job import Ingestion, run_ingest
+from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index

@@ -18,9 +18,10 @@ from chunking.errors import (
 )
 from chunking.split import Splitter
 from ingest import job
-from ingest.job import Ingestion, IngestReport, Progress, run_ingest
+from ingest.job import Ingestion, run_ingest
 from ingest.plan import IngestPlan, plan_ingest
 from ingest.rebuild import plan_rebuild, run_rebuild
+from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile, document_file
 from ingest.verify import verify
 from retrieval.embed import HashEmbedder

@@ -13,11 +13,12 @@ from chunking.errors import InputError, StoreError, StoreLocked
 from chunking.split import Splitter
 from ingest.changes import Quarantined
 from ingest.errors import JobInFlight, JobNotResumable
-from ingest.job import Ingestion, IngestReport
+from ingest.job import Ingestion
 from ingest.job_files import absolute_source, document_files, list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job
 from ingest.presence import Presence
+from ingest.tally import IngestReport
 from ingest.work import (
     JobStopped,
     Work,

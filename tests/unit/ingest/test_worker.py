@@ -12,10 +12,10 @@ import pytest
 
 from chunking.errors import StoreError
 from ingest import worker as worker_module
-from ingest.job import Progress
 from ingest.job_store import JobStore
 from ingest.jobs import Job
 from ingest.presence import Presence
+from ingest.tally import Progress
 from ingest.worker import ATTEMPTS_LIMIT, JobWorker, Watch
 from retrieval.points import MemoryEngine
 from tests.unit.ingest.jobs_bench import AWAY, died, recorded
