@@ -60,15 +60,13 @@ class KillsResult:
 class Bench:
     """One engine with a collection that can be brought back to the first edition."""
 
-    def __init__(self, engine: str, folder: Path, url: str | None) -> None:
-        self.engine = engine
+    def __init__(self, folder: Path, url: str | None = None, grpc_port: int | None = None) -> None:
         self.corpus = Corpus()
-        self._folder = folder
         self._url = url
-        self._first = Place(folder / "first", url)
-        self._place = Place(folder / "now", url)
+        self._first = Place(folder / "first", url, grpc_port)
+        self._place = Place(folder / "now", url, grpc_port)
         run_child(self._first, self.corpus, 1)
-        self.expected, self._seconds, self.writes, self.chunks = self._undisturbed()
+        self.expected, self.seconds, self.writes, self.chunks = self._undisturbed()
 
     def _undisturbed(self) -> tuple[str, float, int, int]:
         place = self.reset()
@@ -95,7 +93,7 @@ class Bench:
 
     def moment(self, chance: random.Random) -> float:
         """Return a moment of a run, now and then one behind its end."""
-        return chance.uniform(0, 1.1 * self._seconds)
+        return chance.uniform(0, 1.1 * self.seconds)
 
     def finish(self, place: Place) -> tuple[bool, int]:
         """Run to the end; return whether all is as it should be, and how much was embedded."""
@@ -159,10 +157,10 @@ def measure(engine: str, kills: int, seed: int) -> KillsResult:
 def _bench(engine: str) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as folder:
         if engine == "edge":
-            yield Bench(engine, Path(folder), None)
+            yield Bench(Path(folder))
         else:
             with running_server(Path(folder) / "server") as server:
-                yield Bench(engine, Path(folder), server.url)
+                yield Bench(Path(folder), server.url)
 
 
 def main() -> int:
