@@ -56,7 +56,7 @@ class Outcome:
     Attributes:
         report: what it reported; None where it was killed or failed.
         seconds: how long it took.
-        writes: how many writes its store saw; 0 where it did not end by itself.
+        writes: how many writes its store took; 0 where it was killed.
         embedded: how many texts it embedded, also where it was killed.
         error: code of the typed error that it ended with, if any.
         exit_code: with which a command would have ended; None where it was killed, hung, or failed
@@ -218,18 +218,22 @@ def _ingest(
     answers: Connection,
 ) -> None:
     job.BATCH_CHUNKS = BATCH_CHUNKS
+    writes = 0
     try:
         with closing(place.open()) as engine:
             index = open_index(engine)
             store = CountedStore(index.points, die_at, before_write)
             index.points = store
-            ingestion = begin(index)
-            ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
-            report = run_ingest(corpus.files(edition), ingestion, prune=True)
+            try:
+                ingestion = begin(index)
+                ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
+                report = run_ingest(corpus.files(edition), ingestion, prune=True)
+            finally:
+                writes = store.writes
     except WindowfitError as error:
-        answers.send({"error": error.code, "exit_code": error.exit_code})
+        answers.send({"error": error.code, "exit_code": error.exit_code, "writes": writes})
     else:
-        answers.send({"report": asdict(report), "writes": store.writes, "exit_code": 0})
+        answers.send({"report": asdict(report), "exit_code": 0, "writes": writes})
 
 
 def _read(place: Place, answers: Connection) -> None:

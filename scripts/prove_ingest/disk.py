@@ -2,20 +2,19 @@
 
     python -m scripts.prove_ingest.disk [--offsets 100]
 
-`server`: a real Qdrant server keeps its data on a tmpfs of 10 MB, which is filled beforehand so
-that the disk is full at evenly spread places of the job. `edge`: the embedded engine on a tmpfs of
-10 MB, filled to as many levels; it dies of a full disk, so it refuses to write below 256 MiB.
-`filled`: the embedded engine on a larger tmpfs, of which another writer takes all but that reserve
-before the n-th write of the job, for n after n. Each job must end with the typed error of a store
-(exit code 4), and, run again once there is room, in the collection of an undisturbed run. Prints a
-table and a last line of JSON; exits with 1 where one did not.
+`server`: a real Qdrant server keeps its data on a tmpfs of 10 MB, of which another writer leaves
+from nothing to all. `server-later`: that writer takes what is left before the n-th write of the
+job, for n after n; between the two they share the number of offsets. `edge`: the embedded engine on
+a tmpfs of 10 MB; it dies of a full disk, so it refuses to write below 256 MiB. `edge-later`: a
+larger tmpfs, of which another writer leaves less than that before the n-th write. Each job must end
+with the typed error of a store (exit code 4), and, run again once there is room, in the collection
+of an undisturbed run. Prints a table and a last line of JSON; exits with 1 where one did not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -38,10 +37,9 @@ RESERVE: Final = 256 * 1024 * 1024
 _PAGE: Final = 4096
 _UNAVAILABLE: Final = 4
 _EDITION: Final = 1
-_CORPUS: Final = Corpus(documents=60, lines=12)
-"""Of more than a hundred writes."""
-_SMALL_CORPUS: Final = Corpus(lines=12)
-"""Small enough for a server on 10 MB."""
+_CORPUS: Final = Corpus(documents=90, lines=4)
+"""Of more than a hundred writes, and small enough for a server on 10 MB."""
+_LEVELS: Final = 5
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class DiskResult:
 
     Attributes:
         offsets: places at which the disk was full.
-        refused: jobs that ended with the typed error of a store.
+        refused: jobs that ended with the typed error of a store; `midway` after they had written.
         done: jobs that ended by themselves, the room being just enough.
         otherwise: jobs that ended in any other way, or hung.
         died: servers that ended on the full disk and were started again.
@@ -62,6 +60,7 @@ class DiskResult:
     kind: str
     offsets: int = 0
     refused: int = 0
+    midway: int = 0
     done: int = 0
     otherwise: int = 0
     died: int = 0
@@ -82,6 +81,7 @@ class DiskResult:
         """Count one place: the run on the full disk, and the one when there was room."""
         self.offsets += 1
         self.refused += full.exit_code == _UNAVAILABLE
+        self.midway += full.exit_code == _UNAVAILABLE and full.writes > 0
         self.done += full.exit_code == 0
         self.otherwise += full.exit_code not in {0, _UNAVAILABLE}
         self.different += not same
@@ -92,33 +92,41 @@ class DiskResult:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What an undisturbed run leaves: its digest, its chunks, its writes and its size on disk."""
+    """What an undisturbed run leaves: its digest, its chunks and its writes."""
 
-    corpus: Corpus
     digest: str
     chunks: int
     writes: int
-    used: int
 
     def complete(self, place: Place) -> tuple[Outcome, bool]:
         """Run to the end; return how that went and whether all is as it should be."""
-        outcome = run_child(place, self.corpus, _EDITION)
+        outcome = run_child(place, _CORPUS, _EDITION)
         if outcome.report is None:
             return outcome, False
         digest, _, intact = read_child(place)
         return outcome, intact and digest == self.digest
 
 
-def on_server(offsets: int, scratch: Path) -> DiskResult:
-    """Return what becomes of jobs on a server whose disk of 10 MB is full at places of the job."""
-    result = DiskResult("server")
-    with _server(scratch) as (server, disk):
-        expected = _undisturbed(Place(scratch, server.url), disk, _SMALL_CORPUS)
-    for number in range(offsets):
+def on_server(offsets: int, scratch: Path, *, later: bool) -> DiskResult:
+    """Return what becomes of jobs on a server whose disk of 10 MB becomes full.
+
+    Args:
+        later: whether it does so in the middle of the job.
+    """
+    result = DiskResult("server-later" if later else "server")
+    with _server(scratch) as (server, _):
+        expected = _undisturbed(Place(scratch, server.url))
+    for number in range(offsets // 2):
         with _server(scratch) as (server, disk):
-            disk.fill(leave=_spread(number, offsets, expected.used))
             place = Place(scratch, server.url)
-            full = run_child(place, expected.corpus, _EDITION)
+            if later:
+                at = _spread(number, offsets // 2, expected.writes)
+                # The server itself stops a little before its disk is full: at each of its levels.
+                fill = partial(_fill_before, at, disk, leave=number % _LEVELS * SMALL // 50)
+                full = run_child(place, _CORPUS, _EDITION, before_write=fill)
+            else:
+                disk.fill(leave=_spread(number, offsets // 2, SMALL))
+                full = run_child(place, _CORPUS, _EDITION)
             disk.clear()
             if status(scratch / "server") is None:
                 result.died += 1
@@ -128,58 +136,44 @@ def on_server(offsets: int, scratch: Path) -> DiskResult:
     return result
 
 
-def on_edge(offsets: int, scratch: Path) -> DiskResult:
-    """Return what becomes of jobs of the embedded engine on a disk of 10 MB, however full."""
-    result = DiskResult("edge")
+def on_edge(offsets: int, scratch: Path, *, later: bool) -> DiskResult:
+    """Return what becomes of jobs of the embedded engine whose disk is, or becomes, too full."""
+    result = DiskResult("edge-later" if later else "edge")
     with mounted(scratch / "disk", LARGE) as disk:
-        expected = _undisturbed(Place(disk.folder / "index"), disk, _CORPUS)
+        expected = _undisturbed(Place(disk.folder / "index"))
     for number in range(offsets):
-        with mounted(scratch / "disk", SMALL) as disk:
-            disk.fill(leave=_spread(number, offsets, SMALL))
+        with mounted(scratch / "disk", LARGE if later else SMALL) as disk:
             place = Place(disk.folder / "index")
-            full = run_child(place, expected.corpus, _EDITION)
-            result.changed += any(path.is_dir() for path in place.folder.glob("*"))
-            disk.resize(LARGE)
+            if later:
+                at = _spread(number, offsets, expected.writes)
+                fill = partial(_fill_before, at, disk, leave=RESERVE - _PAGE)
+                full = run_child(place, _CORPUS, _EDITION, before_write=fill)
+            else:
+                disk.fill(leave=_spread(number, offsets, SMALL))
+                full = run_child(place, _CORPUS, _EDITION)
+                result.changed += any(path.is_dir() for path in place.folder.glob("*"))
+                disk.resize(LARGE)
             disk.clear()
             again, same = expected.complete(place)
             result.note(full, again, same=same, needed=expected.chunks)
     return result
 
 
-def filled_meanwhile(offsets: int, scratch: Path) -> DiskResult:
-    """Return what becomes of jobs whose disk another writer fills before one of their writes."""
-    result = DiskResult("filled")
-    with mounted(scratch / "disk", LARGE) as disk:
-        expected = _undisturbed(Place(disk.folder / "index"), disk, _CORPUS)
-    for number in range(offsets):
-        at = _spread(number, offsets, expected.writes)
-        with mounted(scratch / "disk", LARGE) as disk:
-            place = Place(disk.folder / "index")
-            fill = partial(_fill_before, at, disk)
-            full = run_child(place, expected.corpus, _EDITION, before_write=fill)
-            disk.clear()
-            again, same = expected.complete(place)
-            result.note(full, again, same=same, needed=expected.chunks)
-    return result
-
-
-def _fill_before(write: int, disk: SmallDisk, number: int) -> None:
+def _fill_before(write: int, disk: SmallDisk, number: int, *, leave: int) -> None:
     if number == write:
-        disk.fill(leave=RESERVE - _PAGE)
+        disk.fill(leave=leave)
 
 
 def _spread(number: int, count: int, over: int) -> int:
     return over * number // count
 
 
-def _undisturbed(place: Place, disk: SmallDisk, corpus: Corpus) -> Expected:
-    before = disk.used
-    outcome = run_child(place, corpus, _EDITION)
+def _undisturbed(place: Place) -> Expected:
+    outcome = run_child(place, _CORPUS, _EDITION)
     if outcome.report is None:
         raise RuntimeError("an undisturbed run failed")
-    used = disk.used - before
     digest, _, _ = read_child(place)
-    return Expected(corpus, digest, outcome.embedded, outcome.writes, used)
+    return Expected(digest, outcome.embedded, outcome.writes)
 
 
 @contextmanager
@@ -208,9 +202,10 @@ def _settings(scratch: Path) -> dict[str, str]:
 
 
 KINDS: Final[dict[str, Callable[[int, Path], DiskResult]]] = {
-    "server": on_server,
-    "edge": on_edge,
-    "filled": filled_meanwhile,
+    "server": partial(on_server, later=False),
+    "server-later": partial(on_server, later=True),
+    "edge": partial(on_edge, later=False),
+    "edge-later": partial(on_edge, later=True),
 }
 
 
@@ -231,7 +226,8 @@ def main() -> int:
             one = KINDS[kind](given.offsets, Path(scratch))
         results.append(one)
         print(
-            f"{kind}: full at {one.offsets} places: {one.refused} jobs refused, {one.done} done, "
+            f"{kind}: full at {one.offsets} places: {one.refused} jobs refused ({one.midway} in "
+            f"mid-job), {one.done} done, "
             f"{one.otherwise} otherwise ({one.died} servers died); {one.changed} refused stores "
             f"changed; with room again {one.different} collections differ, at most "
             f"{one.embedded_again} chunks embedded again (batch {one.batch}); {one.seconds} s",

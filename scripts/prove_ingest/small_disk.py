@@ -1,4 +1,4 @@
-"""A file system of a few megabytes in memory, which other writers fill and which can be enlarged."""
+"""A file system of a few megabytes in memory, which others fill and which can be enlarged."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def enter_mounts(module: str, arguments: Sequence[str]) -> str:
     Without root, a user and mount namespace of its own lets a process mount a tmpfs. Does not
     return where that works; where it does not, returns why.
     """
-    probe = "mkdir -p \"$1\" && mount -t tmpfs -o size=1m tmpfs \"$1\" && umount \"$1\""
-    place = f"/tmp/windowfit-mount-{os.getpid()}"  # noqa: S108 - an empty folder, removed below
+    probe = 'mkdir -p "$1" && mount -t tmpfs -o size=1m tmpfs "$1" && umount "$1"'
+    place = f"/tmp/windowfit-mount-{os.getpid()}"
     try:
         done = subprocess.run(
             ["/bin/sh", "-c", probe, "sh", place], capture_output=True, check=False
@@ -85,7 +85,7 @@ def enter_mounts(module: str, arguments: Sequence[str]) -> str:
     if _INSIDE not in os.environ and _can("unshare", "-Urm", "true"):
         os.environ[_INSIDE] = "1"
         command = ("unshare", "-Urm", sys.executable, "-m", module, *arguments)
-        os.execvp(command[0], command)  # noqa: S606, S607 - our own interpreter, our own module
+        os.execvp(command[0], command)
     return "this machine lets nobody mount a tmpfs: run it as root"
 
 
