@@ -76,11 +76,15 @@ prove-fit-small: setup
 prove-ingest: setup
 	@$(BIN)/python -m scripts.prove_ingest
 
-## prove-ingest-small: The same with fewer kills, reads and failures.
+## prove-ingest-small: The same with fewer kills, reads, failures and megabytes.
 prove-ingest-small: setup
 	$(BIN)/python -m scripts.prove_ingest.kills --kills 50
 	$(BIN)/python -m scripts.prove_ingest.reads --reads 2000
 	$(BIN)/python -m scripts.prove_ingest.failures --documents 30
+	$(BIN)/python -m scripts.prove_ingest.restarts --restarts 3
+	$(BIN)/python -m scripts.prove_ingest.disk --offsets 10
+	$(BIN)/python -m scripts.prove_ingest.torture --megabytes 64
+	$(BIN)/python -m scripts.prove_ingest.memory --megabytes 30
 
 ## bench-fit: Measure how fast prompts are planned, as ratios in one run.
 bench-fit: setup factbook

@@ -149,7 +149,7 @@ def _word_files(secret: str) -> Iterator[tuple[str, bytes]]:
         "tables.docx",
         word("<w:tbl><w:tr><w:tc>" * 300 + run.format("x") + "</w:tc></w:tr></w:tbl>" * 300),
     )
-    yield "paragraphs.docx", word(run.format("word") * 300_000)
+    yield "paragraphs.docx", word(run.format("word") * 150_000)
 
 
 def _sheets() -> Iterator[tuple[str, bytes]]:

@@ -25,6 +25,8 @@ class Metered:
         output: its standard output.
         peak_mib: most resident memory of its own process; `all_mib` with its children.
         steps: seconds at which it told of progress, with how many files were done.
+        fed: bytes of standard input that it has taken.
+        peaks: `peak_mib` as it rose, each with what was fed by then.
         errors: the rest of its standard error.
     """
 
@@ -34,7 +36,13 @@ class Metered:
     peak_mib: float = 0
     all_mib: float = 0
     steps: list[tuple[float, int]] = field(default_factory=list)
+    fed: int = 0
+    peaks: list[tuple[int, float]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    def peak_when(self, fed: int) -> float:
+        """Return the most resident memory in MiB before so many bytes had been taken."""
+        return max((peak for taken, peak in self.peaks if taken <= fed), default=0)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -79,17 +87,17 @@ def run_metered(
         threading.Thread(target=lambda: output.append((process.stdout or _no()).read())),
     ]
     if lines is not None:
-        threads.append(threading.Thread(target=_feed, args=(process.stdin, lines)))
+        threads.append(threading.Thread(target=_feed, args=(process.stdin, lines, found)))
     for thread in threads:
         thread.start()
+    late = False
     while process.poll() is None:
         _meter(process.pid, found)
-        if time.perf_counter() - started > limit_seconds:
+        late = time.perf_counter() - started > limit_seconds
+        if late:
             process.kill()
-            break
+            process.wait()
         time.sleep(_LOOK_SECONDS)
-    late = process.poll() is None
-    process.wait()
     found.seconds = time.perf_counter() - started
     for thread in threads:
         thread.join()
@@ -100,11 +108,12 @@ def run_metered(
     return found
 
 
-def _feed(stream: IO[bytes] | None, lines: Iterable[bytes]) -> None:
+def _feed(stream: IO[bytes] | None, lines: Iterable[bytes], found: Metered) -> None:
     try:
         with stream or _no() as target:
             for line in lines:
                 target.write(line)
+                found.fed += len(line)
     except BrokenPipeError:
         # It ended before it had read everything; its exit code says why.
         return
@@ -126,7 +135,9 @@ def _no() -> IO[bytes]:
 def _meter(pid: int, found: Metered) -> None:
     own = _resident(pid, "VmHWM:")
     now = sum(_resident(one, "VmRSS:") for one in (pid, *_children(pid)))
-    found.peak_mib = max(found.peak_mib, own)
+    if own > found.peak_mib:
+        found.peak_mib = own
+        found.peaks.append((found.fed, own))
     found.all_mib = max(found.all_mib, now, own)
 
 
