@@ -32,7 +32,7 @@ class FolderLock:
         with ExitStack() as undo:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                # Unbuffered: on a full disk, closing would fail once more with what was not written.
+                # Unbuffered: on a full disk, closing would fail once more with what is unwritten.
                 self._file: BinaryIO = undo.enter_context(path.open("ab", buffering=0))
                 # The system drops a `flock` with its process, however that ends: no stale locks.
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
