@@ -78,7 +78,7 @@ prove-ingest: setup
 
 ## prove-ingest-small: The same with fewer kills, reads, failures and megabytes.
 prove-ingest-small: setup
-	$(BIN)/python -m scripts.prove_ingest.kills --kills 50
+	$(BIN)/python -m scripts.prove_ingest.kills --kills 50 --documents 12
 	$(BIN)/python -m scripts.prove_ingest.reads --reads 2000
 	$(BIN)/python -m scripts.prove_ingest.failures --documents 30
 	$(BIN)/python -m scripts.prove_ingest.restarts --restarts 3

@@ -60,8 +60,15 @@ class KillsResult:
 class Bench:
     """One engine with a collection that can be brought back to the first edition."""
 
-    def __init__(self, folder: Path, url: str | None = None, grpc_port: int | None = None) -> None:
-        self.corpus = Corpus()
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None = None,
+        grpc_port: int | None = None,
+        *,
+        corpus: Corpus | None = None,
+    ) -> None:
+        self.corpus = corpus or Corpus()
         self._url = url
         self._first = Place(folder / "first", url, grpc_port)
         self._place = Place(folder / "now", url, grpc_port)
@@ -135,10 +142,10 @@ def kill_at_every_write(bench: Bench) -> tuple[int, int]:
     return different, again
 
 
-def measure(engine: str, kills: int, seed: int) -> KillsResult:
+def measure(engine: str, kills: int, seed: int, corpus: Corpus) -> KillsResult:
     """Return what kills do to ingestions on one engine."""
     started = time.perf_counter()
-    with _bench(engine) as bench:
+    with _bench(engine, corpus) as bench:
         landed, different, again = kill_at_random(bench, kills, random.Random(seed))
         at_writes, again_at_writes = kill_at_every_write(bench)
         return KillsResult(
@@ -154,13 +161,13 @@ def measure(engine: str, kills: int, seed: int) -> KillsResult:
 
 
 @contextmanager
-def _bench(engine: str) -> Iterator[Bench]:
+def _bench(engine: str, corpus: Corpus) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as folder:
         if engine == "edge":
-            yield Bench(Path(folder))
+            yield Bench(Path(folder), corpus=corpus)
         else:
             with running_server(Path(folder) / "server") as server:
-                yield Bench(Path(folder), server.url)
+                yield Bench(Path(folder), server.url, corpus=corpus)
 
 
 def main() -> int:
@@ -169,10 +176,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="kills at random moments")
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--documents", type=int, default=Corpus().documents, help="of the corpus")
     given = parser.parse_args()
     results = []
     for engine in given.engine:
-        one = measure(engine, given.kills, given.seed)
+        one = measure(engine, given.kills, given.seed, Corpus(documents=given.documents))
         results.append(one)
         print(
             f"{engine}: {one.kills} kills ({one.landed} landed), 2 x {one.boundaries} at writes: "
