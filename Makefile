@@ -74,14 +74,19 @@ prove-fit-small: setup
 	  mistral:tekken
 
 ## prove-ingest: Prove that ingestion loses and doubles nothing, and write docs/proof-ingest.md; kept results are reused.
-prove-ingest: setup
+prove-ingest: setup data
 	@$(BIN)/python -m scripts.prove_ingest
 
-## prove-ingest-small: The same with fewer kills, reads and failures.
+## prove-ingest-small: The same with fewer kills, reads, failures and megabytes.
 prove-ingest-small: setup
-	$(BIN)/python -m scripts.prove_ingest.kills --kills 50
+	$(BIN)/python -m scripts.prove_ingest.kills --kills 50 --documents 12
 	$(BIN)/python -m scripts.prove_ingest.reads --reads 2000
 	$(BIN)/python -m scripts.prove_ingest.failures --documents 30
+	$(BIN)/python -m scripts.prove_ingest.rebuilds --documents 3 --engine edge
+	$(BIN)/python -m scripts.prove_ingest.restarts --restarts 3
+	$(BIN)/python -m scripts.prove_ingest.disk --offsets 10
+	$(BIN)/python -m scripts.prove_ingest.torture --megabytes 64
+	$(BIN)/python -m scripts.prove_ingest.memory --megabytes 30
 
 ## bench-fit: Measure how fast prompts are planned, as ratios in one run.
 bench-fit: setup factbook

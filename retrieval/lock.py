@@ -10,7 +10,7 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from chunking.errors import StoreError, StoreLocked
 
@@ -32,12 +32,12 @@ class FolderLock:
         with ExitStack() as undo:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                self._file: TextIO = undo.enter_context(path.open("a+", encoding="utf-8"))
+                # Unbuffered: on a full disk, closing would fail once more with what is unwritten.
+                self._file: BinaryIO = undo.enter_context(path.open("ab", buffering=0))
                 # The system drops a `flock` with its process, however that ends: no stale locks.
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._file.truncate(0)
-                json.dump(_this_process(), self._file)
-                self._file.flush()
+                self._file.write(json.dumps(_this_process()).encode())
             except BlockingIOError as error:
                 raise StoreLocked(f"the store at {folder} is held by {_holder(path)}") from error
             except OSError as error:

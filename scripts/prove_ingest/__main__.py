@@ -1,6 +1,6 @@
 """Runs the proofs of ingestion and writes `docs/proof-ingest.md` from what they found.
 
-    python -m scripts.prove_ingest [--only kills reads failures rebuilds] [--again] [--count N]
+    python -m scripts.prove_ingest [--only PART …] [--again] [--count N]
 
 Each part is a command of its own; its result is kept in `.cache/prove-ingest/PART.json`, so that a
 run which was cut short goes on where it was. Prints a table, then everything as one line of JSON.
@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from scripts.prove.page import Finding
-from scripts.prove.parts import ROOT, Part, Run, run_part
+from scripts.prove.parts import ROOT, Part, run_part
+from scripts.prove_ingest.judges import draw_page, judge
 
 RESULTS: Final = ROOT / ".cache" / "prove-ingest"
 PAGE: Final = ROOT / "docs" / "proof-ingest.md"
@@ -25,17 +25,12 @@ PARTS: Final = (
     Part("reads", "scripts.prove_ingest.reads", "--reads"),
     Part("failures", "scripts.prove_ingest.failures", "--documents"),
     Part("rebuilds", "scripts.prove_ingest.rebuilds", "--documents"),
+    Part("distributed", "scripts.prove_ingest.distributed", "--entities"),
+    Part("restarts", "scripts.prove_ingest.restarts", "--restarts"),
+    Part("disk", "scripts.prove_ingest.disk", "--offsets"),
+    Part("torture", "scripts.prove_ingest.torture", "--megabytes"),
+    Part("memory", "scripts.prove_ingest.memory", "--megabytes"),
 )
-_HEAD: Final = """# Proof of ingestion
-
-Written by `make prove-ingest`; do not edit. Each part is a command of its own. The corpus is made
-up by `scripts/prove_ingest/corpus.py`: two editions that differ in 6 % of their lines and in a few
-documents. Two collections are equal that hold the same points with the same payloads and vectors,
-and where `windowfit ingest verify` finds no defect.
-
-| target | found | held |
-|---|---|---|
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,87 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if len(runs) < len(tried):
         return 4
     return 0 if all(finding.held for finding in findings) else 1
-
-
-def judge(runs: Sequence[Run]) -> Iterator[Finding]:
-    """Yield what the results say of the targets."""
-    for run in runs:
-        yield from _JUDGES[run.part](run.result)
-
-
-def draw_page(runs: Sequence[Run]) -> str:
-    """Return the page for the results of all parts."""
-    rows = [
-        f"| {finding.target} | {finding.found} | {'yes' if finding.held else '**no**'} |"
-        for finding in judge(runs)
-    ]
-    taken = ", ".join(f"{run.part} on {run.taken}" for run in runs)
-    return _HEAD + "\n".join(rows) + f"\n\nTaken: {taken}.\n"
-
-
-def _judge_kills(result: Any) -> Iterator[Finding]:
-    for one in result["engines"]:
-        deaths = one["kills"] + 2 * one["boundaries"]
-        yield Finding(
-            f"{one['engine']}: killed at random moments, and before and behind every write",
-            f"{deaths} kills, {one['landed']} of {one['kills']} random ones in mid-run; "
-            f"{one['different']} collections differ",
-            one["different"] == 0,
-        )
-        yield Finding(
-            f"{one['engine']}: at most one batch embedded again for each kill",
-            f"{one['embedded_again']} chunks, batch {one['batch']}",
-            one["embedded_again"] <= one["batch"],
-        )
-
-
-def _judge_reads(result: Any) -> Iterator[Finding]:
-    for one in result["engines"]:
-        yield Finding(
-            f"{one['engine']}: a reader sees the old version or the new one",
-            f"{one['torn']} of {one['reads']:,} reads torn during {one['runs']} ingestions "
-            f"(p99 {one['p99_ms']} ms)",
-            one["torn"] == 0 and one["runs"] > 1 and min(one["old"], one["new"]) > 0,
-        )
-
-
-def _judge_failures(result: Any) -> Iterator[Finding]:
-    failures, submitted = result["failures"], result["submissions"]
-    yield Finding(
-        f"an embedder that fails at each of {failures['documents']} documents",
-        f"{failures['different']} collections differ, at most {failures['embedded_again']} chunks "
-        f"embedded again (batch {failures['batch']})",
-        failures["different"] == 0 and failures["embedded_again"] <= failures["batch"],
-    )
-    yield Finding(
-        f"one job submitted {submitted['submissions']} times at once",
-        f"{submitted['done']} ran, {submitted['refused']} refused; {submitted['embedded']} chunks "
-        f"embedded of {submitted['needed']} needed",
-        not submitted["different"] and submitted["embedded"] == submitted["needed"],
-    )
-
-
-def _judge_rebuilds(result: Any) -> Iterator[Finding]:
-    for one in result["engines"]:
-        yield Finding(
-            f"{one['engine']}: a rebuild killed before and behind every write, and run again",
-            f"{2 * one['boundaries']} kills; {one['different']} collections differ, readers saw "
-            f"neither the old nor the new one behind {one['torn']}",
-            one["different"] == one["torn"] == 0,
-        )
-        yield Finding(
-            f"{one['engine']}: readers during rebuilds see the old collection or the new one",
-            f"{one['torn_reads']} of {one['reads']:,} reads torn in {one['rebuilds']} rebuilds",
-            one["torn_reads"] == 0 < one["reads"],
-        )
-
-
-_JUDGES: Final[Mapping[str, Callable[[Any], Iterator[Finding]]]] = {
-    "kills": _judge_kills,
-    "reads": _judge_reads,
-    "failures": _judge_failures,
-    "rebuilds": _judge_rebuilds,
-}
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from chunking.errors import WindowfitError
 from ingest import job
 from ingest.job import run_ingest
 from ingest.verify import verify
@@ -38,10 +40,13 @@ class Place:
 
     folder: Path
     url: str | None = None
+    grpc_port: int | None = None
 
     def open(self) -> Engine:
         """Return the engine, opened by this process."""
-        return EdgeEngine(self.folder) if self.url is None else QdrantEngine(self.url)
+        if self.url is None:
+            return EdgeEngine(self.folder)
+        return QdrantEngine(self.url, grpc_port=self.grpc_port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,19 @@ class Outcome:
     Attributes:
         report: what it reported; None where it was killed or failed.
         seconds: how long it took.
-        writes: how many writes its store saw; 0 where it did not end by itself.
+        writes: how many writes its store took; 0 where it was killed.
         embedded: how many texts it embedded, also where it was killed.
+        error: code of the typed error that it ended with, if any.
+        exit_code: with which a command would have ended; None where it was killed, hung, or failed
+            without a typed error.
     """
 
     report: dict[str, Any] | None
     seconds: float
     writes: int = 0
     embedded: int = 0
+    error: str = ""
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,7 @@ class CountedStore:
 
     store: PointStore
     die_at: float
+    before_write: Callable[[int], None]
     writes: int = 0
 
     def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
@@ -128,6 +139,7 @@ class CountedStore:
         return self.store.count(where=where)
 
     def _write(self, write: Callable[[], None]) -> None:
+        self.before_write(self.writes)
         if self.writes == self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         write()
@@ -143,16 +155,20 @@ def run_child(
     *,
     kill_after: float | None = None,
     die_at: float = -1,
+    before_write: Callable[[int], None] = lambda _: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Ingest an edition in another process.
+    """Ingest an edition in another process; one that hangs is killed.
 
     Args:
         kill_after: seconds after its start at which it is killed.
         die_at: n ends it before its n-th write, n + 0.5 right behind that write, from 0.
+        before_write: called in that process before its n-th write, from 0.
+        meanwhile: called here as soon as it has started.
     """
     ours, theirs = _FORK.Pipe(duplex=False)
     meter = _FORK.Value("q", 0, lock=False)
-    run = partial(_ingest, place, corpus, edition, die_at=die_at)
+    run = partial(_ingest, place, corpus, edition, die_at=die_at, before_write=before_write)
     process = _FORK.Process(target=run, kwargs={"meter": meter, "answers": theirs})
     process.start()
     theirs.close()
@@ -160,10 +176,14 @@ def run_child(
     if kill_after is not None:
         process.join(kill_after)
         process.kill()
+    meanwhile()
     answer = _receive(ours)
+    seconds = time.perf_counter() - started
+    if answer is None:
+        process.kill()
     process.join(_SECONDS_LIMIT)
-    report, writes = answer or (None, 0)
-    return Outcome(report, time.perf_counter() - started, writes, meter.value)
+    outcome = Outcome(None, seconds, embedded=meter.value)
+    return outcome if answer is None else replace(outcome, **answer)
 
 
 def read_child(place: Place) -> tuple[str, int, bool]:
@@ -188,18 +208,32 @@ def _receive(connection: Connection) -> Any:
 
 
 def _ingest(
-    place: Place, corpus: Corpus, edition: int, *, die_at: float, meter: Any, answers: Connection
+    place: Place,
+    corpus: Corpus,
+    edition: int,
+    *,
+    die_at: float,
+    before_write: Callable[[int], None],
+    meter: Any,
+    answers: Connection,
 ) -> None:
     job.BATCH_CHUNKS = BATCH_CHUNKS
-    engine = place.open()
-    index = open_index(engine)
-    store = CountedStore(index.points, die_at)
-    index.points = store
-    ingestion = begin(index)
-    ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
-    report = run_ingest(corpus.files(edition), ingestion, prune=True)
-    engine.close()
-    answers.send((asdict(report), store.writes))
+    writes = 0
+    try:
+        with closing(place.open()) as engine:
+            index = open_index(engine)
+            store = CountedStore(index.points, die_at, before_write)
+            index.points = store
+            try:
+                ingestion = begin(index)
+                ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
+                report = run_ingest(corpus.files(edition), ingestion, prune=True)
+            finally:
+                writes = store.writes
+    except WindowfitError as error:
+        answers.send({"error": error.code, "exit_code": error.exit_code, "writes": writes})
+    else:
+        answers.send({"report": asdict(report), "exit_code": 0, "writes": writes})
 
 
 def _read(place: Place, answers: Connection) -> None:

@@ -60,15 +60,20 @@ class KillsResult:
 class Bench:
     """One engine with a collection that can be brought back to the first edition."""
 
-    def __init__(self, engine: str, folder: Path, url: str | None) -> None:
-        self.engine = engine
-        self.corpus = Corpus()
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None = None,
+        grpc_port: int | None = None,
+        *,
+        corpus: Corpus | None = None,
+    ) -> None:
+        self.corpus = corpus or Corpus()
         self._url = url
-        self._first = Place(folder / "first", url)
-        self._place = Place(folder / "now", url)
+        self._first = Place(folder / "first", url, grpc_port)
+        self._place = Place(folder / "now", url, grpc_port)
         run_child(self._first, self.corpus, 1)
-        self.expected, self._seconds, self.writes, self.chunks = self._undisturbed()
+        self.expected, self.seconds, self.writes, self.chunks = self._undisturbed()
 
     def _undisturbed(self) -> tuple[str, float, int, int]:
         place = self.reset()
@@ -95,7 +100,7 @@ class Bench:
 
     def moment(self, chance: random.Random) -> float:
         """Return a moment of a run, now and then one behind its end."""
-        return chance.uniform(0, 1.1 * self._seconds)
+        return chance.uniform(0, 1.1 * self.seconds)
 
     def finish(self, place: Place) -> tuple[bool, int]:
         """Run to the end; return whether all is as it should be, and how much was embedded."""
@@ -137,10 +142,10 @@ def kill_at_every_write(bench: Bench) -> tuple[int, int]:
     return different, again
 
 
-def measure(engine: str, kills: int, seed: int) -> KillsResult:
+def measure(engine: str, kills: int, seed: int, corpus: Corpus) -> KillsResult:
     """Return what kills do to ingestions on one engine."""
     started = time.perf_counter()
-    with _bench(engine) as bench:
+    with _bench(engine, corpus) as bench:
         landed, different, again = kill_at_random(bench, kills, random.Random(seed))
         at_writes, again_at_writes = kill_at_every_write(bench)
         return KillsResult(
@@ -156,13 +161,13 @@ def measure(engine: str, kills: int, seed: int) -> KillsResult:
 
 
 @contextmanager
-def _bench(engine: str) -> Iterator[Bench]:
+def _bench(engine: str, corpus: Corpus) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory() as folder:
         if engine == "edge":
-            yield Bench(engine, Path(folder), None)
+            yield Bench(Path(folder), corpus=corpus)
         else:
             with running_server(Path(folder) / "server") as server:
-                yield Bench(engine, Path(folder), server.url)
+                yield Bench(Path(folder), server.url, corpus=corpus)
 
 
 def main() -> int:
@@ -171,10 +176,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="kills at random moments")
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--documents", type=int, default=Corpus().documents, help="of the corpus")
     given = parser.parse_args()
     results = []
     for engine in given.engine:
-        one = measure(engine, given.kills, given.seed)
+        one = measure(engine, given.kills, given.seed, Corpus(documents=given.documents))
         results.append(one)
         print(
             f"{engine}: {one.kills} kills ({one.landed} landed), 2 x {one.boundaries} at writes: "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -117,6 +118,20 @@ def test_tokens_that_overlap_are_all_broken(text: str, tokens: tuple[str, ...]) 
 def test_a_pattern_inside_a_control_token_is_read_as_text() -> None:
     assert defuse("x.y", ("x+y", "x.z")) == "x.y"
     assert defuse("a|b", ("a|b", "(")) == "a\u200b|b"
+
+
+def test_one_token_may_be_the_beginning_of_another() -> None:
+    assert defuse("[INS] [INST]", ("[INST]", "[INS")) == "[\u200bINS] [\u200bINST]"
+
+
+def test_text_of_nothing_but_beginnings_of_tokens_is_looked_through_at_once() -> None:
+    tokens = tuple(f"[control_{number}]" for number in range(750))
+    text = "[" * 1_000_000
+    started = time.perf_counter()
+
+    assert defuse(text, tokens) is text
+    # A try of every token at every bracket takes half a minute.
+    assert time.perf_counter() - started < 5
 
 
 def test_a_document_cannot_pass_for_another_source_or_for_the_user() -> None:
