@@ -92,7 +92,7 @@ class RayEngine:
             self.settings,
             fingerprint=ingestion.writer.index.fingerprint,
             counters=ingestion.counters,
-            most_chunks=job.BATCH_CHUNKS,
+            most_chunks=ingestion.slice_chunks,
         )
         with quiet(), self._connected():
             source = _Source(self.workers, ingestion)

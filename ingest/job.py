@@ -36,6 +36,7 @@ class Ingestion:
     Attributes:
         counters: tokenizers by which prompts are planned, so that planning need not tokenize.
         origins: documents whose names belong to the files they came from, besides those written.
+        batch_chunks: see `BATCH_CHUNKS`, which it is if None.
     """
 
     writer: IndexWriter
@@ -43,11 +44,17 @@ class Ingestion:
     splitter: Splitter
     counters: Sequence[TokenCounter] = ()
     origins: Mapping[str, DocumentRecord] = field(default_factory=dict)
+    batch_chunks: int | None = None
 
     @property
     def preparation(self) -> Preparation:
         """What becomes of a file before its chunks are embedded."""
         return Preparation(self.splitter, self.counters)
+
+    @property
+    def slice_chunks(self) -> int:
+        """Most chunks that are embedded in one go: half of those under way."""
+        return max((self.batch_chunks or BATCH_CHUNKS) // 2, 1)
 
     def origin(self, name: str) -> DocumentRecord | None:
         """Return the document that a name belongs to, if any."""
@@ -117,7 +124,7 @@ def embed_documents(documents: Iterable[Document], ingestion: Ingestion) -> Embe
     events = (
         preparation.split(one, writer.records.get(one.id), writer.missing) for one in documents
     )
-    return _embed(events, ingestion.embedder)
+    return _embed(events, ingestion)
 
 
 def embed_files(files: Iterable[SourceFile], ingestion: Ingestion) -> Embedded:
@@ -132,10 +139,10 @@ def embed_files(files: Iterable[SourceFile], ingestion: Ingestion) -> Embedded:
         )
         for file in named_once(files)
     )
-    return _embed(events, ingestion.embedder)
+    return _embed(events, ingestion)
 
 
-def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
+def _embed(events: Iterable[Event], ingestion: Ingestion) -> Embedded:
     """Yield slices with their vectors.
 
     Files are read and split on the thread on which the embedder takes its texts, so that a device
@@ -144,13 +151,12 @@ def _embed(events: Iterable[Event], embedder: Embedder) -> Embedded:
     slices: deque[Slice] = deque()
 
     def texts() -> Iterator[list[str]]:
-        for one in cut_slices(
-            events, most_chunks=max(BATCH_CHUNKS // 2, 1), most_events=BATCH_DOCUMENTS
-        ):
+        most = ingestion.slice_chunks
+        for one in cut_slices(events, most_chunks=most, most_events=BATCH_DOCUMENTS):
             slices.append(one)
             yield [chunk.embedded_text for chunk in one.chunks]
 
-    with closing(embedder.embed_stream(texts())) as rows:
+    with closing(ingestion.embedder.embed_stream(texts())) as rows:
         for vectors in rows:
             yield slices.popleft(), vectors
 

@@ -145,7 +145,13 @@ class JobService:
             ) from error
         fingerprint = fingerprint_of(self._embedder, self._splitter)
         index = Index.create(self._engine, job.collection, fingerprint)
-        ingestion = Ingestion(IndexWriter(index), self._embedder, self._splitter, self._counters())
+        ingestion = Ingestion(
+            IndexWriter(index),
+            self._embedder,
+            self._splitter,
+            self._counters(),
+            batch_chunks=self._settings.batch_chunks,
+        )
         return prepare_ingestion(files, job, ingestion, watch)
 
     def _counters(self) -> list[TokenCounter]:

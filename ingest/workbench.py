@@ -68,7 +68,13 @@ class Workbench:
     def ingestion(self, index: Index) -> Ingestion:
         """Take the right to change a collection, with everything that a run works with."""
         counters = load_counters(self.settings, on_missing=_tell)
-        return Ingestion(self.writer(index), self.embedder, self.splitter, counters)
+        return Ingestion(
+            self.writer(index),
+            self.embedder,
+            self.splitter,
+            counters,
+            batch_chunks=self.settings.batch_chunks,
+        )
 
     @contextmanager
     def work(

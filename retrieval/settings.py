@@ -149,6 +149,11 @@ class IndexSettings(TableSettings):
         description='what embeds, as "provider:model"',
     )
     chunk_size: int = Field(default=200, ge=16, description="tokens a chunk aims at")
+    batch_chunks: int = Field(
+        default=256,
+        ge=2,
+        description="chunks embedded and stored at a time, which a kill may cost; more suit a GPU",
+    )
     factbook: Path = Field(
         default=Path(".cache/data/factbook"), description="folder of the Factbook's JSON files"
     )

@@ -128,7 +128,8 @@ class Bench:
     def forward(self, documents: Sequence[Document]) -> Callable[[], tuple[float, int]]:
         """Return what runs the batches of all chunks through the model and nothing else."""
         texts = [c.embedded_text for one in documents for c in self._splitter.split(one)]
-        slices = [texts[at : at + BATCH_CHUNKS] for at in range(0, len(texts), BATCH_CHUNKS)]
+        size = BATCH_CHUNKS // 2  # as a run embeds them
+        slices = [texts[at : at + size] for at in range(0, len(texts), size)]
         windows = prepare(slices, tokens=self.embedder.tokens, limits=self.embedder.limits)
         encoder = self.embedder.encoder()
         batches = [encoder.features(batch) for window in windows for batch in window.batches]

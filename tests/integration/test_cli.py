@@ -347,7 +347,7 @@ def test_an_interrupted_run_says_that_it_goes_on(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ingest.cli.run_ingest", interrupt)
+    monkeypatch.setattr("ingest.workbench.run_ingest", interrupt)
 
     ended = ingest(command, tmp_path)
 
