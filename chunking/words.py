@@ -106,8 +106,9 @@ class _SummedTexts(ABC):
 
     def joined(self, header: str, text: str, spans: Sequence[Span]) -> int | None:
         """See `TextCounts.joined`."""
-        if header != self._header[0]:
-            self._header = header, self.count([header])[0]
+        known = self._header  # another thread may put its own there
+        if header != known[0]:
+            known = self._header = header, self.count([header])[0]
         begin = len(header) + 1
         opening = f"{header}\n{text[spans[0][0]]}"
         more = self._joint(opening, begin - 1, begin, begin + 1)
@@ -116,7 +117,7 @@ class _SummedTexts(ABC):
             if joint is None or more is None:
                 return None
             more += joint
-        return None if more is None else self.special + self._header[1] + more
+        return None if more is None else self.special + known[1] + more
 
 
 class PartedWords(_SummedTexts):

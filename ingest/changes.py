@@ -15,17 +15,22 @@ from retrieval.records import DocumentRecord
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A file that could not be ingested, and why."""
+    """A file that could not be ingested, and why.
+
+    Attributes:
+        hides_others: whether it stands for documents whose names could not be listed.
+    """
 
     name: str
     code: str
     reason: str
     hint: str
+    hides_others: bool = False
 
     @classmethod
-    def of(cls, name: str, error: UnreadableDocument) -> Quarantined:
+    def of(cls, name: str, error: UnreadableDocument, *, hides_others: bool = False) -> Quarantined:
         """Return the file with what was wrong with it."""
-        return cls(name, error.code, error.message, error.hint)
+        return cls(name, error.code, error.message, error.hint, hides_others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def examine(
             return Unchanged(file.name)
         _check_origin(document, origin)
     except UnreadableDocument as error:
-        return Quarantined.of(file.name, error)
+        return Quarantined.of(file.name, error, hides_others=file.hides_others)
     return document
 
 

@@ -202,7 +202,7 @@ def verify_collection(
         index = bench.open(collection)
         report = verify(index)
         if mend and report.findings:
-            report = repair(report, index, lambda: bench.ingestion(index))
+            report = repair(index, lambda: bench.ingestion(index))
         if mend:
             with bench.writer(index) as writer:
                 writer.drop_unfinished()

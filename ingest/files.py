@@ -36,9 +36,14 @@ def source_file(path: Path, *, name: str, sandbox: Sandbox) -> SourceFile:
     )
 
 
-def refused_file(name: str, error: UnreadableDocument) -> SourceFile:
-    """Return the source file of what cannot be read; `load` raises the error."""
-    return SourceFile(name, partial(_refuse, error), partial(_refuse, error), "none/1")
+def refused_file(name: str, error: UnreadableDocument, *, hides_others: bool = False) -> SourceFile:
+    """Return the source file of what cannot be read; `load` raises the error.
+
+    Args:
+        hides_others: see `SourceFile`.
+    """
+    refuse = partial(_refuse, error)
+    return SourceFile(name, refuse, refuse, "none/1", hides_others=hides_others)
 
 
 def _refuse(error: UnreadableDocument, data: bytes = b"") -> NoReturn:

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from chunking.document import Document
+from chunking.errors import InputError
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
 from ingest.changes import named_once
@@ -82,10 +83,12 @@ def run_ingest(
     completed by running it again.
 
     Args:
-        prune: whether documents that the source does not hold any more are removed.
+        prune: whether documents that the source does not hold any more are removed; none are where
+            places of the source could not be listed.
         execute: what reads, splits and embeds; this process where None. Writing is done here.
 
     Raises:
+        InputError: `prune`, and the source holds nothing at all.
         StoreError: the store failed; what was written before stays.
     """
     started = time.perf_counter()
@@ -97,6 +100,15 @@ def run_ingest(
             tally.note(events)
             on_progress(tally.progress())
         gone = [name for name in writer.records if name not in seen] if prune else []
+        unpruned = len(gone) if tally.unlisted else 0
+        if gone and not seen:
+            raise InputError(
+                f"the source holds no document; --prune would remove all {len(gone):,}",
+                hint="see whether the source is the right one; `windowfit ingest rm` removes by id",
+                param="prune",
+            )
+        if unpruned:
+            gone = []
         writer.remove(gone)
         removed_chunks = writer.finish()
     on_progress(tally.progress())
@@ -104,6 +116,7 @@ def run_ingest(
         writer,
         removed_documents=len(gone),
         removed_chunks=removed_chunks,
+        unpruned=unpruned,
         seconds=time.perf_counter() - started,
     )
 

@@ -62,7 +62,7 @@ def file_lines(path: Path, *, name: str, sandbox: Sandbox) -> Iterator[SourceFil
     try:
         descriptor = open_regular(path, name=name)
     except UnreadableDocument as error:
-        yield refused_file(name, error)
+        yield refused_file(name, error, hides_others=True)
         return
     source = printable_name(os.path.realpath(path))
     with os.fdopen(descriptor, "rb") as stream:
@@ -70,7 +70,7 @@ def file_lines(path: Path, *, name: str, sandbox: Sandbox) -> Iterator[SourceFil
         yield from stream_lines(stream, name=name, source=source, sandbox=sandbox)
         if not same_state(before, path):
             changed = DocumentChanged(f"{name}: changed while it was read", param=name)
-            yield refused_file(name, changed)
+            yield refused_file(name, changed, hides_others=True)
 
 
 def stream_lines(
@@ -88,12 +88,13 @@ def stream_lines(
                 check_content(line or b"\n", JSON_LINES, name=name)
                 line.decode()
             except (UnreadableDocument, UnicodeDecodeError) as error:
-                yield refused_file(name, _no_lines(name, error))
+                yield refused_file(name, _no_lines(name, error), hides_others=True)
                 return
         if len(line) > LINE_LIMIT_BYTES:
             _skip_line(stream)
             reason = f"{place}: line above {LINE_LIMIT_BYTES:,} bytes"
-            yield refused_file(place, UnreadableDocument(reason, param=place))
+            too_long = UnreadableDocument(reason, param=place)
+            yield refused_file(place, too_long, hides_others=True)
         elif line.strip():
             yield _named_line(line, place, f"{source}#{number}", taken, sandbox)
 
@@ -118,7 +119,7 @@ def _named_line(
     try:
         name = _id_of(line, place)
     except UnreadableDocument as error:
-        return refused_file(place, error)
+        return refused_file(place, error, hides_others=True)
     if hash(name) in taken:
         reason = f"{place}: its id is that of a line before"
         hint = "give each line an id of its own"

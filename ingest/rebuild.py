@@ -191,6 +191,7 @@ class _Filling:
     def carry(self, *, prune: bool) -> None:
         """Write what no file brought; with `prune`, only what could not be read."""
         unread = {one.name for one in self.tally.quarantined}
+        prune = prune and not self.tally.unlisted
         wanted = [
             name for name in self.records if name not in self.kept and (not prune or name in unread)
         ]

@@ -77,6 +77,11 @@ def _print_report(console: Console, report: IngestReport) -> None:
         )
     if report.carried:
         console.print(f"  {report.carried:,} documents carried over: the source does not have them")
+    if report.unpruned:
+        console.print(
+            f"  nothing was pruned, as places of the source could not be listed: "
+            f"{report.unpruned:,} documents may be gone from it"
+        )
     if report.recounted:
         console.print(f"  {report.recounted:,} unchanged documents counted by another tokenizer")
     _print_quarantined(console, report.quarantined)

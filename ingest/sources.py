@@ -91,7 +91,7 @@ def _files(
 ) -> Iterable[SourceFile]:
     if isinstance(path, OSError):
         error = UnreadableDocument(f"{name}: {path.strerror}", param=name)
-        return (refused_file(name, error),)
+        return (refused_file(name, error, hides_others=True),)
     if within is not None and not path.resolve().is_relative_to(within):
         error = UnreadableDocument(f"{name}: a link out of the folder of sources", param=name)
         return (refused_file(name, error),)

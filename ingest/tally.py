@@ -23,6 +23,8 @@ class IngestReport:
         removed_documents: documents removed because the source does not hold them any more.
         removed_chunks: chunks removed because no document holds them any more.
         collection_documents, collection_chunks: what the collection holds afterwards.
+        unpruned: documents that stayed although the source does not show them, because places of it
+            could not be listed.
         carried: documents that a rebuild took over as they were stored, the source not having them.
     """
 
@@ -40,6 +42,7 @@ class IngestReport:
     quarantined: tuple[Quarantined, ...]
     seconds: float
     carried: int = 0
+    unpruned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,11 @@ class Tally:
                 self.embedded_chunks += len(event.missing)
                 self.kept_chunks += len(event.chunks) - len(event.missing)
 
+    @property
+    def unlisted(self) -> bool:
+        """Whether the source may hold documents whose names are not known."""
+        return any(one.hides_others for one in self.quarantined)
+
     def note_carried(self, events: Iterable[Event]) -> None:
         """Count documents that no file brought."""
         for event in events:
@@ -103,7 +111,13 @@ class Tally:
         return Progress(max(self.files, self.listed), done, self.embedded_chunks)
 
     def report(
-        self, writer: IndexWriter, *, removed_documents: int, removed_chunks: int, seconds: float
+        self,
+        writer: IndexWriter,
+        *,
+        removed_documents: int,
+        removed_chunks: int,
+        seconds: float,
+        unpruned: int = 0,
     ) -> IngestReport:
         """Return what the run did that leaves the collection as this writer knows it."""
         return IngestReport(
@@ -121,4 +135,5 @@ class Tally:
             quarantined=tuple(self.quarantined),
             seconds=seconds,
             carried=self.carried,
+            unpruned=unpruned,
         )

@@ -42,12 +42,14 @@ class SourceFile:
         load: reads the bytes once; raises `UnreadableDocument`.
         parse: turns exactly these bytes into the document; raises `UnreadableDocument`.
         parser: name and version of what parses, as in "pdf/1+pypdfium2-5.15.2".
+        hides_others: whether it stands for documents whose names could not be listed.
     """
 
     name: str
     load: Callable[[], bytes]
     parse: Callable[[bytes], Document]
     parser: str
+    hides_others: bool = False
 
     def digest(self, data: bytes) -> str:
         """Return what stands for these bytes parsed by this parser; equal ones parse equally."""

@@ -12,6 +12,7 @@ from ingest.job import Ingestion, write_documents
 from retrieval.audit import Defect, Finding, audit_chunks, audit_documents
 from retrieval.index import Index
 from retrieval.scope import point_id
+from retrieval.writer import take_lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,13 @@ def verify(index: Index) -> VerifyReport:
     )
 
 
-def repair(report: VerifyReport, index: Index, begin: Callable[[], Ingestion]) -> VerifyReport:
-    """Remove what should not be stored and embed again what is missing; return the report anew.
+def repair(index: Index, begin: Callable[[], Ingestion]) -> VerifyReport:
+    """Remove what should not be stored and embed again what is missing; return what was found.
 
-    Chunks are made from the documents in the store. A document that is itself altered is left as it
-    stands, and is read again by the next run over its source whether its file changed or not; one
-    that cannot be read at all is removed.
+    The collection is held against other writers from before it is read to after it is read again,
+    so what counts as repaired was seen to be. Chunks are made from the documents in the store. A
+    document that is itself altered is left as it stands, and is read again by the next run over its
+    source whether its file changed or not; one that cannot be read at all is removed.
 
     Args:
         begin: opens the collection for writing.
@@ -89,19 +91,46 @@ def repair(report: VerifyReport, index: Index, begin: Callable[[], Ingestion]) -
     Raises:
         StoreError: the store failed, or another writer holds the collection.
     """
-    damaged = set(report.damaged)
-    index.points.delete([one.point for one in report.findings if one.point and one.unreadable])
+    unreadable = _remove_unreadable(index)
     ingestion = begin()
     with ingestion.writer as writer:
-        wrong = [one.point for one in report.findings if one.chunk is not None and one.point]
-        writer.discard(wrong)
-        broken = [
-            one.document
-            for one in report.findings
-            if one.defect in {"missing", "altered"} and one.document not in damaged
-        ]
-        if broken:
-            write_documents(writer.index.documents(sorted(set(broken))), ingestion)
-        writer.distrust(damaged)
-    repaired = [one for one in report.findings if one.document not in damaged]
-    return replace(report, repaired=len(repaired))
+        report = verify(index)
+        _mend(report, ingestion)
+        writer.finish()
+        left = set(verify(index).findings)
+    findings = (*unreadable, *report.findings)
+    damaged = {one.document for one in findings if one.chunk is None}
+    repaired = [one for one in findings if one.document not in damaged and one not in left]
+    return replace(report, findings=findings, damaged=tuple(damaged), repaired=len(repaired))
+
+
+def _remove_unreadable(index: Index) -> list[Finding]:
+    """Remove the records that nobody can read, which would keep a writer from beginning."""
+
+    def find() -> list[Finding]:
+        audited = audit_documents(index.scroll("document", fields=None))
+        return [one for one in audited if isinstance(one, Finding) and one.unreadable]
+
+    if not find():
+        return []
+    lease = take_lease(index)
+    try:
+        found = find()
+        index.points.delete([one.point for one in found if one.point])
+    finally:
+        lease.release()
+    return found
+
+
+def _mend(report: VerifyReport, ingestion: Ingestion) -> None:
+    damaged = set(report.damaged)
+    writer = ingestion.writer
+    writer.discard([one.point for one in report.findings if one.chunk is not None and one.point])
+    broken = {
+        one.document
+        for one in report.findings
+        if one.defect in {"missing", "altered"} and one.document not in damaged
+    }
+    if broken:
+        write_documents(writer.index.documents(sorted(broken)), ingestion)
+    writer.distrust(damaged)

@@ -81,6 +81,7 @@ class Lease:
         self._point_id = point_id
         self._beat = ""
         self._lost = False
+        self._renewed = 0.0
         self._stop = threading.Event()
         self._beating = threading.Lock()
         pid = os.getpid()
@@ -98,6 +99,11 @@ class Lease:
     def holder(self) -> Holder:
         """Who holds this lease."""
         return self._holder
+
+    def confirm(self) -> None:
+        """Raise as `check` does; the store is asked only where the last beat is not fresh."""
+        if self._lost or _clock() - self._renewed > PATIENCE_SECONDS / 2:
+            self.check()
 
     def check(self) -> None:
         """Raise StoreError where another writer took the lease over: nothing may be written now."""
@@ -135,10 +141,11 @@ class Lease:
     def _take(self, beat: str) -> bool:
         """Put this holder where a beat stands; return whether it stands there now."""
         mine = uuid4().hex
+        begun = _clock()
         self._write({**asdict(self._holder), "beat": mine}, only_if={"beat": (beat,)})
         if self._read()[0] != mine:
             return False
-        self._beat = mine
+        self._beat, self._renewed = mine, begun
         return True
 
     def _renew(self) -> bool:
@@ -181,6 +188,11 @@ def holder_name(point: Point) -> str | None:
     if stored["beat"] == _FREE:
         return None
     return f"process {stored['pid']} on {str(stored['host']).partition('/')[0]}"
+
+
+def _clock() -> float:
+    """Return seconds that go on while the machine sleeps, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _is_alive_here(holder: Holder) -> bool:

@@ -117,7 +117,12 @@ class IndexWriter:
         return frozenset(record.chunk_ids if record else ())
 
     def stage(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
-        """Store chunks that no reader sees yet."""
+        """Store chunks that no reader sees yet.
+
+        Raises:
+            StoreError: another writer has taken over.
+        """
+        self._lease.confirm()
         self.begin()
         points = [
             Point(
@@ -135,6 +140,7 @@ class IndexWriter:
         Raises:
             StoreError: another writer has taken over.
         """
+        self._lease.confirm()
         self.begin()
         record = record_of(document, chunks, counts)
         payload = sealed(scoped("document", document_payload(document, record)))
@@ -146,6 +152,7 @@ class IndexWriter:
         """Make documents invisible; their chunks go with `finish`. Unknown ids are ignored."""
         for document in documents:
             if document in self.records:
+                self._lease.confirm()
                 self.begin()
                 self._points.delete([point_id("document", document)])
                 self._forget(document, keep=set())
@@ -156,6 +163,7 @@ class IndexWriter:
 
         What a record names counts as stored as long as nothing was discarded.
         """
+        self._lease.confirm()
         self.begin()
         self._unswept = True
         self._points.delete(list(points))

@@ -125,7 +125,8 @@ def test_a_worker_killed_half_way_loses_and_doubles_nothing(bench: Bench) -> Non
 
 
 def test_workers_that_die_too_often_end_the_run_and_the_next_one_goes_on(bench: Bench) -> None:
-    write_corpus(bench.folder / "docs", 60, 200)
+    # Enough work for a worker to be seen, and killed, in each of its lives.
+    write_corpus(bench.folder / "docs", 180, 200)
     bench.run("one", "docs", "--quiet")
     running = bench.start("two", "docs", "--engine", "ray", "--workers", "1", "--quiet")
     kill_workers(running, most=100)

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from chunking.document import Document
-from chunking.errors import StoreError, UnreadableDocument
+from chunking.errors import InputError, StoreError, UnreadableDocument
 from chunking.split import Splitter
 from chunking.tokens import Message, TokenCounter, Tool
 from ingest import job
+from ingest.files import refused_file
 from ingest.job import Ingestion, run_ingest
 from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile, document_file
@@ -305,6 +306,23 @@ def test_pruning_keeps_a_document_whose_file_cannot_be_read_now() -> None:
     ingest(files_of(document(1), document(2)), engine)
     report = ingest([unreadable("d1"), *files_of(document(2))], engine, prune=True)
     assert (report.removed_documents, report.collection_documents) == (0, 2)
+
+
+def test_nothing_is_pruned_where_the_source_cannot_be_listed_whole() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1), document(2)), engine)
+    closed = refused_file("folder", UnreadableDocument("folder: closed"), hides_others=True)
+    report = ingest([*files_of(document(2)), closed], engine, prune=True)
+    assert (report.removed_documents, report.unpruned) == (0, 1)
+    assert report.collection_documents == 2
+
+
+def test_pruning_by_a_source_that_holds_nothing_is_refused() -> None:
+    engine = MemoryEngine()
+    ingest(files_of(document(1), document(2)), engine)
+    with pytest.raises(InputError, match="would remove all 2"):
+        ingest([], engine, prune=True)
+    assert content(engine) == fresh(document(1), document(2))
 
 
 def test_a_source_may_be_read_as_it_comes() -> None:

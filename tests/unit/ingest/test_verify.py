@@ -50,7 +50,7 @@ def begin(index: Index) -> Ingestion:
 
 
 def mend(index: Index) -> VerifyReport:
-    return repair(verify(index), index, lambda: begin(index))
+    return repair(index, lambda: begin(index))
 
 
 def content(store: MemoryPointStore) -> dict[str, object]:
@@ -199,6 +199,23 @@ def test_an_altered_document_is_named_and_read_anew_by_the_next_run(
     run_ingest([document_file(one) for one in DOCUMENTS], begin(index))
     assert verify(index).findings == ()
     assert content(store) == before
+
+
+def test_a_repair_looks_again_once_it_holds_the_collection(
+    index: Index, store: MemoryPointStore
+) -> None:
+    wanted = content(store)
+    orphaned = points(store, "document")[0]
+    store.delete([orphaned.id])
+    assert verify(index).counts["orphaned"]
+
+    def begin_late() -> Ingestion:
+        # Another run ends between a look at the collection and the right to change it.
+        run_ingest([document_file(one) for one in DOCUMENTS], begin(index))
+        return begin(index)
+
+    assert repair(index, begin_late).findings == ()
+    assert content(store) == wanted
 
 
 def test_a_record_that_cannot_be_read_stops_readers_and_is_removed_by_repair(

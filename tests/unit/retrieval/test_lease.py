@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+import retrieval.lease
 from chunking.errors import StoreError, StoreLocked
 from retrieval import lease as lease_module
 from retrieval.lease import BEAT_SECONDS, PATIENCE_SECONDS, Lease
@@ -90,6 +91,21 @@ def test_a_writer_whose_process_ended_is_replaced_at_once(store: MemoryPointStor
     lease.release()
     second.check()
     second.release()
+
+
+def test_a_beat_that_is_not_fresh_is_asked_for_before_a_write(
+    store: MemoryPointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = take(store)
+    rewrite(store, owner="another", beat="another")
+    lease.confirm()
+    late = retrieval.lease._clock() + PATIENCE_SECONDS
+    monkeypatch.setattr("retrieval.lease._clock", lambda: late)
+    with pytest.raises(StoreError, match="another writer took over"):
+        lease.confirm()
+    with pytest.raises(StoreError, match="another writer took over"):
+        lease.confirm()
+    lease.release()
 
 
 def test_a_number_that_another_process_has_now_is_not_taken_for_the_old_one(

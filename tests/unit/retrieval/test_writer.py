@@ -184,6 +184,26 @@ def test_chunks_and_vectors_must_be_as_many(index: Index) -> None:
     assert index.records() == {}
 
 
+def test_a_writer_that_stalled_cannot_write_over_its_successor(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = document("One line."), document("Another line.")
+    stalled = IndexWriter(index, grace_seconds=0)
+    chunks = SPLITTER.split(old)
+    stalled.stage(chunks, embed(chunks))
+    # Its beat stands still and its process is taken for dead.
+    stalled._lease._stop.set()
+    monkeypatch.setattr("retrieval.lease.Holder.gone", property(lambda _: True))
+    put(index, new)
+    monkeypatch.setattr("retrieval.lease.PATIENCE_SECONDS", 0.0)
+    with pytest.raises(StoreError, match="another writer took over"):
+        stalled.commit(old, chunks, {})
+    with pytest.raises(StoreError, match="another writer took over"):
+        stalled.stage(chunks, embed(chunks))
+    stalled.close()
+    assert shown(index) == "Another line."
+
+
 def test_nothing_is_removed_before_readers_had_time_to_look_again(index: Index) -> None:
     waits: list[float] = []
     put(index, document(*LINES))
