@@ -7,6 +7,8 @@ defect, 2 usage or configuration, 3 some documents quarantined, 4 a dependency i
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from pkgutil import resolve_name
 from typing import Any
@@ -84,10 +86,16 @@ def _root(ctx: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
+    if sys.argv[1:2] == ["ingest"]:
+        # What orchestrators send ends a job as Ctrl-C does: interrupted, and to be resumed.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except WindowfitError as error:
         sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
+        if "--json" in sys.argv:
+            told = {name: getattr(error, name) for name in ("code", "message", "hint", "retryable")}
+            sys.stdout.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, SystemExit) as ended:
         # Typer turns an interruption inside a command into an exit with this code.

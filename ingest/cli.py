@@ -121,8 +121,8 @@ def run(
         str | None, typer.Option(help="Ray cluster to use; one is started here if not given.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that embed, with `--engine ray`.")
-    ] = 2,
+        int | None, typer.Option(min=1, help="Processes that embed, with `--engine ray`; 2.")
+    ] = None,
 ) -> None:
     """Bring a collection up to date with a source.
 
@@ -281,12 +281,13 @@ def _files(
 
 
 def _execute(
-    engine: RunEngine, settings: IndexSettings, address: str | None, workers: int
+    engine: RunEngine, settings: IndexSettings, address: str | None, workers: int | None
 ) -> Execute:
     if engine is RunEngine.LOCAL:
-        if address is not None:
-            raise InputError("--address needs --engine ray", param="address")
+        for name, given in (("address", address), ("workers", workers)):
+            if given is not None:
+                raise InputError(f"--{name} needs --engine ray", param=name)
         return embed_files
     ray_engine = load_provider("ingest.distributed:RayEngine", "ray")
-    execute: Execute = ray_engine(settings, address=address, workers=workers)
+    execute: Execute = ray_engine(settings, address=address, workers=workers or 2)
     return execute

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from chunking.document import Document
-from chunking.errors import InputError
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
 from ingest.changes import named_once
@@ -101,12 +100,7 @@ def run_ingest(
             on_progress(tally.progress())
         gone = [name for name in writer.records if name not in seen] if prune else []
         unpruned = len(gone) if tally.unlisted else 0
-        if gone and not seen:
-            raise InputError(
-                f"the source holds no document; --prune would remove all {len(gone):,}",
-                hint="see whether the source is the right one; `windowfit ingest rm` removes by id",
-                param="prune",
-            )
+        tally.check_prune(gone)
         if unpruned:
             gone = []
         writer.remove(gone)

@@ -192,6 +192,8 @@ class _Filling:
         """Write what no file brought; with `prune`, only what could not be read."""
         unread = {one.name for one in self.tally.quarantined}
         prune = prune and not self.tally.unlisted
+        if prune:
+            self.tally.check_prune(self.records)
         wanted = [
             name for name in self.records if name not in self.kept and (not prune or name in unread)
         ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from chunking.errors import InputError
 from ingest.changes import Quarantined, Unchanged
 from ingest.slices import Event, Pending
 from retrieval.writer import IndexWriter
@@ -96,6 +97,19 @@ class Tally:
     def unlisted(self) -> bool:
         """Whether the source may hold documents whose names are not known."""
         return any(one.hides_others for one in self.quarantined)
+
+    def check_prune(self, gone: Collection[str]) -> None:
+        """Refuse to remove everything because a source is empty.
+
+        Raises:
+            InputError: documents are gone, and the source holds nothing.
+        """
+        if gone and not self.files:
+            raise InputError(
+                f"the source holds no document; --prune would remove all {len(gone):,}",
+                hint="see whether the source is the right one; `windowfit ingest rm` removes by id",
+                param="prune",
+            )
 
     def note_carried(self, events: Iterable[Event]) -> None:
         """Count documents that no file brought."""

@@ -82,9 +82,9 @@ class Workbench:
         files: Iterable[SourceFile] | None,
         collection: str,
         *,
-        prune: bool,
-        rebuild: bool,
-        on_progress: Callable[[Progress], None],
+        prune: bool = False,
+        rebuild: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
         execute: Execute | None = None,
     ) -> Iterator[Callable[[], IngestReport]]:
         """Give what brings a collection up to date, or builds it anew; it may be called once.

@@ -95,9 +95,13 @@ def ingest(command: Command, tmp_path: Path, files: dict[str, bytes] | None = No
 
 def refused(ended: Ended, *, code: int) -> str:
     """Check that a command ended with that code, one message and one hint, and return both."""
-    assert (ended.code, ended.out) == (code, "")
+    assert ended.code == code
     lines = [line for line in ended.err.splitlines() if not line.startswith("{")]
     message, hint = lines
+    if ended.out:
+        # With --json, standard output says the same.
+        told = ended.json["error"]
+        assert (f"error: {told['message']}", f"hint: {told['hint']}") == (message, hint)
     assert message.startswith("error: ")
     assert hint.startswith("hint: ")
     assert len(hint) > len("hint: ")
@@ -353,6 +357,35 @@ def test_an_interrupted_run_says_that_it_goes_on(
 
     assert ended.code == 130
     assert "run the same command again" in ended.err
+
+
+def test_a_run_that_is_told_to_end_says_that_it_goes_on(tmp_path: Path) -> None:
+    environment = {**os.environ, "WINDOWFIT_EMBEDDER": "hash:8", "WINDOWFIT_TOKENIZERS": "[]"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "windowfit", "ingest", "run", "-", "--collection", "small"],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin is not None
+    lines = (json.dumps({"id": f"d{n}", "text": f"Text of {n}."}) + "\n" for n in range(400))
+    running.stdin.write("".join(lines).encode())
+    running.stdin.flush()
+    assert running.stderr is not None
+    running.stderr.readline()
+
+    running.terminate()
+    _, err = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert b"windowfit ingest resume" in err
+
+
+def test_json_holds_the_error_too(command: Command, tmp_path: Path) -> None:
+    ended = command("ingest", "run", str(tmp_path / "nowhere"), "--collection", "small", "--json")
+    assert ended.code == 2
+    assert json.loads(ended.out)["error"]["code"] == "validation_error"
 
 
 # --- ask
