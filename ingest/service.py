@@ -72,6 +72,8 @@ class JobService:
     ) -> Accepted:
         """Record a job and have it run, or return the one that its key stands for.
 
+        That one runs again where it was interrupted, or failed of what may pass.
+
         Raises:
             JobInFlight: the job of this key waits or runs.
             IdempotencyConflict: the key is that of another request.
@@ -81,7 +83,7 @@ class JobService:
         request = _digest({**asked, "documents": list(documents)})
         check_collection_name(collection)
         if key and (earlier := self._earlier(key)) is not None:
-            return _replayed(earlier, request)
+            return self._again_by_key(earlier, request)
         place = self.sources.resolve(source) if source is not None else ""
         presence = self.worker.presence()
         job = new_job(
@@ -97,7 +99,7 @@ class JobService:
         )
         stored = self.store.submit(job, documents)
         if stored.revision != job.revision:
-            return _replayed(stored, request)
+            return self._again_by_key(stored, request)
         self.worker.add(job)
         return Accepted(job, replayed=False)
 
@@ -126,6 +128,20 @@ class JobService:
             return self.store.find(keyed_id(key))
         except JobNotFound:
             return None
+
+    def _again_by_key(self, job: Job, request: str) -> Accepted:
+        """Return the job of a key: replayed where it ended, and where it did not, queued again."""
+        if job.request != request:
+            raise IdempotencyConflict(
+                f"this Idempotency-Key is that of job {job.id}, which asks for something else",
+                param="idempotency-key",
+            )
+        if job.in_flight:
+            raise JobInFlight(f"job {job.id} of this Idempotency-Key is {job.state}")
+        passing = job.error is not None and job.error.retryable
+        if job.state == "interrupted" or (job.state == "failed" and passing):
+            return Accepted(self.again(job.id, retry=False), replayed=False)
+        return Accepted(job, replayed=True)
 
     def _may_read(self, job: Job) -> None:
         if job.source != "-":  # refused for another reason
@@ -159,17 +175,6 @@ class JobService:
         if self._loaded is None:
             self._loaded = load_counters(self._settings)
         return self._loaded
-
-
-def _replayed(job: Job, request: str) -> Accepted:
-    if job.request != request:
-        raise IdempotencyConflict(
-            f"this Idempotency-Key is that of job {job.id}, which asks for something else",
-            param="idempotency-key",
-        )
-    if job.in_flight:
-        raise JobInFlight(f"job {job.id} of this Idempotency-Key is {job.state}")
-    return Accepted(job, replayed=True)
 
 
 def _digest(asked: Mapping[str, Any]) -> str:

@@ -26,7 +26,8 @@ from fastapi.testclient import TestClient
 from chunking.errors import InputError, StoreError
 from ingest import worker
 from ingest.job_store import JobStore
-from ingest.jobs import Job
+from ingest.jobs import Job, JobError
+from ingest.presence import Presence
 from ingest.routes import mount_jobs
 from ingest.tally import IngestReport
 from ingest.work import record_job
@@ -37,6 +38,7 @@ from retrieval.settings import IndexSettings
 from serve.app import create_app
 from serve.backends.scripted import ScriptedBackend
 from tests.serving import SETTINGS, fill, mistral, small_runtime
+from tests.unit.ingest.jobs_bench import died
 
 ROOT = Path(__file__).parents[2]
 SENT = {
@@ -124,6 +126,46 @@ def test_another_request_under_the_key_is_a_conflict(client: TestClient) -> None
 
     assert (response.status_code, response.json()["code"]) == (422, "idempotency_conflict")
     assert response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("fate", ["interrupted", "failed"])
+def test_a_key_whose_job_did_not_come_to_its_end_has_it_go_on(
+    client: TestClient, engine: MemoryEngine, fate: str
+) -> None:
+    body = {"collection": "c", "source": "reports"}
+    first = ended(client, submit(client, body, "k").json()["id"])
+    _undo(JobStore(engine), first["id"], fate, retryable=True)
+
+    again = submit(client, body, "k")
+
+    assert (again.status_code, again.json()["state"]) == (202, "queued")
+    assert "idempotency-replayed" not in again.headers
+    assert again.headers["location"] == f"/jobs/{first['id']}"
+    last = ended(client, first["id"])
+    assert (last["state"], last["attempts"]) == ("partial", 2)
+    assert submit(client, body, "k").status_code == 200
+
+
+def test_a_key_whose_job_failed_for_good_replays_it(
+    client: TestClient, engine: MemoryEngine
+) -> None:
+    first = ended(client, submit(client, SENT, "k").json()["id"])
+    _undo(JobStore(engine), first["id"], "failed", retryable=False)
+
+    again = submit(client, SENT, "k")
+
+    assert (again.status_code, again.json()["state"]) == (200, "failed")
+
+
+def _undo(store: JobStore, job_id: str, fate: str, *, retryable: bool) -> None:
+    """Record that a job which ended was interrupted, or failed."""
+    job = store.find(job_id)
+    if fate == "failed":
+        error = JobError("some_code", "why", "a way out", retryable)
+        store.advance(job, state="failed", error=error)
+    else:
+        with Presence(store.ledger) as shown:
+            store.advance(job, state="running", holder=died(shown.holder))
 
 
 def test_without_a_key_each_request_is_a_job(client: TestClient) -> None:
