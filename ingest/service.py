@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chunking.errors import InputError
+from chunking.errors import InputError, StoreLocked
 from chunking.tokens import TokenCounter
 from ingest.counting import load_counters
 from ingest.errors import IdempotencyConflict, JobInFlight, JobNotFound, JobNotResumable
@@ -19,7 +19,7 @@ from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job, keyed_id, new_job
 from ingest.source_folder import SourceFolder
-from ingest.work import Work, execute_job, prepare_ingestion, take_up
+from ingest.work import JobDeferred, Work, execute_job, prepare_ingestion, take_up
 from ingest.worker import JobWorker, Watch
 from retrieval.checks import check_collection_name
 from retrieval.embed import Embedder
@@ -161,8 +161,12 @@ class JobService:
             ) from error
         fingerprint = fingerprint_of(self._embedder, self._splitter)
         index = Index.create(self._engine, job.collection, fingerprint)
+        try:
+            writer = IndexWriter(index)
+        except StoreLocked as error:
+            raise JobDeferred from error
         ingestion = Ingestion(
-            IndexWriter(index),
+            writer,
             self._embedder,
             self._splitter,
             self._counters(),

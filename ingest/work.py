@@ -37,6 +37,10 @@ class JobStopped(Exception):
     """Raised by what watches a run to stop it; the job is then left to be taken up."""
 
 
+class JobDeferred(Exception):
+    """Raised before a job is begun where another writer holds its collection; it waits on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a job does, everything it needs being open.
@@ -108,6 +112,7 @@ def execute_job(
     Raises:
         WindowfitError: what the job failed of; recorded with it.
         JobStopped: it was stopped; it waits again.
+        JobDeferred: it was not begun, and stays recorded as it is.
         JobInFlight: another process took it up.
     """
     try:
@@ -122,7 +127,7 @@ def execute_job(
             # No attempt that went wrong: a service that is stopped often is not to give it up.
             store.advance(job, state="queued", attempts=job.attempts - 1)
         raise
-    except JobInFlight:
+    except (JobDeferred, JobInFlight):
         raise
     except Exception as error:
         # Where the store cannot take it, the job reads as interrupted once this process is gone.

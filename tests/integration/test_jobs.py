@@ -35,6 +35,7 @@ from retrieval.edge import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.settings import IndexSettings
+from retrieval.writer import IndexWriter
 from serve.app import create_app
 from serve.backends.scripted import ScriptedBackend
 from tests.serving import SETTINGS, fill, mistral, small_runtime
@@ -410,6 +411,24 @@ def test_a_job_whose_end_the_store_could_not_take_is_carried_out_again(
 
     assert (done["state"], done["attempts"]) == ("done", 2)
     assert (done["counts"]["written"], done["counts"]["unchanged"]) == (0, 2)
+
+
+def test_a_job_whose_collection_is_held_waits_and_lets_others_pass(
+    client: TestClient, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "DEFER_SECONDS", 0.05)
+    ended(client, submit(client, SENT).json()["id"])
+    with IndexWriter(Index.open(engine, "sent")):
+        held = submit(client, SENT).json()["id"]
+        other = submit(client, {**SENT, "collection": "other"}).json()["id"]
+        assert ended(client, other)["state"] == "done"
+        time.sleep(0.2)
+        waiting = client.get(f"/jobs/{held}").json()
+
+    done = ended(client, held)
+
+    assert (waiting["state"], waiting["attempts"], waiting["error"]) == ("queued", 0, None)
+    assert (done["state"], done["attempts"]) == ("done", 1)
 
 
 def test_the_source_of_a_command_is_shown_by_its_name_alone(
