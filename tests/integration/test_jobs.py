@@ -452,6 +452,25 @@ def test_the_source_of_a_command_is_shown_by_its_name_alone(
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
 
 
+@pytest.mark.parametrize("folder", ["private", "my private things"])
+def test_a_name_that_is_taken_by_another_file_tells_no_path_of_the_machine(
+    engine: MemoryEngine, sources: Path, tmp_path: Path, folder: str
+) -> None:
+    other = tmp_path / folder / "reports"
+    other.mkdir(parents=True)
+    (other / "good.md").write_text("# Another\n\nText.")
+    body = {"collection": "c", "source": "reports"}
+    with TestClient(app_of(engine, other.parent)) as client:
+        ended(client, submit(client, body).json()["id"])
+    with TestClient(app_of(engine, sources)) as client:
+        job = ended(client, submit(client, body).json()["id"])
+
+    [_, refused] = sorted(job["quarantined"], key=lambda one: str(one["name"]))
+    told = "reports/good.md: this name is taken in the collection by good.md"
+    assert refused["reason"] == told
+    assert folder not in json.dumps(job)
+
+
 # --- processes that die
 
 
