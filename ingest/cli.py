@@ -239,6 +239,8 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
     settings = IndexSettings.load()
     with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
         store = JobStore(bench.engine)
+        if collection is not None and not store.jobs(collection):
+            Index.open(bench.engine, collection)  # a name that nothing has is a mistake
 
         def prepare(job: Job) -> AbstractContextManager[Work]:
             if job.rebuild and not job.retry:

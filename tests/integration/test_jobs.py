@@ -583,6 +583,22 @@ def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(
     assert "run the ingestion again" in refused.stderr
 
 
+@pytest.mark.parametrize("verb", ["resume", "retry"])
+def test_in_a_shell_a_collection_that_is_not_there_is_no_success(
+    tmp_path: Path, environment: dict[str, str], verb: str
+) -> None:
+    (tmp_path / "a.md").write_text("# A\n\nText.")
+    shell(environment, tmp_path, "run", "a.md", "--collection", "c")
+
+    known = shell(environment, tmp_path, verb, "--collection", "c")
+    mistaken = shell(environment, tmp_path, verb, "--collection", "typo")
+
+    assert (known.returncode, mistaken.returncode) == (0, 2)
+    assert "nothing to" in known.stdout
+    assert "nothing to" not in mistaken.stdout
+    assert "typo" in mistaken.stderr
+
+
 def test_what_a_collection_holds_is_told_without_its_embedder(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
