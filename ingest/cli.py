@@ -250,9 +250,9 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
             return prepare_ingestion(files, job, ingestion, show)
 
         repeated = repeat_jobs(store, prepare, collection=collection, retry=retry)
-    print_jobs(repeated.runs, retry=retry, as_json=as_json)
+    print_jobs(repeated, retry=retry, as_json=as_json)
     if repeated.failures:
-        raise repeated.failures[0]
+        raise repeated.failures[0].error
     if any(one.report.quarantined for one in repeated.runs):
         raise typer.Exit(PARTIAL)
 

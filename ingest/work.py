@@ -63,11 +63,20 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """Jobs that were carried out again, and why others could not be."""
+class JobFailure:
+    """A job that could not be carried out again, and why."""
 
-    runs: tuple[JobRun, ...]
-    failures: tuple[WindowfitError, ...]
+    job: Job
+    error: WindowfitError
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Jobs that were carried out again, why others could not be, and those of live processes."""
+
+    runs: tuple[JobRun, ...] = ()
+    failures: tuple[JobFailure, ...] = ()
+    elsewhere: tuple[Job, ...] = ()
 
 
 def record_job(
@@ -207,10 +216,11 @@ def repeat_jobs(
     """
     jobs = store.jobs(collection)
     runs: list[JobRun] = []
-    failures: list[WindowfitError] = []
+    failures: list[JobFailure] = []
+    elsewhere: list[Job] = []
     left = to_retry(jobs) if retry else to_resume(jobs)
     if not left:
-        return Repeated((), ())
+        return Repeated()
     with Presence(store.ledger) as presence:
         for job in left:
             try:
@@ -220,11 +230,13 @@ def repeat_jobs(
                 runs.append(execute_job(queued, store, partial(prepare, queued)))
             except StoreLocked as error:
                 # Elsewhere and alive: not left at all.
-                if not job.in_flight:
-                    failures.append(error)
+                if job.in_flight:
+                    elsewhere.append(job)
+                else:
+                    failures.append(JobFailure(job, error))
             except WindowfitError as error:
-                failures.append(error)
-    return Repeated(tuple(runs), tuple(failures))
+                failures.append(JobFailure(job, error))
+    return Repeated(tuple(runs), tuple(failures), tuple(elsewhere))
 
 
 def _ended(job: Job, report: IngestReport, *, narrowed: bool) -> dict[str, Any]:

@@ -528,7 +528,7 @@ def test_a_killed_run_is_resumed_under_its_id_from_another_folder(
     assert (job["id"], job["state"], job["attempts"]) == (left["last_job"]["id"], "done", 2)
     assert job["counts"]["unchanged"] >= left["documents"] > 0
     assert (whole["documents"], whole["hidden_chunks"], whole["swept"]) == (1000, 0, True)
-    assert command(environment, tmp_path, "ingest", "resume") == {"jobs": []}
+    assert command(environment, tmp_path, "ingest", "resume") == {"jobs": [], "failed": []}
     assert command(environment, tmp_path, "ingest", "verify", "--collection", "c")["intact"]
 
 
@@ -567,6 +567,24 @@ def test_in_a_shell_quarantined_files_are_retried_and_the_codes_say_what_is_left
     assert [one["name"] for one in job["quarantined"]] == ["files/worse.txt"]
     assert json.loads(last.stdout)["jobs"][0]["counts"]["written"] == 3
     assert "nothing to retry" in none.stdout
+
+
+def test_in_a_shell_a_job_that_cannot_go_on_is_not_said_to_have_ended(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "bad.txt").write_text(" ")
+    assert shell(environment, tmp_path, "run", "bad.txt", "--collection", "c").returncode == 3
+    (tmp_path / "bad.txt").unlink()
+
+    shell(environment, tmp_path, "retry", "--collection", "c")
+    told = shell(environment, tmp_path, "resume")
+    as_json = shell(environment, tmp_path, "resume", "--json")
+
+    assert (told.returncode, as_json.returncode) == (2, 2)
+    assert "nothing to" not in told.stdout
+    [failed] = json.loads(as_json.stdout)["failed"]
+    assert failed["code"] == "validation_error"
+    assert failed["id"] in told.stdout
 
 
 def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(

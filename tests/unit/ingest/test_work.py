@@ -21,6 +21,7 @@ from ingest.presence import Presence
 from ingest.tally import IngestReport
 from ingest.work import (
     JobStopped,
+    Repeated,
     Work,
     execute_job,
     prepare_ingestion,
@@ -347,7 +348,9 @@ def test_one_job_that_fails_keeps_no_other_from_being_resumed(
     repeated = repeat_jobs(store, prepare, collection=None, retry=False)
 
     assert [one.job.id for one in repeated.runs] == [kept.id]
-    assert [error.code for error in repeated.failures] == ["validation_error"]
+    assert [(one.job.id, one.error.code) for one in repeated.failures] == [
+        (gone.id, "validation_error")
+    ]
     assert store.find(gone.id).state == "failed"
 
 
@@ -358,7 +361,7 @@ def test_nothing_left_means_nothing_is_done_and_no_ledger_is_made() -> None:
         JobStore(engine), lambda _: pytest.fail("ran"), collection=None, retry=False
     )
 
-    assert (repeated.runs, repeated.failures) == ((), ())
+    assert repeated == Repeated()
     assert engine.collections() == ()
 
 
