@@ -45,6 +45,7 @@ class JobWorker:
         self._store = store
         self._execute = execute
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._busy = False
         self._deferred: list[tuple[float, Job]] = []
         self._stopping = threading.Event()
         self._presence: Presence | None = None
@@ -55,7 +56,10 @@ class JobWorker:
         ]
 
     def start(self) -> None:
-        """Begin with the jobs that an earlier service left, and with those that are queued."""
+        """Begin with the jobs that another service left, and with those that are queued.
+
+        Those that one leaves later are taken up, too, when there is nothing else to do.
+        """
         for thread in self._threads:
             thread.start()
 
@@ -100,8 +104,10 @@ class JobWorker:
                 with suppress(WindowfitError):
                     self._add_lost()
                 continue
+            self._busy = True
             if job is None or not self._carry_out(job):
                 return
+            self._busy = not self._queue.empty()
 
     def _carry_out(self, job: Job) -> bool:
         """Run one job, and return whether another may follow."""
@@ -152,16 +158,21 @@ class JobWorker:
         with suppress(JobStopped):
             while not self._stopping.is_set():
                 try:
-                    left = [job for job in self._store.jobs() if _is_left(job)]
-                    for job in left[::-1]:
-                        self._take_up(job)
+                    # Behind what waits here, a job would wait longer than with an idle service.
+                    if not self._busy:
+                        self._take_up_left()
                 except StoreError:
                     self._wait(_RETRY_SECONDS)
                 except WindowfitError as error:
                     _LOG.warning("no job taken up", extra={"fields": {"code": error.code}})
                     return
                 else:
-                    return
+                    self._wait(IDLE_SECONDS)
+
+    def _take_up_left(self) -> None:
+        left = [job for job in self._store.jobs() if _is_left(job)]
+        for job in left[::-1]:
+            self._take_up(job)
 
     def _take_up(self, job: Job) -> None:
         # A job of another service that runs, or that another one was faster to take up.
