@@ -111,9 +111,11 @@ class JobWorker:
 
     def _carry_out(self, job: Job) -> bool:
         """Run one job, and return whether another may follow."""
+        told = {"job": job.id, "collection": job.collection}
         try:
             self._execute(job, self._watch)
         except JobStopped:
+            _LOG.info("job stopped", extra={"fields": {**told, "state": "queued"}})
             return False
         except JobDeferred:
             self._deferred.append((time.monotonic() + DEFER_SECONDS, job))
@@ -121,9 +123,11 @@ class JobWorker:
             pass  # another process took it up
         except WindowfitError as error:
             # Recorded with the job; the log says it to whoever runs the service.
-            _LOG.warning("job failed", extra={"fields": {"job": job.id, "code": error.code}})
+            failed = {**told, "state": "failed", "code": error.code}
+            _LOG.warning("job failed", extra={"fields": failed})
         except Exception as error:  # noqa: BLE001 - one defect must not end the thread
-            _LOG.error("job failed", exc_info=error, extra={"fields": {"job": job.id}})
+            failed = {**told, "state": "failed"}
+            _LOG.error("job failed", exc_info=error, extra={"fields": failed})
         return True
 
     def _add_due(self) -> None:

@@ -336,6 +336,37 @@ def test_a_job_that_failed_says_why_and_is_resumed(
     assert client.post(f"/jobs/{job_id}/resume").json()["code"] == "job_not_resumable"
 
 
+def test_the_log_tells_when_a_job_begins_and_how_it_ends_and_no_text_nor_path(
+    client: TestClient, sources: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "windowfit.ingest")
+    asked = ({"collection": "c", "source": "reports"}, SENT)
+
+    ids = [ended(client, submit(client, body).json()["id"])["id"] for body in asked]
+    told = _logged(caplog, 4)
+
+    assert [(event, fields["job"], fields["state"]) for event, fields in told] == [
+        ("job begun", ids[0], "running"),
+        ("job ended", ids[0], "partial"),
+        ("job begun", ids[1], "running"),
+        ("job ended", ids[1], "done"),
+    ]
+    assert [fields["collection"] for _, fields in told] == ["c", "c", "sent", "sent"]
+    assert told[1][1]["counts"]["quarantined"] == 1
+    text = json.dumps(told)
+    assert not [one for one in (str(sources), "bad.txt", "Lima") if one in text]
+
+
+def _logged(caplog: pytest.LogCaptureFixture, count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the first lines of the log of jobs, of which the last may come a moment later."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        lines = [one for one in caplog.records if one.name == "windowfit.ingest"]
+        if len(lines) >= count or time.monotonic() > deadline:
+            return [(one.getMessage(), vars(one)["fields"]) for one in lines]
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("verb", ["", "/resume", "/retry"])
 def test_an_unknown_job_is_not_found(client: TestClient, verb: str) -> None:
     ask = client.post if verb else client.get
