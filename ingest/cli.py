@@ -30,7 +30,7 @@ from ingest.sources import list_source
 from ingest.tally import Progress
 from ingest.texts import SourceFile
 from ingest.verify import repair, verify
-from ingest.work import Work, prepare_ingestion, record_job, repeat_jobs
+from ingest.work import Work, check_settings, prepare_ingestion, record_job, repeat_jobs
 from ingest.workbench import Workbench, open_workbench
 from retrieval.index import Index
 from retrieval.providers import load_provider, open_engine
@@ -149,6 +149,7 @@ def run(
                 source=source,
                 prune=prune,
                 rebuild=rebuild,
+                fingerprint=bench.fingerprint,
             )
     print_job(done.report, as_json=as_json, job=done.job)
     if done.report.quarantined:
@@ -262,6 +263,7 @@ def _rebuild_again(
     job: Job, bench: Workbench, on_progress: Callable[[Progress], None]
 ) -> Iterator[Work]:
     """Give what goes on with a rebuild, from its source or from what the collection holds."""
+    check_settings(job, bench.fingerprint)
     listed = list_source(job.source, factbook=bench.settings.factbook) if job.source else None
     work = bench.work(
         listed, job.collection, prune=job.prune, rebuild=True, on_progress=on_progress

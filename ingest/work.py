@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chunking.errors import StoreError, StoreLocked, WindowfitError
+from chunking.errors import EmbeddingModelMismatch, StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight, JobNotResumable
 from ingest.job import Ingestion, run_ingest
 from ingest.job_files import JobFiles, absolute_source
@@ -29,6 +29,7 @@ from ingest.jobs import (
 from ingest.lines import STANDARD_INPUT
 from ingest.presence import Presence, await_absence
 from ingest.tally import IngestReport, Progress
+from retrieval.fingerprint import IndexFingerprint
 
 _LOG = logging.getLogger("windowfit.ingest")
 
@@ -87,11 +88,13 @@ def record_job(
     source: str | None,
     prune: bool,
     rebuild: bool = False,
+    fingerprint: IndexFingerprint | None = None,
 ) -> JobRun:
     """Run an ingestion of a command as a job, the lease on its collection being held.
 
     Args:
         source: None where a collection is built anew from what it holds.
+        fingerprint: that of what a rebuild is built by; it is resumed by no other.
 
     Raises:
         StoreError: the store failed; the job is recorded as failed, or reads as interrupted.
@@ -102,6 +105,7 @@ def record_job(
             source="" if source is None else absolute_source(source),
             prune=prune,
             rebuild=rebuild,
+            fingerprint=_named(fingerprint) if rebuild and fingerprint else "",
             origin="command",
             holder=presence.holder,
             presence=presence.name,
@@ -237,6 +241,26 @@ def repeat_jobs(
             except WindowfitError as error:
                 failures.append(JobFailure(job, error))
     return Repeated(tuple(runs), tuple(failures), tuple(elsewhere))
+
+
+def check_settings(job: Job, fingerprint: IndexFingerprint) -> None:
+    """Refuse to go on with a rebuild by other means than those it was begun with.
+
+    Raises:
+        EmbeddingModelMismatch: the embedder or the splitter is another.
+    """
+    if job.fingerprint not in {"", configured := _named(fingerprint)}:
+        raise EmbeddingModelMismatch(
+            f"the rebuild of collection {job.collection!r} was begun by {job.fingerprint}, "
+            f"configured: {configured}",
+            hint="resume it under the settings that it was begun with, or begin another: "
+            "`windowfit ingest run SOURCE --collection NAME --rebuild`",
+            param="collection",
+        )
+
+
+def _named(fingerprint: IndexFingerprint) -> str:
+    return f"embedder {fingerprint.embedder}, splitter {fingerprint.splitter}"
 
 
 def _ended(job: Job, report: IngestReport, *, narrowed: bool) -> dict[str, Any]:

@@ -618,6 +618,29 @@ def test_in_a_shell_a_job_that_cannot_go_on_is_not_said_to_have_ended(
     assert failed["id"] in told.stdout
 
 
+def test_in_a_shell_a_rebuild_is_not_resumed_under_other_settings(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    rebuild = ["run", "a.md", "--collection", "c", "--rebuild"]
+    (tmp_path / "a.md").write_text("# A\n\nText.")
+    shell(environment, tmp_path, "run", "a.md", "--collection", "c")
+    assert shell(environment, tmp_path, *rebuild).returncode == 0
+    engine = EdgeEngine(tmp_path / "home" / "index")
+    store = JobStore(engine)
+    store.advance(store.jobs()[0], state="failed", error=JobError("c", "m", "h", retryable=True))
+    engine.close()
+    other = {**environment, "WINDOWFIT_EMBEDDER": "hash:128"}
+
+    refused = shell(other, tmp_path, "resume", "--json")
+    resumed = shell(environment, tmp_path, "resume", "--json")
+
+    [failed] = json.loads(refused.stdout)["failed"]
+    assert (refused.returncode, failed["code"]) == (2, "embedding_model_mismatch")
+    assert "embedder hash:64" in refused.stderr
+    [job] = json.loads(resumed.stdout)["jobs"]
+    assert (job["id"], job["state"]) == (failed["id"], "done")
+
+
 def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
