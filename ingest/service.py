@@ -166,6 +166,7 @@ class JobService:
             ) from error
         fingerprint = fingerprint_of(self._embedder, self._splitter)
         index = Index.create(self._engine, job.collection, fingerprint)
+        counters = self._counters()  # before the collection is held, which a failure would leave so
         try:
             writer = IndexWriter(index)
         except StoreLocked as error:
@@ -174,7 +175,7 @@ class JobService:
             writer,
             self._embedder,
             self._splitter,
-            self._counters(),
+            counters,
             batch_chunks=self._settings.batch_chunks,
         )
         _log("job begun", job, state="running", attempt=job.attempts + 1)

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from chunking.errors import InputError, StoreError
-from ingest import worker
+from ingest import service, worker
 from ingest.job_store import JobStore
 from ingest.jobs import Job, JobError
 from ingest.presence import Presence
@@ -460,6 +460,20 @@ def test_a_job_whose_collection_is_held_waits_and_lets_others_pass(
 
     assert (waiting["state"], waiting["attempts"], waiting["error"]) == ("queued", 0, None)
     assert (done["state"], done["attempts"]) == ("done", 1)
+
+
+def test_a_job_that_fails_before_it_begins_leaves_its_collection_free(
+    client: TestClient, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: IndexSettings) -> None:
+        raise StoreError("no tokenizer")
+
+    monkeypatch.setattr(service, "load_counters", fail)
+    job = ended(client, submit(client, SENT).json()["id"])
+
+    assert job["state"] == "failed"
+    with IndexWriter(Index.open(engine, "sent")) as writer:
+        assert writer.records == {}
 
 
 def test_the_source_of_a_command_is_shown_by_its_name_alone(
