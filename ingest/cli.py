@@ -30,7 +30,7 @@ from ingest.sources import list_source
 from ingest.tally import Progress
 from ingest.texts import SourceFile
 from ingest.verify import repair, verify
-from ingest.work import Work, prepare_ingestion, record_job, repeat_jobs
+from ingest.work import Work, check_settings, prepare_ingestion, record_job, repeat_jobs
 from ingest.workbench import Workbench, open_workbench
 from retrieval.index import Index
 from retrieval.providers import load_provider, open_engine
@@ -149,6 +149,7 @@ def run(
                 source=source,
                 prune=prune,
                 rebuild=rebuild,
+                fingerprint=bench.fingerprint,
             )
     print_job(done.report, as_json=as_json, job=done.job)
     if done.report.quarantined:
@@ -239,6 +240,8 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
     settings = IndexSettings.load()
     with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
         store = JobStore(bench.engine)
+        if collection is not None and not store.jobs(collection):
+            Index.open(bench.engine, collection)  # a name that nothing has is a mistake
 
         def prepare(job: Job) -> AbstractContextManager[Work]:
             if job.rebuild and not job.retry:
@@ -248,9 +251,9 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
             return prepare_ingestion(files, job, ingestion, show)
 
         repeated = repeat_jobs(store, prepare, collection=collection, retry=retry)
-    print_jobs(repeated.runs, retry=retry, as_json=as_json)
+    print_jobs(repeated, retry=retry, as_json=as_json)
     if repeated.failures:
-        raise repeated.failures[0]
+        raise repeated.failures[0].error
     if any(one.report.quarantined for one in repeated.runs):
         raise typer.Exit(PARTIAL)
 
@@ -260,6 +263,7 @@ def _rebuild_again(
     job: Job, bench: Workbench, on_progress: Callable[[Progress], None]
 ) -> Iterator[Work]:
     """Give what goes on with a rebuild, from its source or from what the collection holds."""
+    check_settings(job, bench.fingerprint)
     listed = list_source(job.source, factbook=bench.settings.factbook) if job.source else None
     work = bench.work(
         listed, job.collection, prune=job.prune, rebuild=True, on_progress=on_progress

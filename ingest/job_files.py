@@ -40,7 +40,8 @@ def list_files(
     """Return the files that a job goes through, and whether they are its quarantined ones alone.
 
     Lines of JSONL are all gone through in a retry, too: a line that was repaired may have another
-    name now. Those that are unchanged cost nothing.
+    name now; and so are all files where a quarantined one is not there any more. Those that are
+    unchanged cost nothing.
 
     Raises:
         InputError: the source is not there any more.
@@ -53,6 +54,9 @@ def list_files(
     if not (job.retry and isinstance(files, Sequence)) or told > len(job.quarantined):
         return JobFiles(files)
     names = {one.name for one in job.quarantined}
+    if not names <= {file.name for file in files}:
+        # Repaired under another name, maybe: what is unchanged costs nothing.
+        return JobFiles(files)
     return JobFiles(tuple(file for file in files if file.name in names), narrowed=True)
 
 

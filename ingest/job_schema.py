@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +17,9 @@ from ingest.source_folder import SourceFolder
 
 DOCUMENTS_LIMIT = 1000
 """Most documents sent along with one job."""
+
+_FOLDERS = re.compile(r"""(?:^|(?<=[\s'"`(\[<=,:]))/(?:[^/\n'"]+/)*(?=[^\s/])""")
+"""The folders of a path from the root, up to its last part; they may have spaces in their names."""
 
 Text = Annotated[str, AfterValidator(well_formed)]
 """A text that every store can hold: half characters are replaced."""
@@ -89,11 +94,11 @@ class JobEntry(BaseModel):
         told = asdict(job)
         shown = {name: told[name] for name in cls.model_fields if name in told}
         source = sources.shown(job.source) if job.source != STANDARD_INPUT else job.source
-        error = job.error
-        if error is not None and job.source:
-            # A command may have failed of its source, which its error names by the whole path.
-            error = replace(error, message=error.message.replace(job.source, source))
-        return shown | {"source": source or None, "error": error, "holder": holder_of(job)}
+        if job.error is not None:
+            hide = partial(_without_paths, job=job, sources=sources)
+            message, hint = hide(job.error.message), hide(job.error.hint)
+            shown["error"] = replace(job.error, message=message, hint=hint)
+        return shown | {"source": source or None, "holder": holder_of(job)}
 
     @classmethod
     def of(cls, job: Job, sources: SourceFolder) -> Self:
@@ -106,11 +111,31 @@ class JobView(JobEntry):
 
     quarantined: tuple[Quarantined, ...]
 
+    @classmethod
+    def fields_of(cls, job: Job, sources: SourceFolder) -> dict[str, Any]:
+        """Return the fields of a job that callers may see."""
+        hide = partial(_without_paths, job=job, sources=sources)
+        told = (
+            replace(one, reason=hide(one.reason), hint=hide(one.hint)) for one in job.quarantined
+        )
+        return super().fields_of(job, sources) | {"quarantined": tuple(told)}
+
 
 class JobList(BaseModel):
     """Jobs, the newest first."""
 
     jobs: tuple[JobEntry, ...]
+
+
+def _without_paths(text: str, job: Job, sources: SourceFolder) -> str:
+    """Return what is told of a job with no path of this machine in it."""
+    if job.source.startswith("/"):
+        # First of all, as its name may hold anything.
+        whole = rf"(?<![\w.-]){re.escape(job.source)}(?![\w.-])"
+        text = re.sub(whole, lambda _: sources.shown(job.source), text)
+    if sources.root is not None:
+        text = text.replace(f"{sources.root.resolve()}/", "")
+    return _FOLDERS.sub("", text)
 
 
 def holder_of(job: Job) -> str | None:

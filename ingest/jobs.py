@@ -96,6 +96,7 @@ class Job:
         holder: the process that takes care of the job; None once it ended.
         presence: the name by which that process shows that it runs, see `ingest.presence`.
         revision: changes with every change of the record, which is how changes exclude each other.
+        fingerprint: of a rebuild, the embedder and splitter that it is built by; empty otherwise.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Job:
     holder: Holder | None
     presence: str
     revision: str
+    fingerprint: str = ""
 
     @property
     def in_flight(self) -> bool:
@@ -159,6 +161,7 @@ def new_job(
     request: str = "",
     document_count: int = 0,
     rebuild: bool = False,
+    fingerprint: str = "",
 ) -> Job:
     """Return a queued job that is not recorded yet."""
     return Job(
@@ -183,6 +186,7 @@ def new_job(
         holder=holder,
         presence=presence,
         revision=uuid4().hex,
+        fingerprint=fingerprint,
     )
 
 
@@ -242,7 +246,9 @@ def read_job(payload: Mapping[str, Any]) -> Job:
     Raises:
         KeyError, TypeError: the payload is damaged, or of another version.
     """
-    values = {one.name: payload[one.name] for one in fields(Job) if one.name != "quarantined"}
+    # Jobs that were recorded before there was one have no fingerprint.
+    stored = {"fingerprint": "", **payload}
+    values = {one.name: stored[one.name] for one in fields(Job) if one.name != "quarantined"}
     counts, error, holder = values["counts"], values["error"], values["holder"]
     values["counts"] = None if counts is None else Counts(**counts)
     values["error"] = None if error is None else JobError(**error)

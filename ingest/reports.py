@@ -15,7 +15,7 @@ from ingest.jobs import RESUMABLE, Job
 from ingest.plan import IngestPlan
 from ingest.tally import IngestReport
 from ingest.verify import VerifyReport
-from ingest.work import JobRun
+from ingest.work import Repeated
 from retrieval.status import CollectionStatus
 
 _FINDINGS_SHOWN = 20
@@ -29,18 +29,23 @@ def print_job(report: IngestReport, *, as_json: bool, job: Job) -> None:
     _print_report(Console(highlight=False), report)
 
 
-def print_jobs(runs: Sequence[JobRun], *, retry: bool, as_json: bool) -> None:
-    """Print what became of the jobs that were carried out again."""
+def print_jobs(repeated: Repeated, *, retry: bool, as_json: bool) -> None:
+    """Print what became of the jobs that were left; why one failed is told by its error."""
     if as_json:
-        _print_json({"jobs": [job_facts(one.job) for one in runs]})
+        failed = [{"id": one.job.id, "code": one.error.code} for one in repeated.failures]
+        _print_json({"jobs": [job_facts(one.job) for one in repeated.runs], "failed": failed})
         return
     console = Console(highlight=False)
-    if not runs:
+    if repeated == Repeated():
         what = (
             "retry: no job quarantined documents" if retry else "resume: every job came to its end"
         )
         console.print(f"nothing to {what}")
-    for one in runs:
+    for left in repeated.elsewhere:
+        console.print(f"job {left.id}: left to the live process on another machine", markup=False)
+    for failure in repeated.failures:
+        console.print(f"job {failure.job.id}: {failure.error.code}", markup=False)
+    for one in repeated.runs:
         source = one.job.source or f"{one.job.document_count:,} documents sent along"
         console.print(f"job {one.job.id}, attempt {one.job.attempts}: {source}", markup=False)
         _print_report(console, one.report)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from chunking.errors import InputError
+from chunking.errors import InputError, StoreLocked
 from chunking.tokens import TokenCounter
 from ingest.counting import load_counters
 from ingest.errors import IdempotencyConflict, JobInFlight, JobNotFound, JobNotResumable
@@ -19,7 +20,7 @@ from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job, keyed_id, new_job
 from ingest.source_folder import SourceFolder
-from ingest.work import Work, execute_job, prepare_ingestion, take_up
+from ingest.work import JobDeferred, Work, execute_job, prepare_ingestion, take_up
 from ingest.worker import JobWorker, Watch
 from retrieval.checks import check_collection_name
 from retrieval.embed import Embedder
@@ -28,6 +29,8 @@ from retrieval.points import Engine
 from retrieval.providers import fingerprint_of, open_splitter
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter
+
+_LOG = logging.getLogger("windowfit.ingest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class JobService:
     ) -> Accepted:
         """Record a job and have it run, or return the one that its key stands for.
 
+        That one runs again where it was interrupted, or failed of what may pass.
+
         Raises:
             JobInFlight: the job of this key waits or runs.
             IdempotencyConflict: the key is that of another request.
@@ -81,7 +86,7 @@ class JobService:
         request = _digest({**asked, "documents": list(documents)})
         check_collection_name(collection)
         if key and (earlier := self._earlier(key)) is not None:
-            return _replayed(earlier, request)
+            return self._again_by_key(earlier, request)
         place = self.sources.resolve(source) if source is not None else ""
         presence = self.worker.presence()
         job = new_job(
@@ -97,7 +102,7 @@ class JobService:
         )
         stored = self.store.submit(job, documents)
         if stored.revision != job.revision:
-            return _replayed(stored, request)
+            return self._again_by_key(stored, request)
         self.worker.add(job)
         return Accepted(job, replayed=False)
 
@@ -127,12 +132,28 @@ class JobService:
         except JobNotFound:
             return None
 
+    def _again_by_key(self, job: Job, request: str) -> Accepted:
+        """Return the job of a key: replayed where it ended, and where it did not, queued again."""
+        if job.request != request:
+            raise IdempotencyConflict(
+                f"this Idempotency-Key is that of job {job.id}, which asks for something else",
+                param="idempotency-key",
+            )
+        if job.in_flight:
+            raise JobInFlight(f"job {job.id} of this Idempotency-Key is {job.state}")
+        passing = job.error is not None and job.error.retryable
+        if job.state == "interrupted" or (job.state == "failed" and passing):
+            return Accepted(self.again(job.id, retry=False), replayed=False)
+        return Accepted(job, replayed=True)
+
     def _may_read(self, job: Job) -> None:
         if job.source != "-":  # refused for another reason
             self.sources.check(job.source)
 
     def _execute(self, job: Job, watch: Watch) -> None:
-        execute_job(job, self.store, partial(self._prepare, job, watch))
+        ended = execute_job(job, self.store, partial(self._prepare, job, watch)).job
+        counts = asdict(ended.counts) if ended.counts is not None else None
+        _log("job ended", ended, state=ended.state, attempt=ended.attempts, counts=counts)
 
     def _prepare(self, job: Job, watch: Watch) -> AbstractContextManager[Work]:
         within = self.sources.check(job.source) if job.source else None
@@ -145,13 +166,19 @@ class JobService:
             ) from error
         fingerprint = fingerprint_of(self._embedder, self._splitter)
         index = Index.create(self._engine, job.collection, fingerprint)
+        counters = self._counters()  # before the collection is held, which a failure would leave so
+        try:
+            writer = IndexWriter(index)
+        except StoreLocked as error:
+            raise JobDeferred from error
         ingestion = Ingestion(
-            IndexWriter(index),
+            writer,
             self._embedder,
             self._splitter,
-            self._counters(),
+            counters,
             batch_chunks=self._settings.batch_chunks,
         )
+        _log("job begun", job, state="running", attempt=job.attempts + 1)
         return prepare_ingestion(files, job, ingestion, watch)
 
     def _counters(self) -> list[TokenCounter]:
@@ -161,15 +188,10 @@ class JobService:
         return self._loaded
 
 
-def _replayed(job: Job, request: str) -> Accepted:
-    if job.request != request:
-        raise IdempotencyConflict(
-            f"this Idempotency-Key is that of job {job.id}, which asks for something else",
-            param="idempotency-key",
-        )
-    if job.in_flight:
-        raise JobInFlight(f"job {job.id} of this Idempotency-Key is {job.state}")
-    return Accepted(job, replayed=True)
+def _log(event: str, job: Job, **fields: object) -> None:
+    """Tell whoever runs the service of a job, by numbers: no text of a document, and no path."""
+    told = {"job": job.id, "collection": job.collection, **fields}
+    _LOG.info(event, extra={"fields": told})
 
 
 def _digest(asked: Mapping[str, Any]) -> str:

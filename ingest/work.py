@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from chunking.errors import StoreError, StoreLocked, WindowfitError
+from chunking.errors import EmbeddingModelMismatch, StoreError, StoreLocked, WindowfitError
 from ingest.errors import JobInFlight, JobNotResumable
 from ingest.job import Ingestion, run_ingest
 from ingest.job_files import JobFiles, absolute_source
@@ -29,12 +29,17 @@ from ingest.jobs import (
 from ingest.lines import STANDARD_INPUT
 from ingest.presence import Presence, await_absence
 from ingest.tally import IngestReport, Progress
+from retrieval.fingerprint import IndexFingerprint
 
 _LOG = logging.getLogger("windowfit.ingest")
 
 
 class JobStopped(Exception):
     """Raised by what watches a run to stop it; the job is then left to be taken up."""
+
+
+class JobDeferred(Exception):
+    """Raised before a job is begun where another writer holds its collection; it waits on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,20 @@ class JobRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """Jobs that were carried out again, and why others could not be."""
+class JobFailure:
+    """A job that could not be carried out again, and why."""
 
-    runs: tuple[JobRun, ...]
-    failures: tuple[WindowfitError, ...]
+    job: Job
+    error: WindowfitError
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Jobs that were carried out again, why others could not be, and those of live processes."""
+
+    runs: tuple[JobRun, ...] = ()
+    failures: tuple[JobFailure, ...] = ()
+    elsewhere: tuple[Job, ...] = ()
 
 
 def record_job(
@@ -74,11 +88,13 @@ def record_job(
     source: str | None,
     prune: bool,
     rebuild: bool = False,
+    fingerprint: IndexFingerprint | None = None,
 ) -> JobRun:
     """Run an ingestion of a command as a job, the lease on its collection being held.
 
     Args:
         source: None where a collection is built anew from what it holds.
+        fingerprint: that of what a rebuild is built by; it is resumed by no other.
 
     Raises:
         StoreError: the store failed; the job is recorded as failed, or reads as interrupted.
@@ -89,6 +105,7 @@ def record_job(
             source="" if source is None else absolute_source(source),
             prune=prune,
             rebuild=rebuild,
+            fingerprint=_named(fingerprint) if rebuild and fingerprint else "",
             origin="command",
             holder=presence.holder,
             presence=presence.name,
@@ -108,6 +125,7 @@ def execute_job(
     Raises:
         WindowfitError: what the job failed of; recorded with it.
         JobStopped: it was stopped; it waits again.
+        JobDeferred: it was not begun, and stays recorded as it is.
         JobInFlight: another process took it up.
     """
     try:
@@ -122,7 +140,7 @@ def execute_job(
             # No attempt that went wrong: a service that is stopped often is not to give it up.
             store.advance(job, state="queued", attempts=job.attempts - 1)
         raise
-    except JobInFlight:
+    except (JobDeferred, JobInFlight):
         raise
     except Exception as error:
         # Where the store cannot take it, the job reads as interrupted once this process is gone.
@@ -202,10 +220,11 @@ def repeat_jobs(
     """
     jobs = store.jobs(collection)
     runs: list[JobRun] = []
-    failures: list[WindowfitError] = []
+    failures: list[JobFailure] = []
+    elsewhere: list[Job] = []
     left = to_retry(jobs) if retry else to_resume(jobs)
     if not left:
-        return Repeated((), ())
+        return Repeated()
     with Presence(store.ledger) as presence:
         for job in left:
             try:
@@ -215,11 +234,33 @@ def repeat_jobs(
                 runs.append(execute_job(queued, store, partial(prepare, queued)))
             except StoreLocked as error:
                 # Elsewhere and alive: not left at all.
-                if not job.in_flight:
-                    failures.append(error)
+                if job.in_flight:
+                    elsewhere.append(job)
+                else:
+                    failures.append(JobFailure(job, error))
             except WindowfitError as error:
-                failures.append(error)
-    return Repeated(tuple(runs), tuple(failures))
+                failures.append(JobFailure(job, error))
+    return Repeated(tuple(runs), tuple(failures), tuple(elsewhere))
+
+
+def check_settings(job: Job, fingerprint: IndexFingerprint) -> None:
+    """Refuse to go on with a rebuild by other means than those it was begun with.
+
+    Raises:
+        EmbeddingModelMismatch: the embedder or the splitter is another.
+    """
+    if job.fingerprint not in {"", configured := _named(fingerprint)}:
+        raise EmbeddingModelMismatch(
+            f"the rebuild of collection {job.collection!r} was begun by {job.fingerprint}, "
+            f"configured: {configured}",
+            hint="resume it under the settings that it was begun with, or begin another: "
+            "`windowfit ingest run SOURCE --collection NAME --rebuild`",
+            param="collection",
+        )
+
+
+def _named(fingerprint: IndexFingerprint) -> str:
+    return f"embedder {fingerprint.embedder}, splitter {fingerprint.splitter}"
 
 
 def _ended(job: Job, report: IngestReport, *, narrowed: bool) -> dict[str, Any]:

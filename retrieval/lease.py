@@ -183,11 +183,12 @@ class Lease:
 
 
 def holder_name(point: Point) -> str | None:
-    """Return who holds a stored lease, for people; None where nobody does."""
+    """Return who holds a stored lease, for people; None where nobody does, or who did is gone."""
     stored = point.payload
     if stored["beat"] == _FREE:
         return None
-    return f"process {stored['pid']} on {str(stored['host']).partition('/')[0]}"
+    holder = Holder(*(stored[name] for name in Holder.__slots__))
+    return None if holder.gone else f"process {holder.pid} on {_name(holder)}"
 
 
 def _clock() -> float:

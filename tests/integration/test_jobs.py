@@ -24,9 +24,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from chunking.errors import InputError, StoreError
-from ingest import worker
+from ingest import service, worker
 from ingest.job_store import JobStore
-from ingest.jobs import Job
+from ingest.jobs import Job, JobError
+from ingest.presence import Presence
 from ingest.routes import mount_jobs
 from ingest.tally import IngestReport
 from ingest.work import record_job
@@ -34,9 +35,11 @@ from retrieval.edge import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.settings import IndexSettings
+from retrieval.writer import IndexWriter
 from serve.app import create_app
 from serve.backends.scripted import ScriptedBackend
 from tests.serving import SETTINGS, fill, mistral, small_runtime
+from tests.unit.ingest.jobs_bench import died
 
 ROOT = Path(__file__).parents[2]
 SENT = {
@@ -124,6 +127,46 @@ def test_another_request_under_the_key_is_a_conflict(client: TestClient) -> None
 
     assert (response.status_code, response.json()["code"]) == (422, "idempotency_conflict")
     assert response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("fate", ["interrupted", "failed"])
+def test_a_key_whose_job_did_not_come_to_its_end_has_it_go_on(
+    client: TestClient, engine: MemoryEngine, fate: str
+) -> None:
+    body = {"collection": "c", "source": "reports"}
+    first = ended(client, submit(client, body, "k").json()["id"])
+    _undo(JobStore(engine), first["id"], fate, retryable=True)
+
+    again = submit(client, body, "k")
+
+    assert (again.status_code, again.json()["state"]) == (202, "queued")
+    assert "idempotency-replayed" not in again.headers
+    assert again.headers["location"] == f"/jobs/{first['id']}"
+    last = ended(client, first["id"])
+    assert (last["state"], last["attempts"]) == ("partial", 2)
+    assert submit(client, body, "k").status_code == 200
+
+
+def test_a_key_whose_job_failed_for_good_replays_it(
+    client: TestClient, engine: MemoryEngine
+) -> None:
+    first = ended(client, submit(client, SENT, "k").json()["id"])
+    _undo(JobStore(engine), first["id"], "failed", retryable=False)
+
+    again = submit(client, SENT, "k")
+
+    assert (again.status_code, again.json()["state"]) == (200, "failed")
+
+
+def _undo(store: JobStore, job_id: str, fate: str, *, retryable: bool) -> None:
+    """Record that a job which ended was interrupted, or failed."""
+    job = store.find(job_id)
+    if fate == "failed":
+        error = JobError("some_code", "why", "a way out", retryable)
+        store.advance(job, state="failed", error=error)
+    else:
+        with Presence(store.ledger) as shown:
+            store.advance(job, state="running", holder=died(shown.holder))
 
 
 def test_without_a_key_each_request_is_a_job(client: TestClient) -> None:
@@ -293,6 +336,37 @@ def test_a_job_that_failed_says_why_and_is_resumed(
     assert client.post(f"/jobs/{job_id}/resume").json()["code"] == "job_not_resumable"
 
 
+def test_the_log_tells_when_a_job_begins_and_how_it_ends_and_no_text_nor_path(
+    client: TestClient, sources: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "windowfit.ingest")
+    asked = ({"collection": "c", "source": "reports"}, SENT)
+
+    ids = [ended(client, submit(client, body).json()["id"])["id"] for body in asked]
+    told = _logged(caplog, 4)
+
+    assert [(event, fields["job"], fields["state"]) for event, fields in told] == [
+        ("job begun", ids[0], "running"),
+        ("job ended", ids[0], "partial"),
+        ("job begun", ids[1], "running"),
+        ("job ended", ids[1], "done"),
+    ]
+    assert [fields["collection"] for _, fields in told] == ["c", "c", "sent", "sent"]
+    assert told[1][1]["counts"]["quarantined"] == 1
+    text = json.dumps(told)
+    assert not [one for one in (str(sources), "bad.txt", "Lima") if one in text]
+
+
+def _logged(caplog: pytest.LogCaptureFixture, count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the first lines of the log of jobs, of which the last may come a moment later."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        lines = [one for one in caplog.records if one.name == "windowfit.ingest"]
+        if len(lines) >= count or time.monotonic() > deadline:
+            return [(one.getMessage(), vars(one)["fields"]) for one in lines]
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("verb", ["", "/resume", "/retry"])
 def test_an_unknown_job_is_not_found(client: TestClient, verb: str) -> None:
     ask = client.post if verb else client.get
@@ -370,6 +444,38 @@ def test_a_job_whose_end_the_store_could_not_take_is_carried_out_again(
     assert (done["counts"]["written"], done["counts"]["unchanged"]) == (0, 2)
 
 
+def test_a_job_whose_collection_is_held_waits_and_lets_others_pass(
+    client: TestClient, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "DEFER_SECONDS", 0.05)
+    ended(client, submit(client, SENT).json()["id"])
+    with IndexWriter(Index.open(engine, "sent")):
+        held = submit(client, SENT).json()["id"]
+        other = submit(client, {**SENT, "collection": "other"}).json()["id"]
+        assert ended(client, other)["state"] == "done"
+        time.sleep(0.2)
+        waiting = client.get(f"/jobs/{held}").json()
+
+    done = ended(client, held)
+
+    assert (waiting["state"], waiting["attempts"], waiting["error"]) == ("queued", 0, None)
+    assert (done["state"], done["attempts"]) == ("done", 1)
+
+
+def test_a_job_that_fails_before_it_begins_leaves_its_collection_free(
+    client: TestClient, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: IndexSettings) -> None:
+        raise StoreError("no tokenizer")
+
+    monkeypatch.setattr(service, "load_counters", fail)
+    job = ended(client, submit(client, SENT).json()["id"])
+
+    assert job["state"] == "failed"
+    with IndexWriter(Index.open(engine, "sent")) as writer:
+        assert writer.records == {}
+
+
 def test_the_source_of_a_command_is_shown_by_its_name_alone(
     client: TestClient, engine: MemoryEngine, tmp_path: Path
 ) -> None:
@@ -389,6 +495,25 @@ def test_the_source_of_a_command_is_shown_by_its_name_alone(
     # Nor does the service read it.
     refused = client.post(f"/jobs/{job_id}/resume")
     assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+
+
+@pytest.mark.parametrize("folder", ["private", "my private things"])
+def test_a_name_that_is_taken_by_another_file_tells_no_path_of_the_machine(
+    engine: MemoryEngine, sources: Path, tmp_path: Path, folder: str
+) -> None:
+    other = tmp_path / folder / "reports"
+    other.mkdir(parents=True)
+    (other / "good.md").write_text("# Another\n\nText.")
+    body = {"collection": "c", "source": "reports"}
+    with TestClient(app_of(engine, other.parent)) as client:
+        ended(client, submit(client, body).json()["id"])
+    with TestClient(app_of(engine, sources)) as client:
+        job = ended(client, submit(client, body).json()["id"])
+
+    [_, refused] = sorted(job["quarantined"], key=lambda one: str(one["name"]))
+    told = "reports/good.md: this name is taken in the collection by good.md"
+    assert refused["reason"] == told
+    assert folder not in json.dumps(job)
 
 
 # --- processes that die
@@ -448,7 +573,7 @@ def test_a_killed_run_is_resumed_under_its_id_from_another_folder(
     assert (job["id"], job["state"], job["attempts"]) == (left["last_job"]["id"], "done", 2)
     assert job["counts"]["unchanged"] >= left["documents"] > 0
     assert (whole["documents"], whole["hidden_chunks"], whole["swept"]) == (1000, 0, True)
-    assert command(environment, tmp_path, "ingest", "resume") == {"jobs": []}
+    assert command(environment, tmp_path, "ingest", "resume") == {"jobs": [], "failed": []}
     assert command(environment, tmp_path, "ingest", "verify", "--collection", "c")["intact"]
 
 
@@ -489,6 +614,47 @@ def test_in_a_shell_quarantined_files_are_retried_and_the_codes_say_what_is_left
     assert "nothing to retry" in none.stdout
 
 
+def test_in_a_shell_a_job_that_cannot_go_on_is_not_said_to_have_ended(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "bad.txt").write_text(" ")
+    assert shell(environment, tmp_path, "run", "bad.txt", "--collection", "c").returncode == 3
+    (tmp_path / "bad.txt").unlink()
+
+    shell(environment, tmp_path, "retry", "--collection", "c")
+    told = shell(environment, tmp_path, "resume")
+    as_json = shell(environment, tmp_path, "resume", "--json")
+
+    assert (told.returncode, as_json.returncode) == (2, 2)
+    assert "nothing to" not in told.stdout
+    [failed] = json.loads(as_json.stdout)["failed"]
+    assert failed["code"] == "validation_error"
+    assert failed["id"] in told.stdout
+
+
+def test_in_a_shell_a_rebuild_is_not_resumed_under_other_settings(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    rebuild = ["run", "a.md", "--collection", "c", "--rebuild"]
+    (tmp_path / "a.md").write_text("# A\n\nText.")
+    shell(environment, tmp_path, "run", "a.md", "--collection", "c")
+    assert shell(environment, tmp_path, *rebuild).returncode == 0
+    engine = EdgeEngine(tmp_path / "home" / "index")
+    store = JobStore(engine)
+    store.advance(store.jobs()[0], state="failed", error=JobError("c", "m", "h", retryable=True))
+    engine.close()
+    other = {**environment, "WINDOWFIT_EMBEDDER": "hash:128"}
+
+    refused = shell(other, tmp_path, "resume", "--json")
+    resumed = shell(environment, tmp_path, "resume", "--json")
+
+    [failed] = json.loads(refused.stdout)["failed"]
+    assert (refused.returncode, failed["code"]) == (2, "embedding_model_mismatch")
+    assert "embedder hash:64" in refused.stderr
+    [job] = json.loads(resumed.stdout)["jobs"]
+    assert (job["id"], job["state"]) == (failed["id"], "done")
+
+
 def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -501,6 +667,22 @@ def test_in_a_shell_a_job_of_standard_input_is_said_to_need_it_again(
     assert refused.returncode == 2
     assert "standard input" in refused.stderr
     assert "run the ingestion again" in refused.stderr
+
+
+@pytest.mark.parametrize("verb", ["resume", "retry"])
+def test_in_a_shell_a_collection_that_is_not_there_is_no_success(
+    tmp_path: Path, environment: dict[str, str], verb: str
+) -> None:
+    (tmp_path / "a.md").write_text("# A\n\nText.")
+    shell(environment, tmp_path, "run", "a.md", "--collection", "c")
+
+    known = shell(environment, tmp_path, verb, "--collection", "c")
+    mistaken = shell(environment, tmp_path, verb, "--collection", "typo")
+
+    assert (known.returncode, mistaken.returncode) == (0, 2)
+    assert "nothing to" in known.stdout
+    assert "nothing to" not in mistaken.stdout
+    assert "typo" in mistaken.stderr
 
 
 def test_what_a_collection_holds_is_told_without_its_embedder(

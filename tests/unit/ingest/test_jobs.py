@@ -33,6 +33,18 @@ def test_a_job_reads_as_it_was_stored(presence: Presence) -> None:
     assert read_job(job_payload(full)) == full
 
 
+def test_a_job_that_was_recorded_without_a_fingerprint_reads_all_the_same(
+    presence: Presence,
+) -> None:
+    store = JobStore(MemoryEngine())
+    job = store.submit(job_of(presence.holder))
+    for point in list(store.ledger.scroll(where={"kind": ("job",)})):
+        old = {name: value for name, value in point.payload.items() if name != "fingerprint"}
+        store.ledger.upsert([replace(point, payload=old)])
+
+    assert store.jobs() == [store.find(job.id)] == [job]
+
+
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_job_of_a_process_that_is_gone_reads_as_interrupted(
     presence: Presence, state: str

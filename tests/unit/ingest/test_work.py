@@ -21,6 +21,7 @@ from ingest.presence import Presence
 from ingest.tally import IngestReport
 from ingest.work import (
     JobStopped,
+    Repeated,
     Work,
     execute_job,
     prepare_ingestion,
@@ -284,6 +285,33 @@ def test_a_retry_reads_what_was_quarantined_and_nothing_else(tmp_path: Path) -> 
     assert set(Index.open(engine, "c").records()) == {"s/a.txt", "s/bad.txt"}
 
 
+def test_a_retry_finds_what_was_repaired_under_another_name(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    store = JobStore(engine)
+    source = tmp_path / "s"
+    source.mkdir()
+    for name, text in {"a.txt": "first", "gone.txt": "second", "bad.txt": " "}.items():
+        (source / name).write_text(text)
+
+    def prepare(job: Job) -> AbstractContextManager[Work]:
+        files = list_files(job, store, factbook=tmp_path)
+        return prepare_ingestion(files, job, ingestion_of(engine), lambda _: None)
+
+    with Presence(store.ledger) as presence:
+        job = recorded(store, presence.holder, source=str(source), prune=True)
+        execute_job(job, store, lambda: prepare(job))
+    (source / "bad.txt").unlink()
+    (source / "good.md").write_text("now it is text")
+    (source / "gone.txt").unlink()
+
+    [done] = repeat_jobs(store, prepare, collection="c", retry=True).runs
+
+    assert (done.job.state, done.report.written, done.report.unchanged) == ("done", 1, 1)
+    # Not pruned, though the job was to prune and the file is gone.
+    records = set(Index.open(engine, "c").records())
+    assert records == {"s/a.txt", "s/gone.txt", "s/good.md"}
+
+
 def test_a_retry_that_broke_off_goes_on_as_a_retry(store: JobStore, presence: Presence) -> None:
     job = recorded(store, presence.holder, state="partial", quarantined=(BAD,))
     begun = store.advance(take_up(job, store, presence, retry=True), state="running")
@@ -320,7 +348,9 @@ def test_one_job_that_fails_keeps_no_other_from_being_resumed(
     repeated = repeat_jobs(store, prepare, collection=None, retry=False)
 
     assert [one.job.id for one in repeated.runs] == [kept.id]
-    assert [error.code for error in repeated.failures] == ["validation_error"]
+    assert [(one.job.id, one.error.code) for one in repeated.failures] == [
+        (gone.id, "validation_error")
+    ]
     assert store.find(gone.id).state == "failed"
 
 
@@ -331,7 +361,7 @@ def test_nothing_left_means_nothing_is_done_and_no_ledger_is_made() -> None:
         JobStore(engine), lambda _: pytest.fail("ran"), collection=None, retry=False
     )
 
-    assert (repeated.runs, repeated.failures) == ((), ())
+    assert repeated == Repeated()
     assert engine.collections() == ()
 
 

@@ -72,6 +72,20 @@ def test_what_a_dead_service_left_is_taken_up_at_the_start(store: JobStore, stat
     assert store.find(job.id).state == "done"
 
 
+def test_what_a_service_leaves_later_is_taken_up_by_one_that_is_idle(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "IDLE_SECONDS", 0.05)
+    recorder = Recorder(store)
+
+    with working(store, recorder):
+        time.sleep(0.2)
+        job = left(store)
+        assert recorder.came.wait(SECONDS)
+
+    assert [one.id for one in recorder.seen] == [job.id]
+
+
 def test_what_a_service_on_another_machine_left_is_taken_up_once_its_beat_is_gone(
     store: JobStore,
 ) -> None:

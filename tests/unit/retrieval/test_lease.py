@@ -15,7 +15,7 @@ import pytest
 import retrieval.lease
 from chunking.errors import StoreError, StoreLocked
 from retrieval import lease as lease_module
-from retrieval.lease import BEAT_SECONDS, PATIENCE_SECONDS, Lease
+from retrieval.lease import BEAT_SECONDS, PATIENCE_SECONDS, Lease, holder_name
 from retrieval.points import MemoryPointStore, Point
 
 SCOPE = {"kind": "lease", "tenant": "default"}
@@ -113,6 +113,21 @@ def test_a_number_that_another_process_has_now_is_not_taken_for_the_old_one(
 ) -> None:
     rewrite(store, started="1")
     take(store).release()
+
+
+def test_of_a_stored_lease_only_a_holder_that_may_be_alive_is_told(
+    store: MemoryPointStore, held: Lease
+) -> None:
+    alive = holder_name(store.points[POINT_ID])
+    rewrite(store, host="elsewhere/1")
+    elsewhere = holder_name(store.points[POINT_ID])
+    rewrite(store, host=held.holder.host, pid=2**22 + 1, started="1")
+    gone = holder_name(store.points[POINT_ID])
+
+    assert alive is not None
+    assert alive.startswith(f"process {os.getpid()} on ")
+    assert elsewhere == f"process {os.getpid()} on elsewhere"
+    assert gone is None
 
 
 def test_a_beat_that_stands_still_elsewhere_is_given_time_and_then_taken_over(
