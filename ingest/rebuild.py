@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from functools import partial
+from typing import Any, Protocol, Self
 
 from chunking.document import Document
 from chunking.errors import CollectionNotFound, StoreError, UnreadableDocument
@@ -20,7 +22,7 @@ from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.places import other_places
 from retrieval.points import Engine, Point
-from retrieval.rebuild import begin_rebuild, open_stored
+from retrieval.rebuild import Rebuild, begin_rebuild, open_stored
 from retrieval.records import DocumentRecord, read_document
 from retrieval.writer import GRACE_SECONDS
 
@@ -40,7 +42,8 @@ class Planning(Protocol):
         """See `plan_ingest`."""
 
 
-def run_rebuild(
+@contextmanager
+def prepare_rebuild(
     files: Iterable[SourceFile] | None,
     engine: Engine,
     collection: str,
@@ -51,8 +54,8 @@ def run_rebuild(
     grace_seconds: float = GRACE_SECONDS,
     on_progress: Callable[[Progress], None] = lambda _: None,
     execute: Execute | None = None,
-) -> IngestReport:
-    """Build a collection anew from the files and report what was done.
+) -> Iterator[Callable[[], IngestReport]]:
+    """Hold a collection and give what builds it anew from the files, to be called once.
 
     Documents that no file brings are carried over: split and embedded anew from the stored text.
     Readers see the collection as it was until all is stored, and then as it is. A killed rebuild
@@ -80,24 +83,63 @@ def run_rebuild(
         stored = None
     if stored is None or _is_switched(engine, stored, fingerprint):
         ingestion = begin(Index.create(engine, collection, fingerprint))
-        return run_ingest(
-            files or (), ingestion, prune=prune, on_progress=on_progress, execute=execute
-        )
+        with closing(ingestion.writer):
+            yield partial(
+                run_ingest,
+                files or (),
+                ingestion,
+                prune=prune,
+                on_progress=on_progress,
+                execute=execute,
+            )
+        return
     with begin_rebuild(engine, collection, fingerprint, grace_seconds=grace_seconds) as rebuild:
-        started = time.perf_counter()
-        ingestion = begin(rebuild.build)
-        with ingestion.writer as writer:
-            filling = _Filling.of(rebuild.stored, ingestion, on_progress)
-            filling.bring(files or (), execute or embed_files)
-            filling.carry(prune=prune)
-            removed_chunks = filling.close()
-            rebuild.switch()
-        return filling.tally.report(
-            writer,
-            removed_documents=len(filling.records.keys() - writer.records.keys()),
-            removed_chunks=removed_chunks,
-            seconds=time.perf_counter() - started,
+        yield partial(
+            _build,
+            files or (),
+            rebuild,
+            begin,
+            prune=prune,
+            on_progress=on_progress,
+            execute=execute or embed_files,
         )
+
+
+def run_rebuild(
+    files: Iterable[SourceFile] | None,
+    engine: Engine,
+    collection: str,
+    begin: Callable[[Index], Ingestion],
+    **options: Any,
+) -> IngestReport:
+    """Build a collection anew from the files and report what was done; see `prepare_rebuild`."""
+    with prepare_rebuild(files, engine, collection, begin, **options) as build:
+        return build()
+
+
+def _build(
+    files: Iterable[SourceFile],
+    rebuild: Rebuild,
+    begin: Callable[[Index], Ingestion],
+    *,
+    prune: bool,
+    on_progress: Callable[[Progress], None],
+    execute: Execute,
+) -> IngestReport:
+    started = time.perf_counter()
+    ingestion = begin(rebuild.build)
+    with ingestion.writer as writer:
+        filling = _Filling.of(rebuild.stored, ingestion, on_progress)
+        filling.bring(files, execute)
+        filling.carry(prune=prune)
+        removed_chunks = filling.close()
+        rebuild.switch()
+    return filling.tally.report(
+        writer,
+        removed_documents=len(filling.records.keys() - writer.records.keys()),
+        removed_chunks=removed_chunks,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def plan_rebuild(

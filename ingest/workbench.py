@@ -13,7 +13,7 @@ from chunking.errors import CollectionNotFound
 from chunking.split import Splitter
 from ingest.counting import load_counters
 from ingest.job import Execute, Ingestion, run_ingest
-from ingest.rebuild import run_rebuild
+from ingest.rebuild import prepare_rebuild
 from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
@@ -89,14 +89,13 @@ class Workbench:
     ) -> Iterator[Callable[[], IngestReport]]:
         """Give what brings a collection up to date, or builds it anew; it may be called once.
 
-        A collection that is brought up to date is held from here on, made first if need be.
+        The collection is held from here on, made first if need be.
 
         Args:
             files: the source; None to build anew from the stored documents alone.
         """
         if rebuild:
-            yield partial(
-                run_rebuild,
+            with prepare_rebuild(
                 files,
                 self.engine,
                 collection,
@@ -106,7 +105,8 @@ class Workbench:
                 grace_seconds=self.grace_seconds,
                 on_progress=on_progress,
                 execute=execute,
-            )
+            ) as build:
+                yield build
             return
         ingestion = self.ingestion(self.create(collection))
         with closing(ingestion.writer):
