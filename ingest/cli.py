@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from chunking.errors import DocumentNotFound, InputError
-from ingest.job import Execute, embed_files
+from chunking.errors import DocumentNotFound
 from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job
@@ -26,6 +24,7 @@ from ingest.reports import (
     print_status,
     print_verification,
 )
+from ingest.run_engines import RunEngine, open_run_engine
 from ingest.sources import list_source
 from ingest.tally import Progress
 from ingest.texts import SourceFile
@@ -33,19 +32,12 @@ from ingest.verify import repair, verify
 from ingest.work import Work, check_settings, prepare_ingestion, record_job, repeat_jobs
 from ingest.workbench import Workbench, open_workbench
 from retrieval.index import Index
-from retrieval.providers import load_provider, open_engine
+from retrieval.providers import open_engine
 from retrieval.settings import IndexSettings
 from retrieval.status import read_status
 
 PARTIAL = 3
 """Exit code of a run that quarantined some documents, and of a collection with defects."""
-
-
-class RunEngine(StrEnum):
-    """What reads, splits and embeds in a run."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 app = typer.Typer(no_args_is_help=True, help="Bring documents into a collection.")
@@ -139,7 +131,7 @@ def run(
             prune=prune,
             rebuild=rebuild,
             on_progress=show,
-            execute=_execute(engine, settings, address, workers),
+            execute=open_run_engine(engine, settings, address, workers),
         )
         with work as ingest:
             done = record_job(
@@ -253,7 +245,12 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
         repeated = repeat_jobs(store, prepare, collection=collection, retry=retry)
     print_jobs(repeated, retry=retry, as_json=as_json)
     if repeated.failures:
-        raise repeated.failures[0].error
+        error = repeated.failures[0].error
+        if not as_json:
+            raise error
+        # Standard output has its one line of JSON already.
+        typer.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+        raise typer.Exit(error.exit_code)
     if any(one.report.quarantined for one in repeated.runs):
         raise typer.Exit(PARTIAL)
 
@@ -282,16 +279,3 @@ def _files(
         message = "only --rebuild can do without it, and then without --prune"
         raise typer.BadParameter(message, param_hint="SOURCE")
     return None
-
-
-def _execute(
-    engine: RunEngine, settings: IndexSettings, address: str | None, workers: int | None
-) -> Execute:
-    if engine is RunEngine.LOCAL:
-        for name, given in (("address", address), ("workers", workers)):
-            if given is not None:
-                raise InputError(f"--{name} needs --engine ray", param=name)
-        return embed_files
-    ray_engine = load_provider("ingest.distributed:RayEngine", "ray")
-    execute: Execute = ray_engine(settings, address=address, workers=workers or 2)
-    return execute
