@@ -92,7 +92,7 @@ def main() -> None:
     try:
         app()
     except WindowfitError as error:
-        sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
+        sys.stderr.write(error.for_shell)
         if "--json" in sys.argv:
             told = {name: getattr(error, name) for name in ("code", "message", "hint", "retryable")}
             sys.stdout.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")

@@ -78,6 +78,11 @@ class WindowfitError(Exception):
             self.default_retry_after_seconds if retry_after_seconds is None else retry_after_seconds
         )
 
+    @property
+    def for_shell(self) -> str:
+        """What a command writes to standard error when it ends with this."""
+        return f"error: {self.message}\nhint: {self.hint}\n"
+
 
 class InputError(WindowfitError):
     """The request itself is wrong; the same request will fail again."""

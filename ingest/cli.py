@@ -249,7 +249,7 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
         if not as_json:
             raise error
         # Standard output has its one line of JSON already.
-        typer.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+        typer.echo(error.for_shell, err=True, nl=False)
         raise typer.Exit(error.exit_code)
     if any(one.report.quarantined for one in repeated.runs):
         raise typer.Exit(PARTIAL)

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from chunking.counters import load_counter
 from chunking.document import Chunk
 from chunking.errors import (
     ConfigurationError,
-    DependencyMissing,
     EmbeddingModelMismatch,
     TokenizerUnavailable,
 )
 from chunking.piece_counts import PieceCounts
 from chunking.tokens import TokenCounter
+from ingest.counting import load_counters
 from ingest.formats import FORMATS
 from ingest.job import Ingestion
 from ingest.prepare import Preparation
@@ -147,14 +146,8 @@ def parsers_here() -> tuple[str, ...]:
 
 
 def _open_counters(order: WorkOrder) -> tuple[TokenCounter, ...]:
-    found: dict[str, TokenCounter] = {}
-    for name in order.settings.tokenizers:
-        try:
-            counter = load_counter(name, folders=(order.settings.models_folder,))
-        except (TokenizerUnavailable, DependencyMissing):
-            # Only one that the writer has is missed.
-            continue
-        found[counter.identity] = counter
+    # Only one that the writer has is missed.
+    found = {counter.identity: counter for counter in load_counters(order.settings)}
     lacking = [identity for identity in order.counted_by if identity not in found]
     if lacking:
         raise TokenizerUnavailable(

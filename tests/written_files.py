@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+
+from scripts.prove_ingest.hostile_packages import packed
 
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -17,15 +17,6 @@ _TYPES = "http://schemas.openxmlformats.org/package/2006/content-types"
 _CORE = "http://schemas.openxmlformats.org/package/2006/metadata/core-properties"
 WORD_SPACES = f'xmlns:w="{_WORD}" xmlns:r="{_LINK}"'
 SLIDE_SPACES = f'xmlns:p="{_SLIDE}" xmlns:a="{_DRAWING}" xmlns:r="{_LINK}"'
-
-
-def zipped(members: Mapping[str, str | bytes]) -> bytes:
-    """Return a zip file of these members."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in members.items():
-            file.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return stream.getvalue()
 
 
 def links(*targets: tuple[str, str, str]) -> str:
@@ -61,7 +52,7 @@ def docx(body: str, *, parts: Mapping[str, str] | None = None, core: str = "") -
     kinds = [(f"p{at}", name.partition(".")[0], name) for at, name in enumerate(parts or {})]
     members["word/_rels/document.xml.rels"] = links(*kinds)
     members |= {f"word/{name}": content for name, content in (parts or {}).items()}
-    return zipped(members)
+    return packed(members)
 
 
 def paragraph(text: str, *, style: str = "", properties: str = "") -> str:
@@ -111,7 +102,7 @@ def pptx(slides: Sequence[str], *, core: str = "") -> bytes:
         members[f"ppt/slides/{name}"] = (
             f"<p:sld {SLIDE_SPACES}><p:cSld><p:spTree>{tree}</p:spTree></p:cSld></p:sld>"
         )
-    return zipped(members)
+    return packed(members)
 
 
 def shape(*paragraphs: str, kind: str = "", top: int = 0) -> str:
@@ -157,7 +148,7 @@ def xlsx(sheets: Mapping[str, str], *, core: str = "") -> bytes:
         members[f"xl/worksheets/sheet{at}.xml"] = (
             f'<worksheet xmlns="{_SHEET}">{sheets[name]}</worksheet>'
         )
-    return zipped(members)
+    return packed(members)
 
 
 def sheet_rows(rows: Sequence[Sequence[str | float | None]]) -> str:
@@ -226,7 +217,7 @@ def odt(body: str, *, kind: str = "text", meta: str = "") -> bytes:
         f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
         for name in ("office", "text", "table", "draw", "presentation", "meta")
     )
-    return zipped(
+    return packed(
         {
             "mimetype": f"application/vnd.oasis.opendocument.{kind}",
             "content.xml": (
@@ -245,7 +236,7 @@ def epub(pages: Mapping[str, str], *, spine: Sequence[str], metadata: str = "") 
     """Return a book of pages by their names, read in the order of the spine."""
     items = "".join(f'<item id="{name}" href="{name}.xhtml"/>' for name in pages)
     order = "".join(f'<itemref idref="{name}"/>' for name in spine)
-    return zipped(
+    return packed(
         {
             "mimetype": "application/epub+zip",
             "META-INF/container.xml": (

@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -35,6 +36,22 @@ class Run:
     part: str
     result: Any
     taken: str
+
+
+class Held(Protocol):
+    """What a part found, a dataclass that says whether its targets hold."""
+
+    @property
+    def held(self) -> bool:
+        """Whether they do."""
+
+
+def conclude(kind: str, results: Sequence[Held]) -> int:
+    """Print the last line of a part, its results as JSON; return its exit code."""
+    held = all(one.held for one in results)
+    found: list[Any] = list(results)
+    print(json.dumps({kind: [asdict(one) for one in found], "held": held}))
+    return 0 if held else 1
 
 
 def run_part(part: Part, *, results: Path, again: bool, count: int | None) -> Run | None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,9 +20,10 @@ from ingest.job import run_ingest
 from ingest.verify import verify
 from retrieval.edge import EdgeEngine
 from retrieval.embed import Embedder
-from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.points import Engine, PointStore, Vector
 from retrieval.qdrant.engine import QdrantEngine
 from scripts.prove_ingest.corpus import COLLECTION, Corpus, begin, open_index
+from scripts.prove_ingest.fuse import Fuse, FusedStore
 
 BATCH_CHUNKS: Final = 32
 _FORK = multiprocessing.get_context("fork")
@@ -107,47 +106,6 @@ class MeteredEmbedder:
         yield from map(self.embed, batches)
 
 
-@dataclass(slots=True)
-class CountedStore:
-    """Counts writes, and ends the process where it is told to: before a write, or behind it."""
-
-    store: PointStore
-    die_at: float
-    before_write: Callable[[int], None]
-    writes: int = 0
-
-    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
-        """See `PointStore.upsert`."""
-        self._write(lambda: self.store.upsert(points, only_if=only_if))
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """See `PointStore.delete`."""
-        self._write(lambda: self.store.delete(ids))
-
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
-        """See `PointStore.query`."""
-        return self.store.query(vector, limit=limit, where=where)
-
-    def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
-    ) -> Iterator[Point]:
-        """See `PointStore.scroll`."""
-        return self.store.scroll(where=where, fields=fields, vectors=vectors)
-
-    def count(self, *, where: Where) -> int:
-        """See `PointStore.count`."""
-        return self.store.count(where=where)
-
-    def _write(self, write: Callable[[], None]) -> None:
-        self.before_write(self.writes)
-        if self.writes == self.die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write()
-        self.writes += 1
-        if self.writes == self.die_at + 0.5:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def run_child(
     place: Place,
     corpus: Corpus,
@@ -222,14 +180,14 @@ def _ingest(
     try:
         with closing(place.open()) as engine:
             index = open_index(engine)
-            store = CountedStore(index.points, die_at, before_write)
-            index.points = store
+            fuse = Fuse(die_at, before_write)
+            index.points = FusedStore(index.points, fuse)
             try:
                 ingestion = begin(index)
                 ingestion = replace(ingestion, embedder=MeteredEmbedder(ingestion.embedder, meter))
                 report = run_ingest(corpus.files(edition), ingestion, prune=True)
             finally:
-                writes = store.writes
+                writes = fuse.writes
     except WindowfitError as error:
         answers.send({"error": error.code, "exit_code": error.exit_code, "writes": writes})
     else:

@@ -251,7 +251,7 @@ def main() -> int:
     try:
         result = measure(given.entities, given.workers, given.kills, given.embedder)
     except WindowfitError as error:
-        print(f"error: {error.message}\nhint: {error.hint}", file=sys.stderr)
+        sys.stderr.write(error.for_shell)
         return 4
     print(
         f"{result.workers} Ray workers, {result.killed} killed: {result.files} files, "

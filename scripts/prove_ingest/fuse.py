@@ -14,13 +14,19 @@ from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Whe
 
 @dataclass(slots=True)
 class Fuse:
-    """Counts writes, and ends the process before the n-th, or behind it for n + 0.5."""
+    """Counts writes, and ends the process before the n-th, or behind it for n + 0.5.
+
+    Attributes:
+        before_write: called before the n-th write, from 0.
+    """
 
     die_at: float
+    before_write: Callable[[int], None] = lambda _: None
     writes: int = 0
 
     def write(self, action: Callable[[], Any]) -> Any:
         """Do what changes the store."""
+        self.before_write(self.writes)
         if self.writes == self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         done = action()

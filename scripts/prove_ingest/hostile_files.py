@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts.prove_ingest.hostile_packages import hostile_packages, pdf, word
+from scripts.prove_ingest.metered import MIB
 
 GOOD: Final = "windmill"
 SECRET: Final = "canary-3f9c"
@@ -27,7 +28,6 @@ SLOW: Final = frozenset(
     "paragraphs.docx quote.csv rows.xlsx senders.eml spans.html text-bomb.pdf".split()
 )
 """Names of the files that keep a reader busy for seconds."""
-_MIB: Final = 1024 * 1024
 _CONTENTS: Final = {
     "empty": b"",
     "blank": b"  \n\t\n  ",
@@ -101,8 +101,8 @@ def _good() -> Iterator[tuple[str, bytes]]:
 
 
 def _texts(secret: str) -> Iterator[tuple[str, bytes]]:
-    yield "one-word.txt", b"x" * 7 * _MIB
-    yield "digits.txt", b"7" * 2 * _MIB
+    yield "one-word.txt", b"x" * 7 * MIB
+    yield "digits.txt", b"7" * 2 * MIB
     yield "controls.txt", b"".join(b"\x1b[2J\x07\x08\r%d\n" % at for at in range(500))
     yield "marks-of-direction.txt", "\u202e\u2066abc\u2069\u200b\ufeff".encode() * 500
     yield "combining.txt", ("a" + "\u0301" * 50_000).encode()
@@ -196,13 +196,13 @@ def _write_long_line(root: Path, size: int) -> None:
     first = root / "long-line.jsonl"
     with first.open("wb") as stream:
         stream.write(b'{"text": "')
-        for _ in range(size // _MIB):
-            stream.write(b"x" * _MIB)
+        for _ in range(size // MIB):
+            stream.write(b"x" * MIB)
         stream.write(b'"}\n{"id": "after", "text": "The line after the long one."}\n')
     for suffix in ("txt", "md", "csv", "json", "html", "pdf", "docx"):
         os.link(first, root / f"long-line.{suffix}")
     with (root / "sparse.txt").open("wb") as sparse:
-        sparse.truncate(100 * 1024 * _MIB)
+        sparse.truncate(100 * 1024 * MIB)
 
 
 def _write_names(root: Path) -> None:

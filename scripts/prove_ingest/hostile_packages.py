@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-_MIB: Final = 1024 * 1024
+from scripts.prove_ingest.metered import MIB
+
 _WORD: Final = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _SHEET: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _LINK: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -64,7 +65,7 @@ def pdf(content: bytes, *, pages: int = 1) -> bytes:
 
 def _pdf_files(secret: str) -> Iterator[tuple[str, bytes]]:
     show = b"(hello) Tj 0 -1 Td "
-    yield "spaces-bomb.pdf", pdf(b" " * 512 * _MIB)
+    yield "spaces-bomb.pdf", pdf(b" " * 512 * MIB)
     yield "text-bomb.pdf", pdf(b"BT /F1 12 Tf 72 700 Td " + show * 3_000_000 + b"ET")
     yield "pages.pdf", pdf(b"BT /F1 12 Tf 72 700 Td (page) Tj ET", pages=100_000)
     yield (
@@ -91,7 +92,7 @@ def _pdf_files(secret: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _bombs() -> Iterator[tuple[str, bytes]]:
-    zeros = b"\0" * 300 * _MIB
+    zeros = b"\0" * 300 * MIB
     bomb = packed({"[Content_Types].xml": "<Types/>", "word/document.xml": zeros})
     yield from ((f"bomb.{suffix}", bomb) for suffix in _OFFICE)
     yield from ((f"lying-bomb.{suffix}", _lying(bomb)) for suffix in ("docx", "xlsx", "epub"))

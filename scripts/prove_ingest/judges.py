@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from scripts.prove.page import Finding
 from scripts.prove.parts import Run
+from scripts.prove_ingest.metered import MIB_LIMIT
 
 _HEAD: Final = """# Proof of ingestion
 
@@ -220,12 +221,11 @@ def _judge_memory(result: Any) -> Iterator[Finding]:
             f"{one['megabytes']:,} MB, {one['documents']:,} documents, {one['chunks']:,} chunks: "
             f"{one['peak_mib']:,} MiB at most, {one['third_mib']:,} after a third of it",
             one["exit_code"] == 0
-            and one["peak_mib"] <= _MIB_LIMIT
+            and one["peak_mib"] <= MIB_LIMIT
             and one["megabytes"] >= _LEAST["megabytes"],
         )
 
 
-_MIB_LIMIT: Final = 1536
 _JUDGES: Final[Mapping[str, Callable[[Any], Iterator[Finding]]]] = {
     "kills": _judge_kills,
     "reads": _judge_reads,

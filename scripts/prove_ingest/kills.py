@@ -11,7 +11,6 @@ collection differs.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import sys
@@ -19,10 +18,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from scripts.prove.parts import conclude
 from scripts.prove_ingest.children import BATCH_CHUNKS, Place, read_child, run_child
 from scripts.prove_ingest.corpus import COLLECTION, Corpus
 from scripts.qdrant_server import running_server
@@ -188,9 +188,7 @@ def main() -> int:
             f"again (batch {one.batch}); {one.seconds} s",
             flush=True,
         )
-    held = all(one.held for one in results)
-    print(json.dumps({"engines": [asdict(one) for one in results], "held": held}))
-    return 0 if held else 1
+    return conclude("engines", results)
 
 
 if __name__ == "__main__":

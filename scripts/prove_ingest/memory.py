@@ -17,20 +17,18 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts.prove.parts import ROOT
-from scripts.prove_ingest.metered import Metered, run_metered
+from scripts.prove.parts import ROOT, conclude
+from scripts.prove_ingest.metered import MIB, MIB_LIMIT, Metered, run_metered
 from scripts.qdrant_server import running_server
 
 ENGINES: Final = ("qdrant", "edge")
-MIB_LIMIT: Final = 1536.0
 GROWTH_LIMIT: Final = 1.0
 """Most MiB that a process grows by for each MiB of corpus: 1 GB then stays below the limit."""
 RUN_SECONDS_LIMIT: Final = 3600.0
-_MIB: Final = 1024 * 1024
 _SHARE: Final = 3
 _SENTENCES: Final = (2, 8)
 _PARAGRAPHS: Final = (8, 80)
@@ -99,7 +97,7 @@ def _paragraphs(chance: random.Random, words: list[str]) -> Iterator[str]:
 def measure(engine: str, megabytes: int) -> MemoryResult:
     """Return what ingesting a corpus of so many megabytes takes on one engine."""
     whole = _ingest(engine, megabytes)
-    third_mib = whole.peak_when(megabytes * _MIB // _SHARE)
+    third_mib = whole.peak_when(megabytes * MIB // _SHARE)
     return MemoryResult(
         engine=engine,
         megabytes=megabytes,
@@ -128,7 +126,7 @@ def _ingest(engine: str, megabytes: int) -> Metered:
             environment=environment,
             folder=Path(scratch),
             limit_seconds=RUN_SECONDS_LIMIT,
-            lines=corpus_lines(megabytes * _MIB),
+            lines=corpus_lines(megabytes * MIB),
         )
 
 
@@ -157,9 +155,7 @@ def main() -> int:
             f"corpus; exit code {one.exit_code}; {one.seconds} s",
             flush=True,
         )
-    held = all(one.held for one in results)
-    print(json.dumps({"engines": [asdict(one) for one in results], "held": held}))
-    return 0 if held else 1
+    return conclude("engines", results)
 
 
 if __name__ == "__main__":

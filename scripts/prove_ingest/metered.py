@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 MIB: Final = 1024 * 1024
+MIB_LIMIT: Final = 1536.0
+"""Most resident memory that a large corpus, or a hostile one, may take."""
 _LOOK_SECONDS: Final = 0.02
 
 

@@ -10,7 +10,6 @@ line of JSON; exits with 1 where a read saw anything else.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,6 +31,7 @@ from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.qdrant.engine import QdrantEngine
 from retrieval.writer import GRACE_SECONDS
+from scripts.prove.parts import conclude
 from scripts.prove_ingest.corpus import DIMENSION, Corpus, begin, chunk_texts, open_index
 from scripts.qdrant_server import running_server
 
@@ -185,9 +185,7 @@ def main() -> int:
             f"p99 {one.p99_ms} ms; {one.seconds} s",
             flush=True,
         )
-    held = all(one.held for one in results)
-    print(json.dumps({"engines": [asdict(one) for one in results], "held": held}))
-    return 0 if held else 1
+    return conclude("engines", results)
 
 
 if __name__ == "__main__":

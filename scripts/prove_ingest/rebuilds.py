@@ -12,7 +12,6 @@ last line of JSON; exits with 1 where something did not hold.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import shutil
 import sys
@@ -22,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +40,7 @@ from retrieval.points import Engine, MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.qdrant.engine import QdrantEngine
 from retrieval.writer import GRACE_SECONDS, IndexWriter
+from scripts.prove.parts import conclude
 from scripts.prove_ingest.children import digest_of
 from scripts.prove_ingest.corpus import COLLECTION, Corpus
 from scripts.prove_ingest.fuse import Fuse, FusedEngine
@@ -290,9 +290,7 @@ def main() -> int:
             f"{one.seconds} s",
             flush=True,
         )
-    held = all(one.held for one in results)
-    print(json.dumps({"engines": [asdict(one) for one in results], "held": held}))
-    return 0 if held else 1
+    return conclude("engines", results)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from scripts.prove.parts import conclude
 from scripts.prove_ingest.children import BATCH_CHUNKS, Outcome, run_child
 from scripts.prove_ingest.kills import Bench
 from scripts.qdrant_server import Server, running_server, start
@@ -141,9 +142,7 @@ def main() -> int:
             f"again (batch {one.batch}); longest job {one.longest_seconds} s; {one.seconds} s",
             flush=True,
         )
-    held = all(one.held for one in results)
-    print(json.dumps({"transports": [asdict(one) for one in results], "held": held}))
-    return 0 if held else 1
+    return conclude("transports", results)
 
 
 if __name__ == "__main__":

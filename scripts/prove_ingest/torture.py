@@ -26,21 +26,18 @@ from ingest.sources import list_source
 from retrieval.edge import EdgeEngine
 from scripts.prove.parts import ROOT
 from scripts.prove_ingest.hostile_files import SECRET, good_names, write_hostile
-from scripts.prove_ingest.metered import Metered, run_metered
+from scripts.prove_ingest.metered import MIB, MIB_LIMIT, Metered, run_metered
 
 COLLECTION: Final = "torture"
 ROOT_NAME: Final = "hostile"
 FILE_SECONDS_LIMIT: Final = 30.0
 RUN_SECONDS_LIMIT: Final = 1800.0
-MIB_LIMIT: Final = 1536.0
-"""Resident memory of the process; its one child may take 1 GiB of addresses more."""
 CHILD_MIB_LIMIT: Final = 1024.0
 _PARTIAL: Final = 3
 _WHOLE_MEGABYTES: Final = 1024
 """A smaller run leaves out the files that are slow, too."""
-_MIB: Final = 1024 * 1024
 _CHANGING: Final = "changing.txt"
-_CHANGING_BYTES: Final = 4 * _MIB
+_CHANGING_BYTES: Final = 4 * MIB
 # One document at a time, so that progress tells how long each took, reading to storing.
 _START: Final = (
     "from ingest import job; job.BATCH_DOCUMENTS = 1; import windowfit; windowfit.main()"
@@ -100,7 +97,7 @@ def measure(megabytes: int, *, slow: bool) -> TortureResult:
     """
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, ROOT_NAME)
-        write_hostile(root, line_bytes=megabytes * _MIB, slow=slow)
+        write_hostile(root, line_bytes=megabytes * MIB, slow=slow)
         good = good_names(root)
         with _changing(root / _CHANGING):
             names = [file.name for file in list_source(str(root), factbook=root)]

@@ -7,7 +7,8 @@ import pytest
 from chunking.errors import UnreadableDocument
 from ingest.readers.epub import read_epub
 from ingest.readers.opendocument import read_opendocument
-from tests.written_files import epub, odt, zipped
+from scripts.prove_ingest.hostile_packages import packed
+from tests.written_files import epub, odt
 
 
 def text_of(body: str, *, kind: str = "text") -> str:
@@ -52,10 +53,10 @@ def test_an_opendocument_file_states_its_title_and_date() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (zipped({}), "no OpenDocument inside"),
+        (packed({}), "no OpenDocument inside"),
         (odt("", kind="spreadsheet"), "a spreadsheet inside"),
-        (zipped({"META-INF/manifest.xml": "<encryption-data/>"}), "encrypted"),
-        (zipped({"content.xml": "<a"}), "invalid XML inside"),
+        (packed({"META-INF/manifest.xml": "<encryption-data/>"}), "encrypted"),
+        (packed({"content.xml": "<a"}), "invalid XML inside"),
     ],
 )
 def test_what_is_no_opendocument_text_is_refused(data: bytes, message: str) -> None:
@@ -73,7 +74,7 @@ def test_a_book_is_read_in_the_order_of_its_spine() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [zipped({}), zipped({"META-INF/container.xml": '<c><rootfile full-path="../x"/></c>'})]
+    "data", [packed({}), packed({"META-INF/container.xml": '<c><rootfile full-path="../x"/></c>'})]
 )
 def test_what_is_no_book_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadableDocument, match=r"^a\.epub: no EPUB inside"):

@@ -6,7 +6,8 @@ import pytest
 
 from chunking.errors import UnreadableDocument
 from ingest.readers.sheets import read_ods, read_xls, read_xlsx
-from tests.written_files import docx, odt, properties, sheet_rows, xlsx, zipped
+from scripts.prove_ingest.hostile_packages import packed
+from tests.written_files import docx, odt, properties, sheet_rows, xlsx
 
 
 def text_of(rows: list[list[str | float | None]], *, extra: str = "") -> str:
@@ -82,7 +83,7 @@ def test_a_cell_far_outside_does_not_fill_the_memory() -> None:
     [
         (b"PK\x03\x04", "no valid zip"),
         (docx(""), "no workbook inside, but document"),
-        (zipped({"xl/workbook.xml": "<workbook/>"}), "broken spreadsheet"),
+        (packed({"xl/workbook.xml": "<workbook/>"}), "broken spreadsheet"),
     ],
 )
 def test_what_is_no_workbook_is_refused(data: bytes, message: str) -> None:

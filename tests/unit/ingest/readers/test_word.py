@@ -7,6 +7,7 @@ import pytest
 from chunking.errors import UnreadableDocument
 from ingest.readers.manuscript import Reading
 from ingest.readers.word import read_word
+from scripts.prove_ingest.hostile_packages import packed
 from tests.written_files import (
     WORD_SPACES,
     docx,
@@ -15,7 +16,6 @@ from tests.written_files import (
     properties,
     table,
     word_styles,
-    zipped,
 )
 
 
@@ -155,10 +155,10 @@ def test_the_file_states_its_title_and_date() -> None:
     ("data", "message"),
     [
         (b"PK\x03\x04", "no valid zip"),
-        (zipped({}), "no document inside, but none"),
+        (packed({}), "no document inside, but none"),
         (pptx([]), "no document inside, but presentation"),
-        (zipped({"word/document.xml": "<document"}), "invalid XML"),
-        (zipped({"word/document.xml": "<!DOCTYPE document><document/>"}), "a document type"),
+        (packed({"word/document.xml": "<document"}), "invalid XML"),
+        (packed({"word/document.xml": "<!DOCTYPE document><document/>"}), "a document type"),
     ],
 )
 def test_what_is_no_word_file_is_refused(data: bytes, message: str) -> None:

@@ -11,11 +11,12 @@ from ingest.readers import zips
 from ingest.readers.sheets import read_xlsx
 from ingest.readers.word import read_word
 from ingest.readers.zips import SafeZip
-from tests.written_files import docx, paragraph, xlsx, zipped
+from scripts.prove_ingest.hostile_packages import packed
+from tests.written_files import docx, paragraph, xlsx
 
 
 def test_members_are_read_by_name_and_nothing_is_written() -> None:
-    file = SafeZip(zipped({"../../evil": "x", "/etc/evil": "y", "a": "z"}), name="f")
+    file = SafeZip(packed({"../../evil": "x", "/etc/evil": "y", "a": "z"}), name="f")
     assert file.names() == ["../../evil", "/etc/evil", "a"]
     assert file.read("a") == b"z"
     assert file.read("../../evil") == b"x"
@@ -24,25 +25,25 @@ def test_members_are_read_by_name_and_nothing_is_written() -> None:
 
 def test_a_bomb_is_refused_by_what_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zips, "UNPACKED_LIMIT_BYTES", 1000)
-    assert SafeZip(zipped({"a": b"0" * 500, "b": b"0" * 500}), name="f").read("a")
+    assert SafeZip(packed({"a": b"0" * 500, "b": b"0" * 500}), name="f").read("a")
     with pytest.raises(
         UnreadableDocument, match=r"^f: unpacks to 1,001 bytes or more, limit 1,000"
     ):
-        SafeZip(zipped({"a": b"0" * 500, "b": b"0" * 501}), name="f")
+        SafeZip(packed({"a": b"0" * 500, "b": b"0" * 501}), name="f")
 
 
 def test_a_bomb_that_declares_little_is_not_unpacked() -> None:
-    packed = bytearray(zipped({"word/document.xml": b"0" * 5_000_000}))
+    bomb = bytearray(packed({"word/document.xml": b"0" * 5_000_000}))
     for signature, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
-        at = packed.find(signature) + offset
-        packed[at : at + 4] = struct.pack("<I", 10)
+        at = bomb.find(signature) + offset
+        bomb[at : at + 4] = struct.pack("<I", 10)
     with pytest.raises(UnreadableDocument, match=r"f: a broken member inside"):
-        SafeZip(bytes(packed), name="f").read("word/document.xml")
+        SafeZip(bytes(bomb), name="f").read("word/document.xml")
 
 
 def test_members_read_again_and_again_count_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zips, "UNPACKED_LIMIT_BYTES", 1000)
-    file = SafeZip(zipped({"a": b"0" * 600}), name="f")
+    file = SafeZip(packed({"a": b"0" * 600}), name="f")
     file.read("a")
     with pytest.raises(UnreadableDocument, match="limit 1,000"):
         file.read("a")
@@ -67,7 +68,7 @@ def test_encrypted_members_are_refused() -> None:
 def test_too_many_members_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zips, "MEMBERS_LIMIT", 2)
     with pytest.raises(UnreadableDocument, match="3 members, limit 2"):
-        SafeZip(zipped({"a": "", "b": "", "c": ""}), name="f")
+        SafeZip(packed({"a": "", "b": "", "c": ""}), name="f")
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x05\x06", b"text", b"PK\x05\x06" * 9])
@@ -91,5 +92,5 @@ def test_entities_that_multiply_are_refused() -> None:
     for padding in ("", " " * 2000):
         with pytest.raises(UnreadableDocument, match=r"document type|invalid XML"):
             read_word(
-                zipped({"word/document.xml": f"<?xml version='1.0'?>{padding}{laughs}"}), name="a"
+                packed({"word/document.xml": f"<?xml version='1.0'?>{padding}{laughs}"}), name="a"
             )
