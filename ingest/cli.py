@@ -124,6 +124,8 @@ def run(
     """
     settings = IndexSettings.load()
     files = _files(source, settings, rebuild=rebuild, prune=prune)
+    if files is None and engine is RunEngine.RAY:
+        raise typer.BadParameter("--engine ray needs one, to share it out", param_hint="SOURCE")
     with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
         work = bench.work(
             files,
@@ -276,6 +278,6 @@ def _files(
     if source is not None:
         return list_source(source, factbook=settings.factbook)
     if not rebuild or prune:
-        message = "only --rebuild can do without it, and then without --prune"
+        message = "missing: only --rebuild can do without it, and then without --prune"
         raise typer.BadParameter(message, param_hint="SOURCE")
     return None

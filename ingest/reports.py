@@ -26,7 +26,7 @@ def print_job(report: IngestReport, *, as_json: bool, job: Job) -> None:
     if as_json:
         _print_json({**asdict(report), "job": job.id})
         return
-    _print_report(Console(highlight=False), report)
+    _print_report(_console(), report)
 
 
 def print_jobs(repeated: Repeated, *, retry: bool, as_json: bool) -> None:
@@ -35,7 +35,7 @@ def print_jobs(repeated: Repeated, *, retry: bool, as_json: bool) -> None:
         failed = [{"id": one.job.id, "code": one.error.code} for one in repeated.failures]
         _print_json({"jobs": [job_facts(one.job) for one in repeated.runs], "failed": failed})
         return
-    console = Console(highlight=False)
+    console = _console()
     if repeated == Repeated():
         what = (
             "retry: no job quarantined documents" if retry else "resume: every job came to its end"
@@ -46,8 +46,8 @@ def print_jobs(repeated: Repeated, *, retry: bool, as_json: bool) -> None:
     for failure in repeated.failures:
         console.print(f"job {failure.job.id}: {failure.error.code}", markup=False)
     for one in repeated.runs:
-        source = one.job.source or f"{one.job.document_count:,} documents sent along"
-        console.print(f"job {one.job.id}, attempt {one.job.attempts}: {source}", markup=False)
+        told = f"job {one.job.id}, attempt {one.job.attempts}: {_source_of(one.job)}"
+        console.print(told, markup=False)
         _print_report(console, one.report)
 
 
@@ -56,13 +56,26 @@ def print_removal(collection: str, documents: Sequence[str], chunks: int, *, as_
     if as_json:
         _print_json({"collection": collection, "removed": documents, "removed_chunks": chunks})
         return
-    Console(highlight=False).print(f"removed {len(documents):,} documents, {chunks:,} chunks")
+    _console().print(f"removed {len(documents):,} documents, {chunks:,} chunks")
 
 
 def job_facts(job: Job) -> dict[str, Any]:
     """Return what is told of a job: all but what processes need to agree on it."""
     inner = {"key", "request", "holder", "presence", "revision"}
     return {name: value for name, value in asdict(job).items() if name not in inner}
+
+
+def _console() -> Console:
+    """Return what prints a line as one, however wide the terminal is, or the pipe."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _source_of(job: Job) -> str:
+    if job.source:
+        return job.source
+    if job.document_count:
+        return f"{job.document_count:,} documents sent along"
+    return "the stored documents"
 
 
 def _print_report(console: Console, report: IngestReport) -> None:
@@ -97,7 +110,7 @@ def print_plan(plan: IngestPlan, *, as_json: bool) -> None:
     if as_json:
         _print_json(asdict(plan))
         return
-    console = Console(highlight=False)
+    console = _console()
     console.print(
         f"collection {plan.collection}: {plan.files:,} files = {plan.new:,} new + "
         f"{plan.changed:,} changed + {plan.unchanged:,} unchanged + "
@@ -119,7 +132,7 @@ def print_status(status: CollectionStatus, job: Job | None, *, as_json: bool) ->
     if as_json:
         _print_json({**asdict(status), "last_job": None if job is None else job_facts(job)})
         return
-    console = Console(highlight=False)
+    console = _console()
     console.print(
         f"collection {status.collection}: {status.documents:,} documents, "
         f"{status.chunks:,} chunks, {status.characters:,} characters"
@@ -154,7 +167,7 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
     if as_json:
         _print_json({**asdict(report), "intact": report.intact, "counts": report.counts})
         return
-    console = Console(highlight=False)
+    console = _console()
     found = ", ".join(f"{count:,} {defect}" for defect, count in sorted(report.counts.items()))
     console.print(
         f"collection {report.collection}: {report.documents:,} documents, {report.chunks:,} chunks "

@@ -339,7 +339,7 @@ def test_the_stored_documents_are_rebuilt_without_a_source(
 
     assert ended.code == 0
     assert f"{len(GOOD)} documents carried over" in ended.out
-    for arguments in (["--rebuild", "--prune"], []):
+    for arguments in (["--rebuild", "--prune"], ["--rebuild", "--engine", "ray"], []):
         assert command("ingest", "run", *named, *arguments).code == 2
     typo = command("ingest", "run", "--collection", "smal", "--rebuild")
     assert "existing collections: small" in refused(typo, code=2)
