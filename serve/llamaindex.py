@@ -76,11 +76,16 @@ class WindowPostprocessor(BaseNodePostprocessor):
         return "WindowPostprocessor"
 
     @property
-    def last_report(self) -> ContextReport | None:
-        """What became of the nodes of the last question; None before the first.
+    def last_report(self) -> ContextReport:
+        """What became of the nodes of the last question.
 
         Its corpus is the nodes that were given, and its answer has not been written yet.
+
+        Raises:
+            InputError: there was no question yet.
         """
+        if self._report is None:
+            raise InputError("nothing was processed yet, so there is no report")
         return self._report
 
     def _postprocess_nodes(

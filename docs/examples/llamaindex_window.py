@@ -27,7 +27,6 @@ kept = window.postprocess_nodes(nodes, query_str="What does Chad export?")
 # A query engine takes it as as_query_engine(node_postprocessors=[window], …).
 
 report = window.last_report
-assert report is not None
 print(f"kept {[one.node.node_id for one in kept]}")
 for entry in report.entries:
     print(f"{entry.chunk:<11} {entry.tokens:>4} tokens  {entry.fate}  {entry.reason or ''}")

@@ -22,7 +22,6 @@ from pydantic import PrivateAttr
 
 from chunking.errors import ContextLengthExceeded, InputError
 from chunking.tokens import Message, Role
-from serve.context.report import ContextReport
 from serve.llamaindex import WindowPostprocessor
 from tests.pair_counter import PairCounter
 from tests.serving import profile
@@ -69,18 +68,12 @@ def nodes(texts: Sequence[str]) -> list[NodeWithScore]:
     ]
 
 
-def report_of(used: WindowPostprocessor) -> ContextReport:
-    report = used.last_report
-    assert report is not None
-    return report
-
-
 @given(texts=st.lists(st.text("ab {}\n.", max_size=300), max_size=12))
 def test_every_node_has_one_fate_and_the_parts_sum_to_the_window(texts: list[str]) -> None:
     used = postprocessor(window=800)
     given_nodes = nodes(texts)
     kept = used.postprocess_nodes(given_nodes, query_str=QUESTION)
-    report = report_of(used)
+    report = used.last_report
     assert [entry.chunk for entry in report.entries] == [one.node.node_id for one in given_nodes]
     assert [one.node.node_id for one in kept] == [
         entry.chunk for entry in report.entries if entry.fate == "kept"
@@ -101,15 +94,15 @@ def test_what_llamaindex_sends_is_what_the_report_counts() -> None:
     synthesizer.synthesize(QUESTION, kept)
 
     [messages] = model.sent
-    assert COUNTER.count_messages(messages) == report_of(used).prompt_tokens
+    assert COUNTER.count_messages(messages) == used.last_report.prompt_tokens
 
 
 def test_a_node_that_does_not_fit_is_skipped_and_the_next_is_tried() -> None:
     used = postprocessor()
     kept = used.postprocess_nodes(nodes(["short", "x y " * 900, "brief"]), query_str=QUESTION)
     assert [one.node.node_id for one in kept] == ["n0", "n2"]
-    assert [entry.fate for entry in report_of(used).entries] == ["kept", "dropped", "kept"]
-    assert report_of(used).truncated
+    assert [entry.fate for entry in used.last_report.entries] == ["kept", "dropped", "kept"]
+    assert used.last_report.truncated
 
 
 def test_a_repetition_names_what_it_repeats() -> None:
@@ -118,16 +111,17 @@ def test_a_repetition_names_what_it_repeats() -> None:
     for one in twice:
         one.node.metadata["title"] = "Chad"
     assert len(used.postprocess_nodes(twice, query_str=QUESTION)) == 1
-    entry = report_of(used).entries[1]
+    entry = used.last_report.entries[1]
     assert (entry.fate, entry.duplicate_of) == ("duplicate", "n0")
-    assert not report_of(used).truncated
+    assert not used.last_report.truncated
 
 
 def test_without_a_question_nothing_is_planned() -> None:
     used = postprocessor()
     with pytest.raises(InputError, match="the question is missing"):
         used.postprocess_nodes(nodes(["Oil."]))
-    assert used.last_report is None
+    with pytest.raises(InputError, match="nothing was processed yet"):
+        _ = used.last_report
 
 
 def test_a_window_too_small_for_question_and_answer_is_refused() -> None:
