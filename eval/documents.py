@@ -42,10 +42,13 @@ def score_documents(
         question.id: {name: -float(rank) for rank, name in enumerate(rankings[question.id])}
         for question in asked
     }
-    scores: dict[str, dict[str, float]] = {question.id: {} for question in asked}
-    for one in package.iter_calc(list(wanted), grades, run):
-        scores[one.query_id][wanted[one.measure]] = float(one.value)
+    found = {
+        (one.query_id, wanted[one.measure]): float(one.value)
+        for one in package.iter_calc(list(wanted), grades, run)
+    }
+    scores = {}
     for question in asked:
+        scores[question.id] = {name: found[question.id, name] for name in wanted.values()}
         for limit in limits:
             first = set(rankings[question.id][:limit])
             scores[question.id][f"all-gold@{limit}"] = float(question.relevant <= first)

@@ -44,7 +44,7 @@ class Question:
     type: str
     question: str
     evidence: tuple[Evidence, ...] = ()
-    grades: Mapping[str, int] = field(default_factory=dict)
+    grades: Mapping[str, int] = field(default_factory=dict, hash=False)
     spans: tuple[Span, ...] = ()
 
     @property

@@ -54,6 +54,20 @@ GATE_FAILED = 5
 """Exit code of a measurement below `--at-least`."""
 
 
+Ranks = Annotated[
+    list[int] | None, typer.Option("--k", min=1, help="Ranks to measure at; repeat it.")
+]
+Budgets = Annotated[
+    list[int] | None, typer.Option(min=1, help="Tokens of context to measure at; repeat it.")
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(metavar="METRIC=VALUE", help="Exit with 5 below it; repeat it."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is to be measured, checked before anything is embedded."""
@@ -89,22 +103,14 @@ def retrieval(
     ] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="How many, drawn at random.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and the intervals.")] = 0,
-    k: Annotated[
-        list[int] | None, typer.Option("--k", min=1, help="Ranks to measure at; repeat it.")
-    ] = None,
-    budget: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="Tokens of context to measure at; repeat it."),
-    ] = None,
-    at_least: Annotated[
-        list[str] | None,
-        typer.Option(metavar="METRIC=VALUE", help="Exit with 5 below it; repeat it."),
-    ] = None,
+    k: Ranks = None,
+    budget: Budgets = None,
+    at_least: Gates = None,
     out: Annotated[
         Path | None, typer.Option(help="Write every question's result here, as JSON lines.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Search every question of a data set, and measure what is found against its gold.
 
@@ -121,7 +127,7 @@ def retrieval(
     if out is not None:
         check_writable(out)
     own = collection is None and loaded.documents is not None
-    wanted = _Wanted(loaded, drawn, limits, budgets, seed, own, quiet or as_json)
+    wanted = _Wanted(loaded, drawn, limits, budgets, seed, own, quiet)
     settings = ServeSettings.load(collection=collection, model=model)
     summary, results = _measure(wanted, settings, IndexSettings.load())
     if out is not None:
@@ -138,7 +144,7 @@ def significance(
     second: Annotated[Path, typer.Argument(help="Results of the same questions otherwise.")],
     *,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Tell for every metric how much the second configuration differs from the first.
 
