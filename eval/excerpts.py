@@ -60,7 +60,7 @@ def load_excerpts(folder: Path) -> RetrievalSet:
 
 
 def _document(path: Path) -> Document:
-    """Return a corpus as ingestion would read the file, its text being the file's own."""
+    """Return a corpus as ingestion of its folder would: named as the file, and of its very text."""
     text = read_text(path)
     reading = read_markdown(text.encode(), name=path.name)
     if reading.text != text:
@@ -71,7 +71,7 @@ def _document(path: Path) -> Document:
             param="dataset",
         )
     return Document(
-        path.stem,
+        path.name,
         text,
         reading.title or path.stem,
         source=path.name,
@@ -96,5 +96,5 @@ def _question(
                 f"{place}: {one.start_index}:{one.end_index} of {corpus} is not the excerpt",
                 param="dataset",
             )
-        spans.append(Span(corpus, one.start_index, one.end_index))
+        spans.append(Span(documents[corpus].id, one.start_index, one.end_index))
     return Question(f"{corpus}-{ordinal:04}", corpus, text, spans=tuple(spans))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import windowfit
+from eval.layouts import load_retrieval_set
 from tests.unit.eval.retrieval_sets import write_beir, write_excerpts, write_lines
 
 pytest.importorskip("ir_measures", reason="needs the extra `eval`")
@@ -58,7 +59,8 @@ def command(
 def embedded(ended: Ended) -> int:
     """Return how many chunks the progress of a run says were embedded."""
     told = [json.loads(line) for line in ended.err.splitlines() if line.startswith("{")]
-    return max(line["embedded_chunks"] for line in told if line["event"] == "progress")
+    counts = [int(line["embedded_chunks"]) for line in told if line["event"] == "progress"]
+    return max(counts)
 
 
 def test_a_beir_folder_is_ingested_once_and_measured(command: Command, tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_excerpts_are_measured_with_a_type_for_each_corpus(
     assert set(measured["by_type"]) == {"one", "two"}
 
 
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {
         "id": "1",
         "type": "plain",
@@ -223,3 +225,41 @@ def test_a_sample_is_the_same_for_the_same_seed(command: Command, tmp_path: Path
     ids = [json.loads((tmp_path / name).read_text())["id"] for name in ("a.jsonl", "b.jsonl")]
 
     assert ids[0] == ids[1]
+
+
+def test_excerpts_are_found_in_a_collection_that_their_corpora_were_ingested_into(
+    command: Command, tmp_path: Path
+) -> None:
+    keys = "# Keys\n\nKeys are rotated every 90 days.\n"
+    place = keys.index("Keys are")
+    folder = write_excerpts(
+        tmp_path / "tiny", {"one": keys}, [("keys rotated", "one", [(place, place + 31)])]
+    )
+    corpora = str(folder / "corpora")
+    assert command("ingest", "run", corpora, "--collection", "mine", "--quiet").code == 0
+
+    ended = command("eval", "retrieval", "tiny", "--collection", "mine", "--json", "--quiet")
+
+    assert ended.json["collection"] == "mine"
+    assert ended.json["metrics"]["recall@5"]["mean"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "questions", "documents"),
+    [
+        ("scifact", 300, 5183),
+        ("hotpotqa_pooled500_dev", 500, 4910),
+        ("anthropic_docs_qa", 100, 232),
+        ("chunking_evaluation", 472, 5),
+    ],
+)
+def test_public_data_sets_load_whole(name: str, questions: int, documents: int) -> None:
+    data = os.environ.get("WINDOWFIT_TEST_DATA")
+    if data is None or not (Path(data) / name).is_dir():
+        pytest.skip(f"WINDOWFIT_TEST_DATA does not name a folder with `{name}`")
+
+    found = load_retrieval_set(Path(data) / name)
+
+    assert len(found.questions) == questions
+    assert len(found.documents or ()) == documents
+    assert all(question.answerable for question in found.questions)

@@ -27,7 +27,7 @@ def test_metrics_by_hand() -> None:
     assert found["ndcg@2"] == pytest.approx((2 / log2(3)) / (2 + 1 / log2(3)))
     assert found["ndcg@3"] == pytest.approx((2 / log2(3) + 1 / log2(4)) / (2 + 1 / log2(3)))
     assert (found["recall@1"], found["recall@2"], found["recall@3"]) == (0, 0.5, 1)
-    assert (found["precision@2"], found["precision@3"]) == (0.5, pytest.approx(2 / 3))
+    assert (found["precision@2"], found["precision@3"]) == pytest.approx((0.5, 2 / 3))
     assert (found["mrr@1"], found["mrr@2"]) == (0, 0.5)
     assert (found["all-gold@2"], found["all-gold@3"]) == (0, 1)
 

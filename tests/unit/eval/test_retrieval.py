@@ -18,7 +18,7 @@ from ingest.job import Ingestion, run_ingest
 from ingest.texts import document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.points import MemoryEngine, Vector
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from retrieval.writer import IndexWriter
@@ -142,7 +142,7 @@ def test_a_remembered_text_is_embedded_once_and_forgotten_when_told() -> None:
     calls: list[list[str]] = []
 
     class Counted(HashEmbedder):
-        def embed(self, texts: Sequence[str]) -> object:  # type: ignore[override]
+        def embed(self, texts: Sequence[str]) -> Vector:
             calls.append(list(texts))
             return HashEmbedder.embed(self, texts)
 
