@@ -16,6 +16,7 @@ from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
+from retrieval.terms import Terms
 from retrieval.writer import IndexWriter
 
 FINGERPRINT = IndexFingerprint("hash:2", 2, "fields:200/256")
@@ -48,9 +49,9 @@ class RecordingStore(MemoryPointStore):
         self.writes.append(("delete", [str(point.payload["kind"]) for point in known]))
         super().delete(ids)
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(vector, limit=limit, where=where)
+        return super().query(sought, limit=limit, where=where)
 
 
 @pytest.fixture
