@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from retrieval.catalog import Catalog
-from retrieval.fuse import fuse_rankings
+from retrieval.fuse import fuse_scores
 from retrieval.index import Index
 from retrieval.points import Vector, Where
 from retrieval.records import Hit
 from retrieval.terms import question_terms
 
 _DEPTH = 100
-"""Fewest chunks of each ranking that are fused: what is low in one may be high in the other."""
+"""Fewest chunks taken of each ranking: what is low in one may be high in the other."""
 
 
 def search_hybrid(
@@ -45,12 +46,16 @@ def search_hybrid(
         question_terms(question), limit=depth, where=where, via=via, catalog=catalog
     )
     hits = {hit.chunk.id: hit for hit in (*worded, *near)}
-    ranked = fuse_rankings([[hit.chunk.id for hit in ranking] for ranking in (near, worded)])
+    ranked = fuse_scores(
+        {hit.chunk.id: hit.score for hit in near},
+        {hit.chunk.id: hit.score for hit in worded},
+        term_floor=worded[-1].score if len(worded) == depth else 0.0,
+    )
     return _with_cosines([hits[name] for name in ranked[:limit]], near, index, vector, catalog)
 
 
 def _with_cosines(
-    ranked: list[Hit], near: list[Hit], index: Index, vector: Vector, catalog: Catalog
+    ranked: Sequence[Hit], near: Sequence[Hit], index: Index, vector: Vector, catalog: Catalog
 ) -> list[Hit]:
     """Return hits with their cosine similarity, asking for those that only words have found."""
     cosines = {hit.chunk.id: hit.score for hit in near}
@@ -64,4 +69,5 @@ def _with_cosines(
             catalog=catalog,
         )
         cosines |= {hit.chunk.id: hit.score for hit in found}
-    return [replace(hit, score=cosines.get(hit.chunk.id, 0.0)) for hit in ranked]
+    # One that was removed meanwhile has none: who reads under this catalog is told by its check.
+    return [replace(hit, score=cosines[hit.chunk.id]) for hit in ranked if hit.chunk.id in cosines]
