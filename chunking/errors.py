@@ -177,7 +177,7 @@ class ConfigurationError(WindowfitError):
 
 
 class EmbeddingModelMismatch(ConfigurationError):
-    """The collection was built with another embedder, dimension or splitter."""
+    """The collection was built with another embedder, dimension, splitter or scheme of terms."""
 
     code: ClassVar[str] = "embedding_model_mismatch"
     status: ClassVar[int] = 409

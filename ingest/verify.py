@@ -48,8 +48,8 @@ class VerifyReport:
 def verify(index: Index) -> VerifyReport:
     """Return every missing, duplicate, orphaned or altered chunk and every altered document.
 
-    Reads all points and their vectors once; nothing is embedded and nothing is changed. A run that
-    is under way has chunks that no record names yet: verify afterwards.
+    Reads all points, with vectors and terms, once; nothing is embedded and nothing is changed. A
+    run that is under way has chunks that no record names yet: verify afterwards.
 
     Raises:
         StoreError: the store failed.

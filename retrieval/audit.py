@@ -13,6 +13,7 @@ from chunking.sketch import sketch_of
 from retrieval.points import Point
 from retrieval.records import DocumentRecord, read_document, read_record
 from retrieval.seals import probes, seal_of
+from retrieval.terms import chunk_terms
 
 Defect = Literal["missing", "duplicate", "orphaned", "altered"]
 
@@ -67,7 +68,7 @@ def audit_chunks(
     """Yield every defect among the stored chunks of these documents.
 
     Args:
-        chunks: points with their vectors.
+        chunks: points with their vectors and terms.
         id_of: the id of the point that holds a chunk.
     """
     named = {(record.id, name) for record in records.values() for name in record.chunk_ids}
@@ -110,6 +111,7 @@ def _is_intact(point: Point, *, splitter: str, count: int) -> bool:
         return (
             chunk.id in ids
             and tuple(payload["sketch"]) == sketch_of(chunk)
+            and point.terms == chunk_terms(chunk)
             and point.vector is not None
             and np.allclose(probes(point.vector), payload["probe"], rtol=0, atol=_PROBE_TOLERANCE)
         )

@@ -10,6 +10,7 @@ import numpy as np
 from chunking.errors import EmbeddingModelMismatch, InputError
 from retrieval.ledger import LEDGER
 from retrieval.points import Point, Vector
+from retrieval.terms import Terms
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _NUMBERED = re.compile(r"(.*)@[1-9][0-9]{0,8}")
@@ -58,6 +59,12 @@ def check_vector(vector: Vector, *, dimension: int) -> None:
         )
     if not np.isfinite(vector).all():
         raise InputError("a vector holds a value that is not a finite number", param="vector")
+
+
+def check_sought(sought: Vector | Terms, *, dimension: int) -> None:
+    """Check what a query asks for, see `check_vector`; any terms may be asked for."""
+    if not isinstance(sought, Terms):
+        check_vector(sought, dimension=dimension)
 
 
 def check_points(points: Sequence[Point], *, dimension: int) -> None:

@@ -1,4 +1,4 @@
-"""What the vectors of a collection depend on, stored with them and compared before any query."""
+"""What a collection was made by, stored with it and compared before any query."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from dataclasses import asdict, dataclass
 from chunking.errors import EmbeddingModelMismatch
 from retrieval.points import Engine, Point, PointStore
 from retrieval.scope import INDEXED_KEYS, point_id, scope_of, scoped
+from retrieval.terms import TERMS_SCHEME
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFingerprint:
-    """What the vectors of a collection depend on; vectors of two fingerprints never mix."""
+    """What the vectors and terms of a collection depend on; those of two fingerprints never mix.
+
+    Attributes:
+        terms: the scheme of terms; empty for a collection that was made before there were any.
+    """
 
     embedder: str
     dimension: int
     splitter: str
+    terms: str = TERMS_SCHEME
 
 
 def create_place(engine: Engine, place: str, fingerprint: IndexFingerprint) -> PointStore:
@@ -34,7 +40,9 @@ def read_fingerprint(points: PointStore) -> IndexFingerprint | None:
     """Return the stored fingerprint; None where its creation was cut short."""
     for point in points.scroll(where=scope_of("fingerprint")):
         stored = point.payload
-        return IndexFingerprint(stored["embedder"], stored["dimension"], stored["splitter"])
+        return IndexFingerprint(
+            stored["embedder"], stored["dimension"], stored["splitter"], stored.get("terms", "")
+        )
     return None
 
 
@@ -50,7 +58,7 @@ def check_fingerprint(
     wanted = wanted or stored
     differing = [
         f"{part}: stored {ours!r}, configured {theirs!r}"
-        for part in ("embedder", "dimension", "splitter")
+        for part in ("embedder", "dimension", "splitter", "terms")
         if (ours := getattr(stored, part, None)) != (theirs := getattr(wanted, part, None))
     ]
     if differing or stored is None:

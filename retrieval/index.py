@@ -13,9 +13,10 @@ from chunking.errors import CollectionChanged, CollectionNotFound, StoreError
 from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
-from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.points import Engine, Point, PointStore, Vector, Where
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, read_record
 from retrieval.scope import scope_of
+from retrieval.terms import Terms
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Index:
 
         Raises:
             CollectionNotFound: there is no such collection.
-            EmbeddingModelMismatch: its vectors were made with another embedder or dimension.
+            EmbeddingModelMismatch: it was made by another fingerprint.
         """
         place, points = open_place(engine, name)
         checked = check_fingerprint(name, points, fingerprint)
@@ -155,8 +156,7 @@ class Index:
     def documents(self, documents: Sequence[str] | None = None) -> Iterator[Document]:
         """Yield whole documents, all or those named."""
         where: Where = {} if documents is None else {"document": documents}
-        for point in self.scroll("document", where, fields=None):
-            yield read_document(point.payload)
+        yield from (read_document(p.payload) for p in self.scroll("document", where, fields=None))
 
     def read(self, where: Where | None = None, *, catalog: Catalog | None = None) -> list[Hit]:
         """Return every chunk that passes the filter, as a hit of score 0, in corpus order.
@@ -182,19 +182,21 @@ class Index:
 
     def search(
         self,
-        vector: Vector,
+        sought: Vector | Terms,
         *,
         limit: int,
         where: Where | None = None,
+        chunks: Sequence[str] | None = None,
         via: str = "question",
         catalog: Catalog | None = None,
     ) -> list[Hit]:
-        """Return the chunks nearest to a vector, best first.
+        """Return the chunks nearest to a vector, or those that share terms, best first.
 
         Args:
-            vector: a unit row of `Embedder.embed`.
+            sought: a unit row of `Embedder.embed`, or terms: scores are then those of BM25.
             limit: most hits.
             where: filter of documents; every key must be one of `FILTER_KEYS`.
+            chunks: ids of the only chunks to look at; all if None. Name their documents in `where`.
             via: the name recorded as the step that brought these hits.
             catalog: the state of the collection to look at; the current one if None.
 
@@ -202,7 +204,7 @@ class Index:
             InputError: the filter names a key that is not allowed.
         """
         catalog = catalog or self.catalog()
-        scope = scope_of("chunk")
+        scope = scope_of("chunk") | ({} if chunks is None else {"id": chunks})
         if where:
             passing = catalog.passing(where)
             if not passing:
@@ -211,10 +213,11 @@ class Index:
         asked = limit
         while True:
             try:
-                scored = self.points.query(vector, limit=asked, where=scope)
+                scored = self.points.query(sought, limit=asked, where=scope)
             except CollectionNotFound as error:
                 raise self._changed() from error
-            hits = _hits(scored, catalog, via)
+            found = (catalog.hit(one.payload, score=one.score, via=via) for one in scored)
+            hits = [hit for hit in found if hit is not None]
             if len(hits) >= limit or len(scored) < asked:
                 return hits[:limit]
             # Versions that are not visible took some of the places.
@@ -293,8 +296,3 @@ class Index:
 
 def _documents(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
     return {"document": [record.id for record in records]}
-
-
-def _hits(scored: Sequence[ScoredPoint], catalog: Catalog, via: str) -> list[Hit]:
-    found = (catalog.hit(point.payload, score=point.score, via=via) for point in scored)
-    return [hit for hit in found if hit is not None]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chunking.errors import CollectionNotFound
+from retrieval.terms import Terms
 
 Vector = NDArray[np.float32]
 Where = Mapping[str, Sequence[str]]
@@ -23,19 +25,21 @@ path, and match a list by any of its members.
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A stored record: an id of 32 hexadecimal digits, a payload, and a vector or none.
+    """A stored record: an id of 32 hexadecimal digits, a payload, and a vector and terms or none.
 
-    A point without a vector is stored and scrolled like any other and never returned by a query.
+    A point without a vector is stored and scrolled like any other and never returned by a query for
+    a vector; the same holds of terms.
     """
 
     id: str
     payload: Mapping[str, Any]
     vector: Vector | None = None
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPoint:
-    """A point found by a query, with its cosine similarity."""
+    """A point found by a query: with its cosine similarity, or its BM25 score by terms."""
 
     id: str
     score: float
@@ -63,15 +67,21 @@ class PointStore(Protocol):
     def delete(self, ids: Sequence[str]) -> None:
         """Remove the points of these ids; unknown ids are ignored."""
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
-        """Return at most `limit` points, nearest by cosine first, that match the filter."""
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+        """Return at most `limit` points that match the filter, best first.
+
+        For a vector these are the nearest by cosine. For terms they are those that share a term
+        with what is sought, by the sum over these of weight times weight times how rare the term is
+        (`rarity`, over all points of the collection that have terms, whatever the filter; one that
+        was removed may count until the store has tidied up, which it does at a fifth of them).
+        """
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
     ) -> Iterator[Point]:
         """Yield every matching point, in the order of ids.
 
-        Payloads are cut down to `fields` if given; vectors come only with `vectors`.
+        Payloads are cut down to `fields` if given; vectors and terms come only with `vectors`.
         """
 
     def count(self, *, where: Where) -> int:
@@ -127,12 +137,13 @@ class MemoryPointStore:
         for point_id in ids:
             self.points.pop(point_id, None)
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         """See `PointStore.query`."""
+        stored = tuple(self.points.values())
         scored = [
-            ScoredPoint(point.id, _cosine(vector, point.vector), point.payload)
-            for point in tuple(self.points.values())
-            if point.vector is not None and _matches(point.payload, where)
+            ScoredPoint(point.id, score, point.payload)
+            for point, score in _scores(sought, stored)
+            if _matches(point.payload, where)
         ]
         return sorted(scored, key=lambda hit: (-hit.score, hit.id))[: max(limit, 0)]
 
@@ -144,7 +155,8 @@ class MemoryPointStore:
             if _matches(point.payload, where):
                 kept = point.payload.keys() if fields is None else fields
                 payload = {k: v for k, v in point.payload.items() if k in kept}
-                yield Point(point.id, payload, _direction(point.vector) if vectors else None)
+                kept_vector, terms = (point.vector, point.terms) if vectors else (None, None)
+                yield Point(point.id, payload, _direction(kept_vector), terms)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""
@@ -196,6 +208,37 @@ def collection_not_found(collection: str, existing: Sequence[str]) -> Collection
     return CollectionNotFound(
         f"no collection {collection!r}; existing collections: {known}", param="collection"
     )
+
+
+def rarity(points: int, holding: int) -> float:
+    """Return the inverse document frequency by which Qdrant weighs a term that points hold."""
+    return log(1 + (points - holding + 0.5) / (holding + 0.5))
+
+
+def _scores(sought: Vector | Terms, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
+    return _term_scores(sought, stored) if isinstance(sought, Terms) else _cosines(sought, stored)
+
+
+def _term_scores(sought: Terms, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
+    """Yield every point that shares a term with what is sought, and its score."""
+    held = [
+        (point, dict(zip(point.terms.indices, point.terms.weights, strict=True)))
+        for point in stored
+        if point.terms is not None
+    ]
+    wanted = {
+        index: weight * rarity(len(held), sum(index in weights for _, weights in held))
+        for index, weight in zip(sought.indices, sought.weights, strict=True)
+    }
+    for point, weights in held:
+        if shared := wanted.keys() & weights.keys():
+            yield point, sum(wanted[index] * weights[index] for index in sorted(shared))
+
+
+def _cosines(sought: Vector, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
+    for point in stored:
+        if point.vector is not None:
+            yield point, _cosine(sought, point.vector)
 
 
 def _direction(vector: Vector | None) -> Vector | None:

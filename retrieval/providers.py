@@ -19,7 +19,7 @@ _EMBEDDERS = {
     "hash": ("retrieval.embed:HashEmbedder", ""),
 }
 _ENGINES = {
-    "edge": ("retrieval.edge:EdgeEngine", ""),
+    "edge": ("retrieval.edge.engine:EdgeEngine", ""),
     "qdrant": ("retrieval.qdrant.engine:QdrantEngine", "qdrant"),
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 from retrieval.aspects import find_aspects
 from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
+from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
 from retrieval.points import Vector, Where
 from retrieval.records import DocumentRecord, Hit
@@ -68,25 +69,34 @@ class Searcher:
         named = [name for name in catalog.names.find(question) if name in allowed][:_NAMED_LIMIT]
         aspects = find_aspects(question, catalog.names.pattern) if named else ()
         vectors = self.embedder.embed([question, *aspects])
-        inside = [self._inside(catalog, name, aspects, vectors) for name in named]
+        inside = [self._inside(catalog, name, question, aspects, vectors) for name in named]
         streams = [stream for group in zip(*inside, strict=True) for stream in group]
-        streams.append(self.index.search(vectors[0], limit=limit, where=where, catalog=catalog))
+        whole = search_hybrid(
+            self.index, question, vectors[0], limit=limit, where=where, catalog=catalog
+        )
+        streams.append(whole)
         return take_turns(streams, limit=limit)
 
     def _inside(
-        self, catalog: Catalog, document: str, aspects: Sequence[str], vectors: Vector
+        self,
+        catalog: Catalog,
+        document: str,
+        question: str,
+        aspects: Sequence[str],
+        vectors: Vector,
     ) -> list[list[Hit]]:
         """Return the rankings inside one document: the question's, then each aspect's."""
         record = catalog.records[document]
         search = partial(
-            self.index.search,
+            search_hybrid,
+            self.index,
             limit=_INSIDE_LIMIT,
             where={"document": (document,)},
             catalog=catalog,
         )
-        streams = [search(vectors[0], via=f"named: {record.title}")]
+        streams = [search(question, vectors[0], via=f"named: {record.title}")]
         for aspect, vector in zip(aspects, vectors[1:], strict=True):
-            hits = search(vector, via=f"aspect: {aspect}")
+            hits = search(aspect, vector, via=f"aspect: {aspect}")
             streams.append(hits)
             if len(aspects) > 1:
                 heading = self._nearest_heading(record, streams[0], vector)

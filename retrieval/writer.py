@@ -25,6 +25,7 @@ from retrieval.points import Point, PointStore, Vector
 from retrieval.records import DocumentRecord, chunk_payload, document_payload, record_of
 from retrieval.scope import point_id, scoped
 from retrieval.seals import sealed
+from retrieval.terms import chunk_terms
 
 GRACE_SECONDS = 2 * LEASE_SECONDS
 """How long chunks stay stored after the last record that names them was replaced."""
@@ -126,7 +127,10 @@ class IndexWriter:
         self.begin()
         points = [
             Point(
-                point_id("chunk", chunk.id), scoped("chunk", chunk_payload(chunk, vector)), vector
+                point_id("chunk", chunk.id),
+                scoped("chunk", chunk_payload(chunk, vector)),
+                vector,
+                chunk_terms(chunk),
             )
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]

@@ -15,7 +15,7 @@ from retrieval.checks import check_place_name
 from retrieval.points import PointStore
 from retrieval.qdrant.connection import Connection
 from retrieval.qdrant.layout import CollectionLayout
-from retrieval.qdrant.store import VECTOR, QdrantPointStore
+from retrieval.qdrant.store import TERMS, VECTOR, QdrantPointStore
 
 _TENANT_KEY = "tenant"
 """The payload key by which the server keeps points together that are read together."""
@@ -143,6 +143,7 @@ class QdrantEngine:
                     on_disk=layout.vectors_on_disk,
                 )
             },
+            sparse_vectors_config={TERMS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
             shard_number=layout.shards,
             replication_factor=layout.replication_factor,
             write_consistency_factor=layout.write_consistency_factor,

@@ -10,14 +10,16 @@ from uuid import UUID
 import numpy as np
 from qdrant_client import models
 
-from retrieval.checks import check_points, check_vector, last_of_each_id
+from retrieval.checks import check_points, check_sought, last_of_each_id
 from retrieval.points import Point, ScoredPoint, Vector, Where
 from retrieval.qdrant.connection import Connection
+from retrieval.terms import Terms
 
 T = TypeVar("T")
 
 VECTOR = "dense"
-"""The name of the one vector of a point."""
+TERMS = "terms"
+"""The names of the two vectors of a point."""
 _UPSERT_SIZE = 256
 """Points of one request: 2.5 MB at 384 dimensions; the server refuses bodies over 32 MB."""
 _DELETE_SIZE = 4096
@@ -82,19 +84,20 @@ class QdrantPointStore:
             batch = ids[start : start + _DELETE_SIZE]
             self._call(f"delete {len(batch)} points", delete)
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         """See `PointStore.query`; equal scores are in the order of ids."""
-        check_vector(vector, dimension=self._dimension)
+        check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
+        by_terms = isinstance(sought, Terms)
         found = self._call(
             "search",
             lambda: self._client.query_points(
                 self._collection,
-                vector.tolist(),
-                using=VECTOR,
+                _sparse(sought) if isinstance(sought, Terms) else sought.tolist(),
+                using=TERMS if by_terms else VECTOR,
                 query_filter=_filter(where),
-                search_params=self._search,
+                search_params=None if by_terms else self._search,
                 limit=limit,
                 with_payload=True,
             ),
@@ -143,14 +146,26 @@ def _quantized_search(*, rescore: bool) -> models.SearchParams:
 
 
 def _stored(point: Point) -> models.PointStruct:
-    vector = {} if point.vector is None else {VECTOR: point.vector.tolist()}
-    return models.PointStruct(id=UUID(hex=point.id), vector=vector, payload=dict(point.payload))
+    vectors: dict[str, models.Vector] = {}
+    if point.vector is not None:
+        vectors[VECTOR] = point.vector.tolist()
+    if point.terms is not None:
+        vectors[TERMS] = _sparse(point.terms)
+    return models.PointStruct(id=UUID(hex=point.id), vector=vectors, payload=dict(point.payload))
+
+
+def _sparse(terms: Terms) -> models.SparseVector:
+    return models.SparseVector(indices=list(terms.indices), values=list(terms.weights))
 
 
 def _point(record: models.Record) -> Point:
-    stored = record.vector.get(VECTOR) if isinstance(record.vector, dict) else None
-    vector = None if stored is None else np.asarray(stored, dtype=np.float32)
-    return Point(_hex(record.id), record.payload or {}, vector)
+    stored = record.vector if isinstance(record.vector, dict) else {}
+    dense, sparse = stored.get(VECTOR), stored.get(TERMS)
+    vector = None if dense is None else np.asarray(dense, dtype=np.float32)
+    terms = None
+    if isinstance(sparse, models.SparseVector):
+        terms = Terms.of(dict(zip(sparse.indices, sparse.values, strict=True)))
+    return Point(_hex(record.id), record.payload or {}, vector, terms)
 
 
 def _hex(point_id: models.ExtendedPointId) -> str:

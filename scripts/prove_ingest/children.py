@@ -18,7 +18,7 @@ from chunking.errors import WindowfitError
 from ingest import job
 from ingest.job import run_ingest
 from ingest.verify import verify
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.embed import Embedder
 from retrieval.points import Engine, PointStore, Vector
 from retrieval.qdrant.engine import QdrantEngine

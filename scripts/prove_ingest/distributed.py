@@ -34,7 +34,7 @@ from ingest.job import Execute, Ingestion, embed_files, run_ingest
 from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile
 from ingest.verify import verify
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Point
 from retrieval.providers import fingerprint_of, open_embedder, open_splitter

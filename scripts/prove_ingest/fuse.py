@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.terms import Terms
 
 
 @dataclass(slots=True)
@@ -51,9 +52,9 @@ class FusedStore:
         """See `PointStore.delete`."""
         self.fuse.write(partial(self.store.delete, ids))
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        return self.store.query(vector, limit=limit, where=where)
+        return self.store.query(sought, limit=limit, where=where)
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

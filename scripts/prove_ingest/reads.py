@@ -26,7 +26,7 @@ import numpy as np
 
 from ingest.job import run_ingest
 from retrieval.catalog import Catalog
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.qdrant.engine import QdrantEngine

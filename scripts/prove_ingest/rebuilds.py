@@ -32,7 +32,7 @@ from ingest.job import Ingestion, run_ingest
 from ingest.rebuild import run_rebuild
 from ingest.texts import document_file
 from ingest.verify import verify
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.ledger import LEDGER

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest.sources import list_source
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from scripts.prove.parts import ROOT
 from scripts.prove_ingest.hostile_files import SECRET, good_names, write_hostile
 from scripts.prove_ingest.metered import MIB, MIB_LIMIT, Metered, run_metered

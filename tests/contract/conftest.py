@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.points import Engine, MemoryEngine
 from retrieval.qdrant.engine import QdrantEngine
 from scripts.qdrant_server import Server

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chunking.errors import CollectionNotFound, StoreError, StoreLocked
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from tests.contract.workbench import ids, point, point_id, random_points, unit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys
 from pathlib import Path
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 sys.argv = ["/somewhere/windowfit", "serve", "--question", "secret"]
 engine = EdgeEngine(Path(sys.stdin.readline().strip()))
 print("held", flush=True)
@@ -35,7 +35,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.points import Point
 root, first = sys.argv[1:]
 store = EdgeEngine(Path(root)).create("killed", dimension=16, indexed=("kind",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,12 @@ class TestEngine:
 
     def test_a_point_comes_back_as_it_was_stored(self, bench: Workbench) -> None:
         store = bench.create()
-        payload = {"text": "a", "nested": {"list": [1, 2.5, None, True]}, "empty": [], "big": 2**53}
+        payload: dict[str, Any] = {
+            "text": "a",
+            "nested": {"list": [1, 2.5, None, True]},
+            "empty": [],
+            "big": 2**53,
+        }
         store.upsert([point(1, unit(0), **payload)])
         assert payloads(store) == {point_id(1): payload}
         [hit] = store.query(unit(0), limit=5, where={})

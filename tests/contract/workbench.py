@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector
+from retrieval.terms import Terms
 
 
 @dataclass(slots=True)
@@ -35,8 +36,10 @@ def point_id(number: int) -> str:
     return f"{number:032x}"
 
 
-def point(number: int, vector: Vector | None = None, **payload: Any) -> Point:
-    return Point(point_id(number), payload, vector)
+def point(
+    number: int, vector: Vector | None = None, *, terms: Terms | None = None, **payload: Any
+) -> Point:
+    return Point(point_id(number), payload, vector, terms)
 
 
 def unit(axis: int, *, dimension: int = 4) -> Vector:

@@ -23,6 +23,7 @@ from chunking.errors import (
 from chunking.tokens import Message
 from retrieval.points import MemoryEngine, Point, PointStore, ScoredPoint, Vector, Where
 from retrieval.rebuild import begin_rebuild
+from retrieval.terms import Terms
 from serve.app import create_app
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ChatBackend, CompletionRequest
@@ -417,9 +418,9 @@ class FailingStore:
     def delete(self, ids: Any) -> None:
         self.store.delete(ids)
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         self._check()
-        return self.store.query(vector, limit=limit, where=where)
+        return self.store.query(sought, limit=limit, where=where)
 
     def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
         self._check()

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import windowfit
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from serve.schema import AnswerResponse, PreviewResponse
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.points import Point
 from scripts.prove_ingest.distributed import differences, workers_that_embed
 

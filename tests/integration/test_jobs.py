@@ -31,7 +31,7 @@ from ingest.presence import Presence
 from ingest.routes import mount_jobs
 from ingest.tally import IngestReport
 from ingest.work import record_job
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.index import Index
 from retrieval.points import Engine, MemoryEngine
 from retrieval.settings import IndexSettings

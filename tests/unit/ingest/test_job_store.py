@@ -15,7 +15,7 @@ from ingest.changes import Quarantined
 from ingest.errors import JobInFlight, JobNotFound
 from ingest.job_store import JobStore
 from ingest.presence import Presence
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.ledger import LEDGER

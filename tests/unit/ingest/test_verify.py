@@ -21,6 +21,7 @@ from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine, MemoryPointStore, Point
 from retrieval.providers import fingerprint_of
+from retrieval.terms import Terms
 from retrieval.writer import IndexWriter
 
 EMBEDDER = HashEmbedder(dimension=16)
@@ -55,7 +56,11 @@ def mend(index: Index) -> VerifyReport:
 
 def content(store: MemoryPointStore) -> dict[str, object]:
     return {
-        name: (dict(point.payload), None if point.vector is None else point.vector.tolist())
+        name: (
+            dict(point.payload),
+            None if point.vector is None else point.vector.tolist(),
+            point.terms,
+        )
         for name, point in store.points.items()
     }
 
@@ -108,6 +113,22 @@ def strip(store: MemoryPointStore, point: Point) -> None:
     store.upsert([replace(point, vector=None)])
 
 
+def forget_terms(store: MemoryPointStore, point: Point) -> None:
+    store.upsert([replace(point, terms=None)])
+
+
+def drop_term(store: MemoryPointStore, point: Point) -> None:
+    assert point.terms is not None
+    kept = Terms(point.terms.indices[1:], point.terms.weights[1:])
+    store.upsert([replace(point, terms=kept)])
+
+
+def reweigh(store: MemoryPointStore, point: Point) -> None:
+    assert point.terms is not None
+    doubled = tuple(2 * weight for weight in point.terms.weights)
+    store.upsert([replace(point, terms=replace(point.terms, weights=doubled))])
+
+
 def empty(store: MemoryPointStore, point: Point) -> None:
     keys = ("kind", "tenant", "document", "id")
     store.upsert([replace(point, payload={key: point.payload[key] for key in keys})])
@@ -122,6 +143,9 @@ BREAKAGES: Mapping[Any, set[Defect]] = {
     resketch: {"altered"},
     turn: {"altered"},
     strip: {"altered"},
+    forget_terms: {"altered"},
+    drop_term: {"altered"},
+    reweigh: {"altered"},
     empty: {"altered"},
 }
 

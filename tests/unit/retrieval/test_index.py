@@ -16,6 +16,8 @@ from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
+from retrieval.scope import point_id, scoped
+from retrieval.terms import Terms
 from retrieval.writer import IndexWriter
 
 FINGERPRINT = IndexFingerprint("hash:2", 2, "fields:200/256")
@@ -48,9 +50,9 @@ class RecordingStore(MemoryPointStore):
         self.writes.append(("delete", [str(point.payload["kind"]) for point in known]))
         super().delete(ids)
 
-    def query(self, vector: Vector, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(vector, limit=limit, where=where)
+        return super().query(sought, limit=limit, where=where)
 
 
 @pytest.fixture
@@ -282,3 +284,18 @@ def test_reading_everything_yields_each_chunk_that_passes_the_filter(index: Inde
     assert {hit.chunk.title for hit in index.read({"title": ("Peru",)})} == {"Peru"}
     with pytest.raises(InputError, match="cannot filter by"):
         list(index.read({"tenant": ("other",)}))
+
+
+def test_a_collection_made_before_there_were_terms_is_refused_with_the_way_out() -> None:
+    engine = MemoryEngine()
+    Index.create(engine, "c", replace(FINGERPRINT, terms=""))
+    with pytest.raises(EmbeddingModelMismatch, match="terms: stored ''") as caught:
+        Index.open(engine, "c", FINGERPRINT)
+    assert "--rebuild" in (caught.value.hint or "")
+
+
+def test_a_fingerprint_stored_without_a_scheme_of_terms_is_one_of_none() -> None:
+    store = MemoryPointStore(2)
+    plain = {"embedder": "hash:2", "dimension": 2, "splitter": "fields:200/256"}
+    store.upsert([Point(point_id("fingerprint"), scoped("fingerprint", plain))])
+    assert Index.open(MemoryEngine({"c": store}), "c").fingerprint.terms == ""

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from chunking.errors import ConfigurationError, DependencyMissing, StoreLocked
-from retrieval.edge import EdgeEngine
+from retrieval.edge.engine import EdgeEngine
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
