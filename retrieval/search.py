@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 
-from retrieval.aspects import find_aspects
 from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
+from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
 from retrieval.index import Index
+from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
-from retrieval.records import DocumentRecord, Hit
+from retrieval.records import Hit
 
-_NAMED_LIMIT = 8
-"""Most documents that one question may name for a search of their own."""
 _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
+_MEMBER_HITS = 4
+"""Chunks read of each document that a hop leads to."""
+_SECTION_HITS = 3
+"""Best chunks of a section that say how near it is to an aspect."""
 
 
 @dataclass(slots=True)
@@ -27,7 +32,6 @@ class Searcher:
 
     index: Index
     embedder: Embedder
-    _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
 
     def catalog(self) -> Catalog:
         """Return the collection's documents as of now, see `Index.catalog`."""
@@ -45,8 +49,10 @@ class Searcher:
 
         A document that the question names is searched on its own, for the question and for each of
         its aspects, so that a comparison sees both sides. For a question of several aspects the
-        section whose heading is nearest to each is read too, so that a broad question spreads over
-        sections. These rankings and that of the whole collection take turns.
+        section nearest to each is read too, so that a broad question spreads over sections. A name
+        that is no document's leads to the document that holds it, and a question that compares a
+        set leads to the documents that make it up. These rankings and that of the whole collection
+        take turns.
 
         Args:
             catalog: the state of the collection to look at; the current one if None, and then the
@@ -64,45 +70,148 @@ class Searcher:
     def _search(
         self, question: str, limit: int, where: Where | None, catalog: Catalog
     ) -> list[Hit]:
-        allowed = {record.id for record in catalog.passing(where)}
-        named = [name for name in catalog.names.find(question) if name in allowed][:_NAMED_LIMIT]
-        aspects = find_aspects(question, catalog.names.pattern) if named else ()
-        vectors = self.embedder.embed([question, *aspects])
-        inside = [self._inside(catalog, name, aspects, vectors) for name in named]
-        streams = [stream for group in zip(*inside, strict=True) for stream in group]
-        streams.append(self.index.search(vectors[0], limit=limit, where=where, catalog=catalog))
-        return take_turns(streams, limit=limit)
+        parts = take_apart(question, catalog.names)
+        texts = [question, *_lookups(parts, question)]
+        vectors = dict(zip(texts, self.embedder.embed(texts), strict=True))
+        return _Search(self, catalog, question, limit, where, parts, vectors).hits()
 
-    def _inside(
-        self, catalog: Catalog, document: str, aspects: Sequence[str], vectors: Vector
-    ) -> list[list[Hit]]:
-        """Return the rankings inside one document: the question's, then each aspect's."""
-        record = catalog.records[document]
-        search = partial(
-            self.index.search,
-            limit=_INSIDE_LIMIT,
-            where={"document": (document,)},
-            catalog=catalog,
+
+@dataclass(frozen=True, slots=True)
+class _Focus:
+    """A document that a question is about, and the rankings read inside it."""
+
+    document: str
+    streams: list[list[Hit]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search, carried out over one state of the collection."""
+
+    searcher: Searcher
+    catalog: Catalog
+    question: str
+    limit: int
+    where: Where | None
+    parts: Parts
+    vectors: dict[str, Vector]
+
+    def hits(self) -> list[Hit]:
+        """Return the merged hits, see `Searcher.search`."""
+        allowed = {record.id for record in self.catalog.passing(self.where)}
+        named = [name for name in self.parts.named if name in allowed][:NAMED_LIMIT]
+        around = self._rank(self.question, where=self.where)
+        focuses = [
+            self._focus(name, self.parts.aspects, f"named: {self._title(name)}") for name in named
+        ]
+        for unknown in self.parts.unknown:
+            focuses += self._bridge(unknown, focuses)
+        groups = zip_longest(*(focus.streams for focus in focuses), fillvalue=())
+        streams: list[Sequence[Hit]] = [stream for group in groups for stream in group]
+        if self.parts.relation and len(focuses) == 1:
+            streams = [*self._hop(focuses[0], around, allowed), *streams]
+        return take_turns([*streams, around], limit=self.limit)
+
+    def _title(self, document: str) -> str:
+        return self.catalog.records[document].title
+
+    def _rank(
+        self, text: str, *, where: Where | None, via: str = "question", limit: int | None = None
+    ) -> list[Hit]:
+        return self.searcher.index.search(
+            self.vectors[text],
+            limit=self.limit if limit is None else limit,
+            where=where,
+            via=via,
+            catalog=self.catalog,
         )
-        streams = [search(vectors[0], via=f"named: {record.title}")]
-        for aspect, vector in zip(aspects, vectors[1:], strict=True):
-            hits = search(vector, via=f"aspect: {aspect}")
-            streams.append(hits)
-            if len(aspects) > 1:
-                heading = self._nearest_heading(record, streams[0], vector)
-                streams.append(_of_section(hits, heading))
-        return streams
 
-    def _nearest_heading(self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector) -> str:
-        """Return the outermost heading of a document that is nearest to a vector."""
-        if not hits:
-            return ""
-        if record.version not in self._headings:
-            headings = tuple(sorted({heading_of(hit) for hit in hits}))
-            rows = self.embedder.embed([f"{record.title} > {heading}" for heading in headings])
-            self._headings[record.version] = (headings, rows)
-        headings, rows = self._headings[record.version]
-        return headings[int(np.argmax(rows @ vector))]
+    def _focus(self, document: str, aspects: Sequence[str], via: str) -> _Focus:
+        """Return the rankings inside one document: the question's, then each aspect's."""
+        where = {"document": (document,)}
+        broad = len(aspects) > 1
+        streams = [self._rank(self.question, where=where, via=via)]
+        for aspect in aspects:
+            limit = max(self.limit, _INSIDE_LIMIT) if broad else self.limit
+            hits = self._rank(aspect, where=where, via=f"aspect: {aspect}", limit=limit)
+            streams.append(hits)
+            if broad:
+                streams.append(_of_section(hits))
+        return _Focus(document, streams)
+
+    def _bridge(self, unknown: Unknown, focuses: Sequence[_Focus]) -> list[_Focus]:
+        """Return the document that holds a name which those in focus do not explain."""
+        name = unknown.name
+        if any(holds(h.chunk.text, name) for focus in focuses for h in focus.streams[0]):
+            return []
+        via = f"bridge: {name}"
+        for text in (unknown.clause, name):
+            mentions = find_mentions(
+                self.searcher.index,
+                name,
+                self.vectors[text],
+                where=self.where,
+                catalog=self.catalog,
+                via=via,
+            )
+            if mentions:
+                document = mentions[0].chunk.document
+                if document in {focus.document for focus in focuses}:
+                    return []
+                focus = self._focus(document, self._aspects_beside(unknown), via)
+                proof = [hit for hit in mentions if hit.chunk.document == document][:1]
+                return [_Focus(document, [[*proof, *focus.streams[0]], *focus.streams[1:]])]
+        return []
+
+    def _aspects_beside(self, unknown: Unknown) -> Sequence[str]:
+        """Return the aspects that are not about the name itself."""
+        aspects = [aspect for aspect in self.parts.aspects if aspect not in unknown.name]
+        return [aspect for aspect in aspects if aspect not in unknown.clause] or aspects
+
+    def _hop(
+        self, focus: _Focus, around: Sequence[Hit], allowed: set[str]
+    ) -> Iterator[list[Hit]]:
+        """Yield what ties others to the document in focus, then the ranking inside each of them."""
+        relation = self._rank(
+            self.parts.relation, where={"document": (focus.document,)}, via=focus.streams[0][0].via
+        )
+        inside = take_turns([relation, focus.streams[0]], limit=self.limit)
+        passages = find_passages(focus.document, inside, around, self.catalog.names)
+        if not passages:
+            return
+        rows = self.searcher.embedder.embed([passage.text for passage in passages])
+        passage = passages[int(np.argmax(rows @ self.vectors[self.parts.relation]))]
+        yield [hit for hit in inside if passage.text and passage.text in hit.chunk.text][:1]
+        title = self._title(focus.document)
+        members = [member for member in passage.members if member in allowed]
+        ranked = self._rank_each(members)
+        for member in members:
+            via = f"hop: {title} > {self._title(member)}"
+            yield [replace(hit, via=via) for hit in ranked[member]]
+
+    def _rank_each(self, documents: Sequence[str]) -> Mapping[str, list[Hit]]:
+        """Return the hits for what is compared inside each of some documents, in one query."""
+        ranked = defaultdict[str, list[Hit]](list)
+        if documents:
+            limit = _MEMBER_HITS * len(documents)
+            for hit in self._rank(
+                self.parts.measure, where={"document": documents}, limit=limit
+            ):
+                ranked[hit.chunk.document].append(hit)
+        for document in documents:
+            if document not in ranked:
+                ranked[document] = self._rank(
+                    self.parts.measure, where={"document": (document,)}, limit=_MEMBER_HITS
+                )
+        return ranked
+
+
+def _lookups(parts: Parts, question: str) -> list[str]:
+    """Return what is embedded besides the question, each text once."""
+    texts = [text for unknown in parts.unknown for text in (unknown.clause, unknown.name)]
+    if parts.named or parts.unknown:
+        texts += [*parts.aspects, *filter(None, (parts.relation, parts.measure))]
+    return [text for text in dict.fromkeys(texts) if text != question]
 
 
 def heading_of(hit: Hit) -> str:
@@ -110,7 +219,16 @@ def heading_of(hit: Hit) -> str:
     return hit.chunk.path[0] if hit.chunk.path else ""
 
 
-def _of_section(hits: Sequence[Hit], heading: str) -> list[Hit]:
+def _of_section(hits: Sequence[Hit]) -> list[Hit]:
+    """Return the hits of the section whose best chunks are nearest, on average."""
+    scores = defaultdict[str, list[float]](list)
+    for hit in hits:
+        scores[heading_of(hit)].append(hit.score)
+    best = {
+        heading: sum(ranked[:_SECTION_HITS]) / len(ranked[:_SECTION_HITS])
+        for heading, ranked in scores.items()
+    }
+    heading = max(best, key=best.__getitem__, default="")
     return [replace(hit, via=f"section: {heading}") for hit in hits if heading_of(hit) == heading]
 
 
