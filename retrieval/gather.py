@@ -21,12 +21,15 @@ PASSAGE_HITS = 3
 
 _LONGEST_NAME = 6
 _CLAUSE = re.compile(r"[,;:?!]|\.(?:\s|$)")
-_WORD = re.compile(r"\w(?:[\w.'’\-]*\w)?")
-_POSSESSIVE = re.compile(r"['’]s$")
-_JOINING = frozenset("al d da de del der des di do dos du e el la las le los of the van von".split())
+_WORD = re.compile(r"\w(?:[\w.'\u2019\-]*\w)?")
+_POSSESSIVE = re.compile(r"['\u2019]s$")
+_JOINING = frozenset(
+    "al d da de del der des di do dos du e el la las le los of the van von".split()
+)
 """Words in lower case that names of several words may have inside."""
 _OPENING = frozenset(
-    "all at by describe each every explain in its list me on rank some than these this whether".split()
+    "all at by describe each every explain in its list me on rank some than these this "
+    "whether".split()
 )
 """Words that begin sentences, or follow the verb of a request, besides `EMPTY_WORDS`."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
 
@@ -71,9 +71,9 @@ class Searcher:
         self, question: str, limit: int, where: Where | None, catalog: Catalog
     ) -> list[Hit]:
         parts = take_apart(question, catalog.names)
-        texts = [question, *_lookups(parts, question)]
-        vectors = dict(zip(texts, self.embedder.embed(texts), strict=True))
-        return _Search(self, catalog, question, limit, where, parts, vectors).hits()
+        search = _Search(self, catalog, question, limit, where, parts)
+        search.embed([question, *_lookups(parts)])
+        return search.hits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,13 @@ class _Search:
     limit: int
     where: Where | None
     parts: Parts
-    vectors: dict[str, Vector]
+    vectors: dict[str, Vector] = field(default_factory=dict)
+
+    def embed(self, texts: Sequence[str]) -> None:
+        """Embed in one call what was not yet."""
+        wanted = [text for text in dict.fromkeys(texts) if text not in self.vectors]
+        if wanted:
+            self.vectors.update(zip(wanted, self.searcher.embedder.embed(wanted), strict=True))
 
     def hits(self) -> list[Hit]:
         """Return the merged hits, see `Searcher.search`."""
@@ -145,6 +151,7 @@ class _Search:
         if any(holds(h.chunk.text, name) for focus in focuses for h in focus.streams[0]):
             return []
         via = f"bridge: {name}"
+        self.embed([unknown.clause, name, *self.parts.aspects])
         for text in (unknown.clause, name):
             mentions = find_mentions(
                 self.searcher.index,
@@ -168,9 +175,7 @@ class _Search:
         aspects = [aspect for aspect in self.parts.aspects if aspect not in unknown.name]
         return [aspect for aspect in aspects if aspect not in unknown.clause] or aspects
 
-    def _hop(
-        self, focus: _Focus, around: Sequence[Hit], allowed: set[str]
-    ) -> Iterator[list[Hit]]:
+    def _hop(self, focus: _Focus, around: Sequence[Hit], allowed: set[str]) -> Iterator[list[Hit]]:
         """Yield what ties others to the document in focus, then the ranking inside each of them."""
         relation = self._rank(
             self.parts.relation, where={"document": (focus.document,)}, via=focus.streams[0][0].via
@@ -194,9 +199,7 @@ class _Search:
         ranked = defaultdict[str, list[Hit]](list)
         if documents:
             limit = _MEMBER_HITS * len(documents)
-            for hit in self._rank(
-                self.parts.measure, where={"document": documents}, limit=limit
-            ):
+            for hit in self._rank(self.parts.measure, where={"document": documents}, limit=limit):
                 ranked[hit.chunk.document].append(hit)
         for document in documents:
             if document not in ranked:
@@ -206,12 +209,20 @@ class _Search:
         return ranked
 
 
-def _lookups(parts: Parts, question: str) -> list[str]:
-    """Return what is embedded besides the question, each text once."""
-    texts = [text for unknown in parts.unknown for text in (unknown.clause, unknown.name)]
-    if parts.named or parts.unknown:
-        texts += [*parts.aspects, *filter(None, (parts.relation, parts.measure))]
-    return [text for text in dict.fromkeys(texts) if text != question]
+def _lookups(parts: Parts) -> list[str]:
+    """Return what is embedded besides the question from the beginning.
+
+    A name that is no document's is looked up only where no document is named that may explain it:
+    "What is the GDP of Chad?" costs no more than a plain question.
+    """
+    if parts.named:
+        return [*parts.aspects, *filter(None, (parts.relation, parts.measure))]
+    return [
+        text
+        for unknown in parts.unknown
+        for text in (unknown.clause, unknown.name, *parts.aspects, parts.relation, parts.measure)
+        if text
+    ]
 
 
 def heading_of(hit: Hit) -> str:

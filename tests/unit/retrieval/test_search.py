@@ -178,7 +178,7 @@ def test_every_step_is_recorded(searcher: Searcher) -> None:
 def test_only_so_many_named_documents_are_searched(
     searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_NAMED_LIMIT", 2)
+    monkeypatch.setattr(search, "NAMED_LIMIT", 2)
     hits = searcher.search("rivers of Chad, Peru, Oman and India", limit=40)
     assert {h.via for h in hits if h.via.startswith("named")} == {"named: Chad", "named: Peru"}
 
