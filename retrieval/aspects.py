@@ -14,10 +14,10 @@ _BOUNDARY = re.compile(
 _POSSESSIVE = re.compile(r"^['\u2019]s?\s")
 EMPTY_WORDS = frozenset(
     "a about among an any are as be been called can compare could create did do does each give "
-    "has have higher highest how i if is it its larger largest list lower lowest make many me more "
-    "most much my name new of one our please shall should show smaller smallest specifically spend tell "
-    "than that the their them then there these they this those to us was we were what when where "
-    "which who whom whose why will would you your".split()
+    "has have higher highest how i if is it its larger largest list lower lowest make many me "
+    "more most much my name new of one our please shall should show smaller smallest specifically "
+    "spend tell than that the their them then there these they this those to us was we were what "
+    "when where which who whom whose why will would you your".split()
 )
 """Words that name nothing, at the beginning or end of a phrase or of a question."""
 

@@ -22,6 +22,8 @@ _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
 _MEMBER_HITS = 4
 """Chunks read of each document that a hop leads to."""
+_FIRST_TURNS = 3
+"""Turns of what a question names and asks for, before sections and the whole collection join."""
 _SECTION_HITS = 3
 """Best chunks of a section that say how near it is to an aspect."""
 
@@ -78,10 +80,16 @@ class Searcher:
 
 @dataclass(frozen=True, slots=True)
 class _Focus:
-    """A document that a question is about, and the rankings read inside it."""
+    """A document that a question is about, and the rankings read inside it.
+
+    Attributes:
+        streams: for the question, then for each of its aspects.
+        sections: of a question of several aspects, the section nearest to each.
+    """
 
     document: str
     streams: list[list[Hit]]
+    sections: list[list[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +120,13 @@ class _Search:
         ]
         for unknown in self.parts.unknown:
             focuses += self._bridge(unknown, focuses)
-        groups = zip_longest(*(focus.streams for focus in focuses), fillvalue=())
-        streams: list[Sequence[Hit]] = [stream for group in groups for stream in group]
+        streams = _by_turns([focus.streams for focus in focuses])
         if self.parts.relation and len(focuses) == 1:
             streams = [*self._hop(focuses[0], around, allowed), *streams]
-        return take_turns([*streams, around], limit=self.limit)
+        # What was asked for comes first; what surrounds it may have what room is left.
+        first = take_turns([stream[:_FIRST_TURNS] for stream in streams], limit=self.limit)
+        rest = [*streams, *_by_turns([focus.sections for focus in focuses]), around]
+        return take_turns([[*first, *take_turns(rest, limit=self.limit)]], limit=self.limit)
 
     def _title(self, document: str) -> str:
         return self.catalog.records[document].title
@@ -137,18 +147,19 @@ class _Search:
         where = {"document": (document,)}
         broad = len(aspects) > 1
         streams = [self._rank(self.question, where=where, via=via)]
+        sections = []
         for aspect in aspects:
             limit = max(self.limit, _INSIDE_LIMIT) if broad else self.limit
             hits = self._rank(aspect, where=where, via=f"aspect: {aspect}", limit=limit)
             streams.append(hits)
             if broad:
-                streams.append(_of_section(hits))
-        return _Focus(document, streams)
+                sections.append(_of_section(hits))
+        return _Focus(document, streams, sections)
 
     def _bridge(self, unknown: Unknown, focuses: Sequence[_Focus]) -> list[_Focus]:
         """Return the document that holds a name which those in focus do not explain."""
         name = unknown.name
-        if any(holds(h.chunk.text, name) for focus in focuses for h in focus.streams[0]):
+        if any(holds(h.chunk.text, name) for focus in focuses for s in focus.streams for h in s):
             return []
         via = f"bridge: {name}"
         self.embed([unknown.clause, name, *self.parts.aspects])
@@ -167,7 +178,7 @@ class _Search:
                     return []
                 focus = self._focus(document, self._aspects_beside(unknown), via)
                 proof = [hit for hit in mentions if hit.chunk.document == document][:1]
-                return [_Focus(document, [[*proof, *focus.streams[0]], *focus.streams[1:]])]
+                return [replace(focus, streams=[proof, *focus.streams])]
         return []
 
     def _aspects_beside(self, unknown: Unknown) -> Sequence[str]:
@@ -223,6 +234,11 @@ def _lookups(parts: Parts) -> list[str]:
         for text in (unknown.clause, unknown.name, *parts.aspects, parts.relation, parts.measure)
         if text
     ]
+
+
+def _by_turns(groups: Sequence[Sequence[list[Hit]]]) -> list[list[Hit]]:
+    """Return the first of each group, then the second of each, and so on."""
+    return [stream for turn in zip_longest(*groups, fillvalue=[]) for stream in turn]
 
 
 def heading_of(hit: Hit) -> str:
