@@ -14,6 +14,7 @@ from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
 from retrieval.index import Index
+from retrieval.lines import rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
 from retrieval.records import Hit
@@ -151,7 +152,7 @@ class _Search:
         for aspect in aspects:
             limit = max(self.limit, _INSIDE_LIMIT) if broad else self.limit
             hits = self._rank(aspect, where=where, via=f"aspect: {aspect}", limit=limit)
-            streams.append(hits)
+            streams.append(take_turns([rank_by_lines(hits, aspect), hits], limit=limit))
             if broad:
                 sections.append(_of_section(hits))
         return _Focus(document, streams, sections)
