@@ -16,7 +16,7 @@ UNKNOWN_LIMIT = 2
 """Most names of no document that may lead to one; each may cost a search."""
 MEMBER_LIMIT = 16
 """Most documents that a hop leads to; with more, 8,192 tokens hold less than two chunks of each."""
-PASSAGE_HITS = 3
+PASSAGE_HITS = 6
 """Hits of a document in which the passage is looked for that names where to go on."""
 
 _LONGEST_NAME = 6

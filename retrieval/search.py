@@ -17,16 +17,14 @@ from retrieval.index import Index
 from retrieval.lines import rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
-from retrieval.records import Hit
+from retrieval.records import DocumentRecord, Hit
 
 _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
-_MEMBER_HITS = 4
+_MEMBER_HITS = 8
 """Chunks read of each document that a hop leads to."""
 _FIRST_TURNS = 3
 """Turns of what a question names and asks for, before sections and the whole collection join."""
-_SECTION_HITS = 3
-"""Best chunks of a section that say how near it is to an aspect."""
 
 
 @dataclass(slots=True)
@@ -35,6 +33,7 @@ class Searcher:
 
     index: Index
     embedder: Embedder
+    _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
 
     def catalog(self) -> Catalog:
         """Return the collection's documents as of now, see `Index.catalog`."""
@@ -77,6 +76,17 @@ class Searcher:
         search = _Search(self, catalog, question, limit, where, parts)
         search.embed([question, *_lookups(parts)])
         return search.hits()
+
+    def nearest_heading(self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector) -> str:
+        """Return the outermost heading of a document that is nearest to a vector."""
+        if not hits:
+            return ""
+        if record.version not in self._headings:
+            headings = tuple(sorted({heading_of(hit) for hit in hits}))
+            rows = self.embedder.embed([f"{record.title} > {heading}" for heading in headings])
+            self._headings[record.version] = (headings, rows)
+        headings, rows = self._headings[record.version]
+        return headings[int(np.argmax(rows @ vector))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,10 @@ class _Search:
             hits = self._rank(aspect, where=where, via=f"aspect: {aspect}", limit=limit)
             streams.append(take_turns([rank_by_lines(hits, aspect), hits], limit=limit))
             if broad:
-                sections.append(_of_section(hits))
+                heading = self.searcher.nearest_heading(
+                    self.catalog.records[document], hits, self.vectors[aspect]
+                )
+                sections.append(_of_section(hits, heading))
         return _Focus(document, streams, sections)
 
     def _bridge(self, unknown: Unknown, focuses: Sequence[_Focus]) -> list[_Focus]:
@@ -192,6 +205,9 @@ class _Search:
         relation = self._rank(
             self.parts.relation, where={"document": (focus.document,)}, via=focus.streams[0][0].via
         )
+        relation = take_turns(
+            [rank_by_lines(relation, self.parts.relation), relation], limit=self.limit
+        )
         inside = take_turns([relation, focus.streams[0]], limit=self.limit)
         passages = find_passages(focus.document, inside, around, self.catalog.names)
         if not passages:
@@ -204,7 +220,11 @@ class _Search:
         ranked = self._rank_each(members)
         for member in members:
             via = f"hop: {title} > {self._title(member)}"
-            yield [replace(hit, via=via) for hit in ranked[member]]
+            hits = take_turns(
+                [rank_by_lines(ranked[member], self.parts.measure), ranked[member]],
+                limit=_MEMBER_HITS,
+            )
+            yield [replace(hit, via=via) for hit in hits]
 
     def _rank_each(self, documents: Sequence[str]) -> Mapping[str, list[Hit]]:
         """Return the hits for what is compared inside each of some documents, in one query."""
@@ -247,16 +267,7 @@ def heading_of(hit: Hit) -> str:
     return hit.chunk.path[0] if hit.chunk.path else ""
 
 
-def _of_section(hits: Sequence[Hit]) -> list[Hit]:
-    """Return the hits of the section whose best chunks are nearest, on average."""
-    scores = defaultdict[str, list[float]](list)
-    for hit in hits:
-        scores[heading_of(hit)].append(hit.score)
-    best = {
-        heading: sum(ranked[:_SECTION_HITS]) / len(ranked[:_SECTION_HITS])
-        for heading, ranked in scores.items()
-    }
-    heading = max(best, key=best.__getitem__, default="")
+def _of_section(hits: Sequence[Hit], heading: str) -> list[Hit]:
     return [replace(hit, via=f"section: {heading}") for hit in hits if heading_of(hit) == heading]
 
 
