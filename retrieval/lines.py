@@ -26,6 +26,12 @@ def rank_by_lines(hits: Sequence[Hit], phrase: str) -> list[Hit]:
     return [hits[place] for share, _, place in ranked if -share >= _FEWEST_MATCHED]
 
 
+def has_line(hits: Sequence[Hit], phrase: str) -> bool:
+    """Return whether a line of a hit has all words of a phrase."""
+    wanted = _words_of(phrase)
+    return any(_best_line(hit.chunk.text, wanted)[0] == 1 for hit in hits)
+
+
 def _words_of(phrase: str) -> frozenset[str]:
     return frozenset(_stems(phrase)) - EMPTY_WORDS
 

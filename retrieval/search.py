@@ -14,7 +14,7 @@ from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
 from retrieval.index import Index
-from retrieval.lines import rank_by_lines
+from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
 from retrieval.records import DocumentRecord, Hit
@@ -51,10 +51,10 @@ class Searcher:
 
         A document that the question names is searched on its own, for the question and for each of
         its aspects, so that a comparison sees both sides. For a question of several aspects the
-        section nearest to each is read too, so that a broad question spreads over sections. A name
-        that is no document's leads to the document that holds it, and a question that compares a
-        set leads to the documents that make it up. These rankings and that of the whole collection
-        take turns.
+        section nearest to each that no line answers is read too, so that a broad question spreads.
+        A name that is no document's leads to the document that holds it, and a question that
+        compares a set leads to the documents that make it up. These rankings and that of the whole
+        collection take turns.
 
         Args:
             catalog: the state of the collection to look at; the current one if None, and then the
@@ -154,16 +154,21 @@ class _Search:
         )
 
     def _focus(self, document: str, aspects: Sequence[str], via: str) -> _Focus:
-        """Return the rankings inside one document: the question's, then each aspect's."""
+        """Return the rankings inside one document: the question's, then each aspect's.
+
+        A single aspect is what the question is about anyway, so it is not searched for again.
+        """
         where = {"document": (document,)}
         broad = len(aspects) > 1
-        streams = [self._rank(self.question, where=where, via=via)]
-        sections = []
+        limit = max(self.limit, _INSIDE_LIMIT) if broad else self.limit
+        asked = self._rank(self.question, where=where, via=via)
+        streams, sections = [asked], []
         for aspect in aspects:
-            limit = max(self.limit, _INSIDE_LIMIT) if broad else self.limit
-            hits = self._rank(aspect, where=where, via=f"aspect: {aspect}", limit=limit)
-            streams.append(take_turns([rank_by_lines(hits, aspect), hits], limit=limit))
-            if broad:
+            step = f"aspect: {aspect}"
+            hits = self._rank(aspect, where=where, via=step, limit=limit) if broad else asked
+            lines = [replace(hit, via=step) for hit in rank_by_lines(hits, aspect)]
+            streams.append(take_turns([lines, hits], limit=limit) if broad else lines)
+            if broad and not has_line(hits, aspect):
                 heading = self.searcher.nearest_heading(
                     self.catalog.records[document], hits, self.vectors[aspect]
                 )
@@ -247,14 +252,11 @@ def _lookups(parts: Parts) -> list[str]:
     A name that is no document's is looked up only where no document is named that may explain it:
     "What is the GDP of Chad?" costs no more than a plain question.
     """
+    phrases = [*parts.aspects] if len(parts.aspects) > 1 else []
+    phrases += filter(None, (parts.relation, parts.measure))
     if parts.named:
-        return [*parts.aspects, *filter(None, (parts.relation, parts.measure))]
-    return [
-        text
-        for unknown in parts.unknown
-        for text in (unknown.clause, unknown.name, *parts.aspects, parts.relation, parts.measure)
-        if text
-    ]
+        return phrases
+    return [text for unknown in parts.unknown for text in (unknown.clause, unknown.name, *phrases)]
 
 
 def _by_turns(groups: Sequence[Sequence[list[Hit]]]) -> list[list[Hit]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +16,7 @@ from chunking.split import Splitter
 from retrieval import index, search
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.points import MemoryEngine, Vector
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher, heading_of, take_turns
@@ -165,7 +166,7 @@ def test_a_broad_question_about_one_document_spreads_over_its_sections(searcher:
 
 
 def test_every_step_is_recorded(searcher: Searcher) -> None:
-    hits = searcher.search("Give the rivers, the exports and the languages of Chad", limit=40)
+    hits = searcher.search("Give the rivers, the exports and the mother tongues of Chad", limit=40)
     steps = {each.via.partition(":")[0] for each in hits}
     assert steps == {"named", "aspect", "section", "question"}
     for each in hits:
@@ -173,6 +174,27 @@ def test_every_step_is_recorded(searcher: Searcher) -> None:
             assert heading_of(each) == each.via.removeprefix("section: ")
         if each.via != "question":
             assert each.chunk.title == "Chad"
+
+
+def test_an_aspect_that_a_line_answers_needs_no_section(searcher: Searcher) -> None:
+    hits = searcher.search("Give the rivers, the exports and the languages of Chad", limit=40)
+    assert {each.via.partition(":")[0] for each in hits} == {"named", "aspect", "question"}
+
+
+def test_a_plain_question_is_embedded_alone_and_once(
+    searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    embed = HashEmbedder.embed
+
+    def count(self: HashEmbedder, texts: Sequence[str]) -> Vector:
+        calls.append(list(texts))
+        return embed(self, texts)
+
+    monkeypatch.setattr(HashEmbedder, "embed", count)
+    question = "What is the unemployment of Peru?"
+    searcher.search(question, limit=6)
+    assert calls == [[question]]
 
 
 def test_only_so_many_named_documents_are_searched(
