@@ -11,13 +11,15 @@ _SHORTEST_ASPECT = 3
 _BOUNDARY = re.compile(
     r"[,;:?!()]|\.(?:\s|$)|\b(?:and|or|for|in|on|at|with|between|versus|vs|from)\b", re.IGNORECASE
 )
-_EMPTY_WORDS = frozenset(
-    "a about an any are as be been called can compare could create did do does each give has have "
-    "higher highest how i if is it its larger largest list lower lowest make many me more most "
-    "much my name new of one our please shall should show smaller smallest specifically spend tell "
-    "than that the their them then there these they this those to us was we were what when where "
-    "which who whom whose why will would you your".split()
+_POSSESSIVE = re.compile(r"^['\u2019]s?\s")
+EMPTY_WORDS = frozenset(
+    "a about among an any are as be been called can compare could create did do does each give "
+    "has have higher highest how i if is it its larger largest list lower lowest make many me "
+    "more most much my name new of one our please shall should show smaller smallest specifically "
+    "spend tell than that the their them then there these they this those to us was we were what "
+    "when where which who whom whose why will would you your".split()
 )
+"""Words that name nothing, at the beginning or end of a phrase or of a question."""
 
 
 def find_aspects(question: str, names: re.Pattern[str] | None = None) -> tuple[str, ...]:
@@ -29,15 +31,24 @@ def find_aspects(question: str, names: re.Pattern[str] | None = None) -> tuple[s
     Args:
         names: matches the names of documents, which are searched on their own.
     """
-    text = names.sub(", ", question) if names is not None else question
     found: dict[str, str] = {}
-    for phrase in _BOUNDARY.split(text):
-        words = phrase.split()
-        while words and words[0].lower() in _EMPTY_WORDS:
-            words.pop(0)
-        while words and words[-1].lower() in _EMPTY_WORDS:
-            words.pop()
-        aspect = " ".join(words)
+    for phrase in find_phrases(question, names):
+        aspect = strip_phrase(phrase)
         if len(aspect) >= _SHORTEST_ASPECT and not aspect.isdecimal():
             found.setdefault(aspect.lower(), aspect)
     return tuple(found.values())[:ASPECT_LIMIT]
+
+
+def find_phrases(question: str, names: re.Pattern[str] | None = None) -> list[str]:
+    """Return the pieces of a question between names, marks and the words that join phrases."""
+    return _BOUNDARY.split(names.sub(", ", question) if names is not None else question)
+
+
+def strip_phrase(phrase: str) -> str:
+    """Return a phrase without the words at its ends that name nothing."""
+    words = _POSSESSIVE.sub("", phrase).split()
+    while words and words[0].lower() in EMPTY_WORDS:
+        words.pop(0)
+    while words and words[-1].lower() in EMPTY_WORDS:
+        words.pop()
+    return " ".join(words)

@@ -159,3 +159,33 @@ def test_any_titles_and_any_question_work(titles: list[str], question: str) -> N
     table = NameTable.of([record(title) for title in titles])
     assert set(table.find(question)) <= set(titles)
     assert set(table.find(" ".join([question, *titles]))) <= set(titles)
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("How large is Hamper?", ["Hamper (Wicker Basket)"]),
+        ("How large is a Wicker Basket?", ["Hamper (Wicker Basket)"]),
+        ("How large is Basin?", ["The Basin"]),
+        ("What does WB or WBK hold?", ["Washbowl"]),
+        ("What does Bowlo hold?", ["Washbowl"]),
+        ("Is it French?", []),
+        ("What is As large as it?", []),
+        ("Is AS large?", ["Asset Store"]),
+        ("is as large as it?", []),
+        ("how large is wbk?", ["Washbowl"]),
+        ("Is Sink deep?", []),
+    ],
+)
+def test_names_are_known_by_their_other_forms(question: str, named: list[str]) -> None:
+    table = NameTable.of(
+        [
+            record("Hamper (Wicker Basket)"),
+            record("The Basin"),
+            record("Washbowl", "WB (or WBK)", "Bowlo (French)"),
+            record("Asset Store", "AS"),
+            record("Sink (steel)"),
+            record("Sink (stone)"),
+        ]
+    )
+    assert list(table.find(question)) == named

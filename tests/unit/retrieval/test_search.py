@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +16,7 @@ from chunking.split import Splitter
 from retrieval import index, search
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.points import MemoryEngine, Vector
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher, heading_of, take_turns
@@ -165,7 +166,7 @@ def test_a_broad_question_about_one_document_spreads_over_its_sections(searcher:
 
 
 def test_every_step_is_recorded(searcher: Searcher) -> None:
-    hits = searcher.search("Give the rivers, the exports and the languages of Chad", limit=40)
+    hits = searcher.search("Give the rivers, the exports and the mother tongues of Chad", limit=40)
     steps = {each.via.partition(":")[0] for each in hits}
     assert steps == {"named", "aspect", "section", "question"}
     for each in hits:
@@ -175,12 +176,121 @@ def test_every_step_is_recorded(searcher: Searcher) -> None:
             assert each.chunk.title == "Chad"
 
 
+def test_an_aspect_that_a_line_answers_needs_no_section(searcher: Searcher) -> None:
+    hits = searcher.search("Give the rivers, the exports and the languages of Chad", limit=40)
+    assert {each.via.partition(":")[0] for each in hits} == {"named", "aspect", "question"}
+
+
+def test_a_plain_question_is_embedded_alone_and_once(
+    searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    embed = HashEmbedder.embed
+
+    def count(self: HashEmbedder, texts: Sequence[str]) -> Vector:
+        calls.append(list(texts))
+        return embed(self, texts)
+
+    monkeypatch.setattr(HashEmbedder, "embed", count)
+    question = "What is the unemployment of Peru?"
+    searcher.search(question, limit=6)
+    assert calls == [[question]]
+
+
 def test_only_so_many_named_documents_are_searched(
     searcher: Searcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "_NAMED_LIMIT", 2)
+    monkeypatch.setattr(search, "NAMED_LIMIT", 2)
     hits = searcher.search("rivers of Chad, Peru, Oman and India", limit=40)
     assert {h.via for h in hits if h.via.startswith("named")} == {"named: Chad", "named: Peru"}
+
+
+# --- a question that leads on
+
+PACKAGES = {
+    "Kettle": ("Ada Byron", "Teapot 2.1; Samovar 3", 700),
+    "Teapot": ("Grace Hopper", "nothing", 200),
+    "Samovar": ("Alan Kay", "nothing", 900),
+    "Larder": ("Mary Shaw", "Kettle 1.0", 300),
+    "Pantry": ("Jean Sammet", "Kettle 1.0", 400),
+}
+
+
+@pytest.fixture
+def packages() -> Searcher:
+    index = Index.create(MemoryEngine(), "p", fingerprint_of(EMBEDDER, SPLITTER))
+    for title, (keeper, needs, size) in PACKAGES.items():
+        text = (
+            f"# Overview\nPeople: kept by {keeper} since long ago.\n"
+            f"Requirements: needs {needs}.\n# Files\nWheel - size: {size} kB\n"
+            "Colour of the box: green, of the lid: grey.\nLicence: MIT, as is, no warranty.\n"
+        )
+        document = Document(
+            title.lower(), text, title, f"{title}.md", sections=markdown_sections(text)
+        )
+        chunks = SPLITTER.split(document)
+        vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
+        with IndexWriter(index, grace_seconds=0) as writer:
+            writer.write(document, chunks, vectors)
+    return Searcher(index, EMBEDDER)
+
+
+def sizes(hits: list[Hit], via: str) -> list[str]:
+    return [each.chunk.title for each in hits if each.via == via and "kB" in each.chunk.text]
+
+
+def test_a_name_that_is_no_documents_leads_to_the_document_that_holds_it(
+    packages: Searcher,
+) -> None:
+    hits = packages.search("In the package kept by Grace Hopper, how large is the wheel?", limit=6)
+    assert (hits[0].chunk.title, hits[0].via) == ("Teapot", "bridge: Grace Hopper")
+    assert "Grace Hopper" in hits[0].chunk.text
+    assert any("200 kB" in each.chunk.text for each in hits[:3])
+
+
+def test_a_name_that_no_text_holds_leads_nowhere(packages: Searcher) -> None:
+    hits = packages.search("In the package kept by Edsger Dijkstra, how large is it?", limit=6)
+    assert {each.via for each in hits} == {"question"}
+
+
+def test_a_name_that_the_named_document_explains_leads_nowhere_else(packages: Searcher) -> None:
+    hits = packages.search("Since when is Kettle kept by Ada Byron?", limit=9)
+    assert not any(each.via.startswith("bridge") for each in hits)
+
+
+def test_a_comparison_of_a_set_reads_what_it_compares_in_each_member(packages: Searcher) -> None:
+    question = "Of the packages that Kettle needs, which one has the largest wheel?"
+    hits = packages.search(question, limit=8)
+    assert sizes(hits, "hop: Kettle > Teapot") == ["Teapot"]
+    assert sizes(hits, "hop: Kettle > Samovar") == ["Samovar"]
+    assert "Requirements" in hits[0].chunk.text
+    assert hits == packages.search(question, limit=8)
+
+
+def test_a_set_may_be_those_whose_texts_name_the_document(packages: Searcher) -> None:
+    hits = packages.search("Which package that needs Samovar has the largest wheel?", limit=8)
+    assert sizes(hits, "hop: Samovar > Kettle") == ["Kettle"]
+
+
+def test_two_hops_are_the_most(packages: Searcher) -> None:
+    question = "Among the packages needed by the one of Ada Byron, which has the largest wheel?"
+    steps = {each.via for each in packages.search(question, limit=20)}
+    assert {"bridge: Ada Byron", "hop: Kettle > Teapot", "hop: Kettle > Samovar"} <= steps
+    assert not any(step.startswith("hop: Teapot") for step in steps)
+
+
+def test_a_hop_stays_within_the_filter(packages: Searcher) -> None:
+    question = "Of the packages that Kettle needs, which one has the largest wheel?"
+    where = {"document": ["kettle", "teapot"]}
+    assert {h.chunk.title for h in packages.search(question, limit=20, where=where)} == {
+        "Kettle",
+        "Teapot",
+    }
+
+
+def test_a_comparison_of_two_named_documents_hops_nowhere(packages: Searcher) -> None:
+    hits = packages.search("Which has the larger wheel, Kettle or Pantry?", limit=20)
+    assert not any(each.via.startswith("hop") for each in hits)
 
 
 # --- filters
