@@ -257,7 +257,13 @@ class TestLayout:
         engine.close()
         name = f"{collection}-bare"
         vectors = models.VectorParams(size=8, distance=models.Distance.COSINE)
-        client.create_collection(name, vectors_config={"dense": vectors})
+        client.create_collection(
+            name,
+            vectors_config={"dense": vectors},
+            sparse_vectors_config={
+                "terms": models.SparseVectorParams(modifier=models.Modifier.IDF)
+            },
+        )
         bare = client.get_collection(name).config
         client.delete_collection(name)
         assert client.get_collection(collection).config == bare
