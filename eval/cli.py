@@ -14,19 +14,14 @@ import typer
 
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
+from eval.retrieval_cli import GATE_FAILED, retrieval, significance
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
-GATE_FAILED = 5
-"""Exit code of a measurement below `--at-least`."""
-
 app = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers.")
-
-
-@app.callback()
-def _eval() -> None:
-    """Keep `eval` a group, whatever the number of its verbs."""
+app.command()(retrieval)
+app.command()(significance)
 
 
 @app.command()

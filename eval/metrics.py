@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from chunking.document import Chunk
-from eval.questions import Question
+from eval.questions import Evidence, Question
 
-_Z_95 = 1.959964
+Z_95 = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""
 
 
@@ -18,13 +18,12 @@ def answer_in_context(question: Question, kept: Sequence[Chunk]) -> bool:
     Documents are compared by the end of their ids, because a collection may put a prefix before
     the names that the question set uses.
     """
-    return all(
-        any(
-            f"/{chunk.document}".endswith(f"/{evidence.document}") and evidence.text in chunk.text
-            for chunk in kept
-        )
-        for evidence in question.evidence
-    )
+    return all(any(holds(chunk, evidence) for chunk in kept) for evidence in question.evidence)
+
+
+def holds(chunk: Chunk, evidence: Evidence) -> bool:
+    """Return whether a piece of evidence stands word for word in a chunk of its document."""
+    return f"/{chunk.document}".endswith(f"/{evidence.document}") and evidence.text in chunk.text
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -32,7 +31,7 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     if trials == 0:
         return 0.0, 1.0
     share = successes / trials
-    spread = _Z_95**2 / trials
+    spread = Z_95**2 / trials
     middle = (share + spread / 2) / (1 + spread)
-    half = _Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    half = Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
     return max(0.0, middle - half), min(1.0, middle + half)

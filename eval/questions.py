@@ -1,11 +1,11 @@
-"""Questions with known answers and the exact evidence that supports them."""
+"""Questions with known answers, and the gold that supports them: documents, texts or spans."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,13 +22,40 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start:end` of a document; text that occurs twice is told apart by its place."""
+
+    document: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a set; without evidence it cannot be answered from the corpus."""
+    """A question of a set with its gold; without any it cannot be answered from the corpus.
+
+    Attributes:
+        evidence: texts that must stand word for word in what is retrieved.
+        grades: how relevant documents are, by id; 0 and below is judged and not relevant.
+        spans: excerpts that must be covered.
+    """
 
     id: str
     type: str
     question: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...] = ()
+    grades: Mapping[str, int] = field(default_factory=dict, hash=False)
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def relevant(self) -> frozenset[str]:
+        """The ids of the documents graded above 0."""
+        return frozenset(document for document, grade in self.grades.items() if grade > 0)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the corpus holds anything to find."""
+        return bool(self.evidence or self.relevant or self.spans)
 
 
 class _EvidenceLine(BaseModel):
@@ -77,9 +104,13 @@ def sample_questions(
     """Return a random sample of the questions of one type; the same seed draws the same ones.
 
     Raises:
-        InputError: there are fewer such questions than asked for.
+        InputError: there are fewer such questions than asked for, or none of the type.
     """
     wanted = [question for question in questions if type_name in (None, question.type)]
+    if type_name is not None and not wanted:
+        types = sorted({question.type for question in questions})
+        hint = f"its types: {', '.join(types)}"
+        raise InputError(f"no question of type {type_name!r}", hint=hint, param="type")
     if size is None:
         return tuple(wanted)
     if size > len(wanted):

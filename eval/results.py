@@ -1,0 +1,75 @@
+"""Results by question as JSON lines: written whole or not at all, and read back to be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
+
+from chunking.errors import InputError
+from eval.datasets import read_lines
+from eval.retrieval import QuestionResult
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    id: str
+    metrics: Mapping[str, float]
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that results cannot be written to, before they are measured.
+
+    Raises:
+        InputError: its folder is missing or read-only, or it is a folder itself.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
+        raise InputError(
+            f"cannot write {path}",
+            hint="give a file in a folder that you may write to",
+            param="out",
+        )
+
+
+def write_results(results: Sequence[QuestionResult], path: Path) -> None:
+    """Write one line for each question; a process that dies leaves what was there before.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = path.absolute()
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with beside.open("x", encoding="utf-8") as stream:
+            for result in results:
+                stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise InputError(message, hint="give another file", param="out") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def read_results(path: Path) -> dict[str, Mapping[str, float]]:
+    """Return the metrics of a file of results, by question.
+
+    Raises:
+        InputError: it cannot be read, or a line is no result (named with the file).
+    """
+    found: dict[str, Mapping[str, float]] = {}
+    for place, line in read_lines(path, _Line):
+        if line.id in found:
+            raise InputError(f"{place}: the question {line.id!r} has a line already")
+        found[line.id] = line.metrics
+    return found
