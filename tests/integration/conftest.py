@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.vllm_server import ServerError, running_vllm
+from tests.integration.commands import command
+
+__all__ = ["command"]
 
 
 @pytest.fixture(scope="session")

@@ -8,19 +8,17 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 
-import windowfit
 from retrieval.edge.engine import EdgeEngine
 from serve.schema import AnswerResponse, PreviewResponse
+from tests.integration.commands import Command, Ended
 
 ROOT = Path(__file__).parents[2]
 PERU = "# Peru\n\n## Government\nCapital: Lima\n\n## Geography\nArea: 1,285,216 sq km\n"
@@ -38,48 +36,6 @@ BAD = {
     "broken.json": b'{"name": ',
     "hollow.json": b"{}",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Run a command in this process, in an empty folder, with an embedder that needs no weights."""
-    for variable in [name for name in os.environ if name.startswith("WINDOWFIT_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("WINDOWFIT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:64")
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["windowfit", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            windowfit.main()
-        printed = capsys.readouterr()
-        code = 0 if ended.value.code is None else int(ended.value.code)
-        assert "Traceback" not in printed.err
-        return Ended(code, printed.out, printed.err)
-
-    return run
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:

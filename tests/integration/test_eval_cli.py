@@ -4,56 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import windowfit
 from eval.layouts import load_retrieval_set
+from tests.integration.commands import Command, Ended
 from tests.unit.eval.retrieval_sets import write_beir, write_excerpts, write_lines
 
 pytest.importorskip("ir_measures", reason="needs the extra `eval`")
 pytest.importorskip("scipy", reason="needs the extra `eval`")
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    for variable in [name for name in os.environ if name.startswith("WINDOWFIT_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("WINDOWFIT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WINDOWFIT_EMBEDDER", "hash:64")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["windowfit", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            windowfit.main()
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 def embedded(ended: Ended) -> int:
