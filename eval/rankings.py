@@ -19,14 +19,6 @@ def rank_documents(hits: Iterable[Hit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hit.chunk.document for hit in hits))
 
 
-def answerability(hits: Sequence[Hit]) -> float:
-    """Return how likely the corpus holds an answer: the best hit's cosine similarity.
-
-    What tells answerable questions from others is measured by this one function.
-    """
-    return max((hit.score for hit in hits), default=0.0)
-
-
 def score_evidence(question: Question, hits: Sequence[Hit], limits: Sequence[int]) -> Scores:
     """Return how early the chunks hold the question's evidence, text by text.
 

@@ -13,7 +13,6 @@ from eval.datasets import Layout, gold_documents, resolve_gold
 from eval.documents import score_documents
 from eval.questions import Question, Span
 from eval.rankings import (
-    answerability,
     context_metric,
     gold_in_context,
     rank_documents,
@@ -24,6 +23,7 @@ from eval.timing import RememberingEmbedder
 from retrieval.catalog import Catalog
 from retrieval.records import Hit
 from retrieval.search import Searcher
+from retrieval.support import measure_support
 
 DEFAULT_LIMITS: Mapping[Layout, tuple[int, ...]] = {
     "beir": (2, 5, 10, 100),
@@ -58,7 +58,7 @@ class QuestionResult:
     Attributes:
         answerable: whether the set says where the answer stands; without gold there is no metric.
         metrics: by name, as in "recall@10".
-        answerability: see `rankings.answerability`.
+        support: see `retrieval.support`.
         search_ms, embedding_ms: from the question to ranked hits, and embedding alone.
         documents: the first documents of the ranking.
     """
@@ -67,7 +67,7 @@ class QuestionResult:
     type: str
     answerable: bool
     metrics: Mapping[str, float]
-    answerability: float
+    support: float
     search_ms: float
     embedding_ms: float
     documents: tuple[str, ...]
@@ -130,7 +130,7 @@ class Measurement:
             question.type,
             question.answerable,
             metrics,
-            round(answerability(hits), 6),
+            round(measure_support(question.question, self.searcher.catalog().names, hits), 6),
             round(seconds * 1000, 3),
             round(embedding * 1000, 3),
             rank_documents(hits)[: max(self.limits)],

@@ -55,8 +55,8 @@ def summarize_metrics(results: Sequence[QuestionResult], *, seed: int) -> dict[s
         for name, value in result.metrics.items():
             values.setdefault(name, []).append(value)
     means = {name: summarize(sample, seed=seed) for name, sample in values.items()}
-    positive = [result.answerability for result in results if result.answerable]
-    negative = [result.answerability for result in results if not result.answerable]
+    positive = [result.support for result in results if result.answerable]
+    negative = [result.support for result in results if not result.answerable]
     if positive and negative:
         means[ABSTENTION] = summarize_auroc(positive, negative)
     return means

@@ -33,7 +33,7 @@ _OPENING = frozenset(
 )
 """Words that begin sentences, or follow the verb of a request, besides `EMPTY_WORDS`."""
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s")
-_DEGREES = (
+DEGREES = (
     "big bright brief broad cheap close deep dense early fast few great heavy high hot large late "
     "light long low narrow near new old poor quick rich short slow small steep strong tall warm "
     "weak wide young"
@@ -52,7 +52,7 @@ def _compared(degree: str) -> tuple[str, str]:
 
 _COMPARING = frozenset(
     "average best better each every fewer least less more most rank their top worse worst".split()
-) | {form for degree in _DEGREES for form in _compared(degree)}
+) | {form for degree in DEGREES for form in _compared(degree)}
 """Words that ask for one thing of several documents, to compare or to list it."""
 
 

@@ -130,7 +130,8 @@ def shell_code(block: markdown.Block) -> str:
 def workplace(root: Path) -> Iterator[Path]:
     """Give a temporary folder that has this checkout's fetched data and weights, and no more."""
     home = Path(os.environ.get("WINDOWFIT_HOME") or root / ".windowfit")
-    with tempfile.TemporaryDirectory(prefix="windowfit-docs-") as name:
+    # What an example that took too long has started may still be writing there.
+    with tempfile.TemporaryDirectory(prefix="windowfit-docs-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         shared = {".windowfit/models": home / "models", ".cache/data": root / ".cache/data"}
         for inner, source in shared.items():

@@ -101,6 +101,8 @@ def draw_window(report: Json) -> Text:
     else:
         text.append_text(_bar(report))
         text.append(_legend(report) + "\n")
+    if report.get("insufficient_evidence"):
+        text.append(f"insufficient evidence: support {report['support']:.2f} of 1\n", style="red")
     upstream = report.get("upstream")
     if upstream is not None:
         read, drift = upstream["prompt_tokens"], upstream["drift"]

@@ -34,7 +34,7 @@ from serve.context.shards import Shard, cut_shards
 from serve.exhaustive import JOIN_TEXT, SHARD_TEXT, Exhaustion, account, plan_exhaustion
 from serve.gather import Gathering, corpus_tokens, guessed_tokens
 from serve.profiles import ModelProfile
-from serve.receipt import refuse_unread, write_report
+from serve.receipt import refuse_unread, with_support, write_report
 
 Mode = Literal["retrieve", "full", "exhaustive", "auto"]
 Order = Literal["relevance", "document"]
@@ -147,6 +147,8 @@ def _plan(
     report = write_report(
         mode, profile, counter, budget, context, catalog=catalog, prompt=prompt, where=ask.where
     )
+    if mode == "retrieve":
+        report = with_support(report, ask.question, candidates, catalog)
     if ask.truncation == "disabled":
         refuse_unread(report)
     if exhaustion is not None:

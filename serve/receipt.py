@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from chunking.errors import ContextLengthExceeded
 from chunking.tokens import TokenCounter, counted_exactly
 from retrieval.catalog import Catalog
 from retrieval.points import Where
+from retrieval.support import SUFFICIENT, measure_support
 from serve.context.assemble import ContextWindow
 from serve.context.budget import TokenBudget
 from serve.context.prompt import Prompt
-from serve.context.report import ContextReport, Coverage, Entry, ReadingMode, RouteRecord
+from serve.context.report import (
+    Candidate,
+    ContextReport,
+    Coverage,
+    Entry,
+    ReadingMode,
+    RouteRecord,
+)
 from serve.gather import corpus_tokens, share_read
 from serve.profiles import ModelProfile
 
@@ -49,6 +58,26 @@ def write_report(
         entries=entries,
         route=RouteRecord(profile.place, f"model={profile.name}"),
     )
+
+
+def with_support(
+    report: ContextReport, question: str, candidates: Sequence[Candidate], catalog: Catalog
+) -> ContextReport:
+    """Return the report of a search with how far what the prompt holds supports an answer."""
+    kept = {entry.chunk for entry in report.entries if entry.marker is not None}
+    shown = list(_as_shown(candidates, report.entries))
+    support = measure_support(question, catalog.names, shown, kept=kept)
+    return replace(report, support=round(support, 4), insufficient_evidence=support < SUFFICIENT)
+
+
+def _as_shown(candidates: Sequence[Candidate], entries: Sequence[Entry]) -> Iterator[Candidate]:
+    """Yield the candidates, those that the prompt holds in part with that part of their text."""
+    spans = {entry.chunk: entry for entry in entries if entry.fate == "trimmed"}
+    for candidate in candidates:
+        chunk = candidate.chunk
+        if entry := spans.get(chunk.id):
+            chunk = replace(chunk, text=chunk.text[: entry.end - entry.start], end=entry.end)
+        yield replace(candidate, chunk=chunk) if entry else candidate
 
 
 def _coverage(

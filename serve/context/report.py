@@ -179,6 +179,10 @@ class ContextReport:
         entries: one per candidate, in order of priority.
         exhaustive: in mode `exhaustive`, the calls; the numbers above are those of the longest
             shard's prompt.
+        support: in mode `retrieve`, how far the prompt bears out that it can be answered, from 0 to
+            1; see `retrieval.support`.
+        insufficient_evidence: whether that is so low that few such questions have an answer in the
+            corpus; None where nothing was searched for.
         removed_citations: citations of the answer that named nothing in the prompt.
         upstream: None where no server was called, or it did not say what it read.
     """
@@ -198,6 +202,8 @@ class ContextReport:
     entries: tuple[Entry, ...]
     route: RouteRecord
     upstream: Upstream | None = None
+    support: float | None = None
+    insufficient_evidence: bool | None = None
     removed_citations: int = 0
     llm_calls: int = 0
     cost_usd: float = 0.0

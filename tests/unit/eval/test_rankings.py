@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from chunking.document import Chunk, Document
 from eval.questions import Evidence, Question, Span
 from eval.rankings import (
-    answerability,
     context_metric,
     gold_in_context,
     rank_documents,
@@ -24,11 +23,6 @@ def hit(document: str, text: str, *, score: float = 0.5, start: int = 0) -> Hit:
 
 def test_a_document_stands_where_its_best_chunk_does() -> None:
     assert rank_documents([hit("b", "1"), hit("a", "2"), hit("b", "3")]) == ("b", "a")
-
-
-def test_the_score_of_a_question_is_its_nearest_hit_whatever_its_rank() -> None:
-    assert answerability([hit("a", "1", score=0.2), hit("b", "2", score=0.9)]) == 0.9
-    assert answerability([]) == 0.0
 
 
 def test_evidence_is_found_where_the_first_chunk_holds_it() -> None:

@@ -104,6 +104,14 @@ def test_a_part_takes_its_share_of_the_bar() -> None:
     assert abs(drawn.count("░") - 18) <= 1
 
 
+def test_insufficient_evidence_is_said_and_sufficient_is_not() -> None:
+    weak = {**report([]), "support": 0.12, "insufficient_evidence": True}
+    strong = {**report([]), "support": 0.71, "insufficient_evidence": False}
+
+    assert "insufficient evidence: support 0.12 of 1" in draw_window(weak).plain
+    assert "evidence" not in draw_window(strong).plain
+
+
 def test_neighbouring_chunks_are_told_apart_in_the_order_of_the_prompt() -> None:
     entries = [entry(1, tokens=900, marker=2), entry(2, tokens=2700, marker=1)]
 

@@ -99,6 +99,26 @@ def test_the_route_tells_where_the_text_goes() -> None:
     assert plan(model=profile(place="cloud")).report.route.target == "cloud"
 
 
+def test_a_question_that_the_corpus_answers_is_told_from_one_that_it_does_not() -> None:
+    answered = plan("What is the area of Peru?").report
+    missing = plan("What is the rainfall of Peru in 1950?").report
+
+    assert (answered.insufficient_evidence, missing.insufficient_evidence) == (False, True)
+    assert answered.support is not None
+    assert missing.support is not None
+    assert 0 <= missing.support < answered.support <= 1
+
+
+def test_evidence_that_found_no_room_in_the_prompt_is_insufficient() -> None:
+    assert plan("What is the area of Peru?", max_context_tokens=1).report.insufficient_evidence
+
+
+def test_of_documents_that_were_not_searched_no_evidence_is_said() -> None:
+    report = plan(mode="full").report
+
+    assert (report.support, report.insufficient_evidence) == (None, None)
+
+
 def test_before_an_answer_nothing_was_called_or_paid() -> None:
     report = plan().report
 

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chunking.document import Chunk, Document
+from retrieval.entities import NameTable
+from retrieval.records import DocumentRecord, Hit, record_of
+from retrieval.support import SUFFICIENT, measure_support
+
+CHAD = "Railways - total length: 20 km\nUnemployment rate 2024: 1.1% (2024 est.)"
+NIUE = "Roadways - total: 210 km\nAirports: 1 (2025)"
+
+
+def record(title: str) -> DocumentRecord:
+    return record_of(Document(title, "text", title, title), (), {})
+
+
+NAMES = NameTable.of([record("Chad"), record("Niue"), record("Peru")])
+
+
+def hit(title: str, text: str, *, via: str = "question") -> Hit:
+    document = Document(title, text, title, title)
+    chunk = Chunk.of(document, start=0, end=len(text), path=(), position=0)
+    return Hit(chunk, 0.7, via)
+
+
+HITS = [hit("Niue", NIUE, via="named: Niue"), hit("Chad", CHAD)]
+
+
+def test_a_field_that_others_have_and_the_named_document_lacks_is_not_supported() -> None:
+    question = "What is the total length of railways in {}?"
+
+    assert measure_support(question.format("Chad"), NAMES, HITS) == pytest.approx(1)
+    assert measure_support(question.format("Niue"), NAMES, HITS) < SUFFICIENT
+
+
+def test_a_year_that_no_line_of_the_document_bears_is_not_supported() -> None:
+    question = "What was the unemployment rate of Chad in {}?"
+
+    assert measure_support(question.format(2024), NAMES, HITS) == pytest.approx(1)
+    assert measure_support(question.format(2018), NAMES, HITS) == 0
+
+
+def test_a_year_is_no_part_of_a_longer_number() -> None:
+    hits = [hit("Chad", "Area: 2018.5 km, 2,018,000 people and 120180 birds")]
+
+    assert measure_support("What was the area of Chad in 2018?", NAMES, hits) == 0
+
+
+def test_only_what_the_prompt_holds_counts_but_what_else_was_found_is_compared_with() -> None:
+    question = "What is the total length of railways in Chad?"
+    chad, niue = HITS[1].chunk.id, HITS[0].chunk.id
+
+    assert measure_support(question, NAMES, HITS, kept={chad, niue}) == pytest.approx(1)
+    assert measure_support(question, NAMES, HITS, kept={niue}) == 0
+    assert measure_support(question, NAMES, HITS, kept=()) == 0
+
+
+def test_a_document_that_a_name_led_to_is_the_one_asked_about() -> None:
+    question = "How many airports has the country governed from Alofi?"
+    led = [hit("Niue", f"Capital: Alofi\n{NIUE}", via="bridge: Alofi"), *HITS[1:]]
+    astray = [hit("Chad", CHAD, via="bridge: Alofi"), hit("Niue", NIUE)]
+
+    assert measure_support(question, NAMES, led) > measure_support(question, NAMES, astray)
+
+
+def test_a_document_that_the_filter_keeps_out_supports_nothing() -> None:
+    assert measure_support("What is the area of Peru?", NAMES, HITS) == 0
+
+
+def test_a_question_that_names_nothing_is_supported_by_the_words_of_the_first_hit() -> None:
+    texts = ["Aspirin lowers the risk of stroke.", "Cats sleep for most of the day."]
+    hits = [hit("a", texts[0]), hit("b", texts[1])]
+
+    whole = measure_support("Does aspirin lower the risk of stroke?", NAMES, hits)
+    part = measure_support("Does aspirin raise the risk of gout?", NAMES, hits)
+
+    assert whole == pytest.approx(1)
+    assert part < SUFFICIENT < whole
+
+
+def test_headings_of_the_first_hit_count_and_words_of_other_scripts_are_read() -> None:
+    hits = [hit("Perú", "Superficie: 1.285.216 km²\nLa población es de 34 millones")]
+
+    assert measure_support("la población de Perú", NAMES, hits) > 0.5
+
+
+def test_nothing_found_supports_nothing() -> None:
+    assert measure_support("What is the area of Chad?", NAMES, []) == 0
+    assert measure_support("", NameTable.of([]), []) == 0
+
+
+@given(
+    question=st.text(max_size=60),
+    texts=st.lists(st.text(max_size=80), max_size=4),
+)
+def test_whatever_is_asked_and_found_the_support_lies_between_none_and_all(
+    question: str, texts: list[str]
+) -> None:
+    hits = [hit("Chad", text) for text in texts if text]
+
+    assert 0 <= measure_support(question, NAMES, hits) <= 1
