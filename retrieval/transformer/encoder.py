@@ -6,7 +6,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from retrieval.batches import BatchLimits
 from retrieval.points import Vector
 from retrieval.transformer.features import features_for
 from retrieval.transformer.loading import load_model
+from retrieval.transformer.threads import cpu_threads, threads_for
 from retrieval.transformer.windows import Batch, Window
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Encoder:
     def __init__(self, location: str, *, device: str) -> None:
         self.model = load_model(location, device=device)
         self.lag = _LAGS[self.model.device.type]
+        self._threads = cpu_threads()
         self._features = features_for(self.model)
         self._settled = self.model.device.type != "cpu"
         self._largest: int | None = None
@@ -90,7 +92,7 @@ class Encoder:
             EmbedderUnavailable: the device has no memory for a single text, or the vectors are no
                 numbers in any precision.
         """
-        with self._on_device():
+        with self._prepared_for(batch):
             rows = self._within_memory(batch)
             if rows.is_cuda:
                 return self._fetching(rows, batch)
@@ -193,12 +195,14 @@ class Encoder:
         if _seconds(narrow, sample) <= _WORTH_NARROWING * _seconds(wide, sample):
             self.model = narrow
 
-    def _on_device(self) -> AbstractContextManager[object]:
-        """Make the model's device the current one, where pinned memory belongs to."""
+    def _prepared_for(self, batch: Batch) -> AbstractContextManager[object]:
+        """Make the GPU the current one, where pinned memory belongs to, or choose the threads."""
         import torch
 
         device = self.model.device
-        return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+        if device.type == "cuda":
+            return torch.cuda.device(device)
+        return threads_for(batch.padded_count, most=self._threads)
 
 
 def _run(model: SentenceTransformer, features: dict[str, Any]) -> Tensor:
