@@ -13,12 +13,12 @@ import numpy as np
 from retrieval.catalog import Catalog
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
-from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
 from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
 from retrieval.records import DocumentRecord, Hit
+from retrieval.rerank import Reranker, search_reranked
 
 _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
@@ -34,6 +34,7 @@ class Searcher:
 
     index: Index
     embedder: Embedder
+    reranker: Reranker | None = None
     _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
 
     def catalog(self) -> Catalog:
@@ -126,13 +127,14 @@ class _Search:
         """Return the merged hits, see `Searcher.search`."""
         allowed = {record.id for record in self.catalog.passing(self.where)}
         named = [name for name in self.parts.named if name in allowed][:NAMED_LIMIT]
-        around = search_hybrid(
+        around = search_reranked(
             self.searcher.index,
             self.question,
             self.vectors[self.question],
             limit=self.limit,
             where=self.where,
             catalog=self.catalog,
+            reranker=self.searcher.reranker,
         )
         focuses = [
             self._focus(name, self.parts.aspects, f"named: {self._title(name)}") for name in named
