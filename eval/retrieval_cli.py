@@ -179,7 +179,8 @@ def _measure(
             collection = _ingest(wanted, runtime, index_settings)
         embedder = RememberingEmbedder(runtime.embedder)
         runtime.embedder = embedder
-        searcher = runtime.searcher(collection)
+        profile = find_profile(runtime.profiles, settings.model)
+        searcher = runtime.searcher(collection, profile=profile)
         catalog = searcher.catalog()
         questions, missing = find_gold(wanted.questions, catalog, collection=collection)
         measurement = Measurement(
@@ -228,7 +229,7 @@ def _planner(
     profile = find_profile(runtime.profiles, model)
     wide = replace(profile, window=profile.window + max(budgets), input_limit=None)
     counter = runtime.counter(profile)
-    searcher = runtime.searcher(collection)
+    searcher = runtime.searcher(collection, profile=profile)
 
     def kept_under(question: str, budget: int) -> Sequence[Chunk]:
         ask = Ask(question, collection, model, max_context_tokens=budget)

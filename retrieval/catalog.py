@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from chunking.errors import InputError
@@ -36,6 +37,7 @@ class Catalog:
     names: NameTable
     token: str = ""
     _places: dict[str, int] = field(default_factory=dict)
+    _copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     _ordinals: dict[str, dict[str, int]] = field(default_factory=dict)
     _chunk_counts: dict[str, dict[str, PieceCount]] = field(default_factory=dict)
     _means: dict[str, float | None] = field(default_factory=dict)
@@ -45,7 +47,12 @@ class Catalog:
         """Return the catalog of these records."""
         ordered = sorted(records, key=lambda record: _natural(record.id))
         places = {record.id: place for place, record in enumerate(ordered)}
-        return cls({one.id: one for one in ordered}, NameTable.of(ordered), token, places)
+        copies = defaultdict[str, list[str]](list)
+        for record in ordered:
+            if record.digest:
+                copies[record.digest].append(record.id)
+        names = NameTable.of(ordered)
+        return cls({one.id: one for one in ordered}, names, token, places, dict(copies))
 
     def place(self, document: str) -> int:
         """Return the place of a document in the corpus, from 0; 0 for one of another corpus."""
@@ -59,7 +66,19 @@ class Catalog:
         if record.id not in self._ordinals:
             self._ordinals[record.id] = {name: n for n, name in enumerate(record.chunk_ids)}
         ordinal = self._ordinals[record.id].get(payload["id"])
-        return None if ordinal is None else read_hit(payload, record, ordinal, score, via)
+        if ordinal is None:
+            return None
+        hit = read_hit(payload, record, ordinal, score, via)
+        origin = self.origin(record)
+        return replace(hit, origin=origin) if origin else hit
+
+    def origin(self, record: DocumentRecord) -> str:
+        """Return the first document, in corpus order, that was read from these very bytes.
+
+        Empty where no other one was: a document that is in the collection once is no copy.
+        """
+        same = self._copies.get(record.digest, ())
+        return same[0] if len(same) > 1 else ""
 
     def passing(self, where: Where | None) -> list[DocumentRecord]:
         """Return the documents that pass a filter, in corpus order.

@@ -1,7 +1,9 @@
-"""Opens the engine and the embedder that settings name; the composition root of this package."""
+"""Opens the engine, embedder and rerankers that settings name; this package's composition root."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pkgutil import resolve_name
 from typing import Any
 
@@ -11,12 +13,20 @@ from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.points import Engine
 from retrieval.qdrant.layout import CollectionLayout
+from retrieval.rerank import NO_RERANKER, Reranker, Rerankers
 from retrieval.settings import IndexSettings, unknown_key
+from retrieval.weights import find_cross_encoder
+
+_LOG = logging.getLogger(__name__)
 
 # Each provider is named, not imported: a provider's module imports an optional, heavy package.
 _EMBEDDERS = {
     "sentence-transformers": ("retrieval.transformer:TransformerEmbedder", "embed"),
     "hash": ("retrieval.embed:HashEmbedder", ""),
+}
+_RERANKERS = {
+    "sentence-transformers": ("retrieval.transformer:CrossEncoderReranker", "embed"),
+    "words": ("retrieval.rerank:WordReranker", ""),
 }
 _ENGINES = {
     "edge": ("retrieval.edge.engine:EdgeEngine", ""),
@@ -69,6 +79,45 @@ def open_embedder(settings: IndexSettings) -> Embedder:
         return hashed
     embedder: Embedder = kind(model, folders=(settings.models_folder,))
     return embedder
+
+
+def open_rerankers(settings: IndexSettings, named: Iterable[str] = ()) -> Rerankers:
+    """Return the rerankers of the `reranker` setting and of some profiles.
+
+    One without weights is left out, which the log says once and `Rerankers.problems` keeps.
+
+    Args:
+        named: what profiles call theirs.
+
+    Raises:
+        ConfigurationError: a provider is unknown, or the model found is no cross-encoder.
+    """
+    present, problems = {}, []
+    for name in dict.fromkeys((settings.reranker, *named)):
+        if name == NO_RERANKER:
+            continue
+        reranker = _open_reranker(name, settings)
+        if reranker is None:
+            problems.append(f"reranking by {name} is off: its weights are in no folder")
+            _LOG.warning(problems[-1])
+        else:
+            present[name] = reranker
+    return Rerankers(settings.reranker, present, tuple(problems))
+
+
+def _open_reranker(name: str, settings: IndexSettings) -> Reranker | None:
+    """Return a reranker by its name; None where its weights are on no folder."""
+    provider, _, model = name.partition(":")
+    if provider not in _RERANKERS or (provider == "words") == bool(model):
+        raise unknown_key(f"reranker {name!r}", provider, {NO_RERANKER, *_RERANKERS})
+    if provider == "words":
+        words: Reranker = load_provider(*_RERANKERS[provider])()
+        return words
+    folder = find_cross_encoder(model, folders=(settings.models_folder,))
+    if folder is None:
+        return None
+    reranker: Reranker = load_provider(*_RERANKERS[provider])(model, folder)
+    return reranker
 
 
 def open_splitter(settings: IndexSettings, embedder: Embedder) -> Splitter:

@@ -62,6 +62,7 @@ class Hit:
         gap: white space between the document's previous chunk and this one; None where there is
             other text, or no previous chunk.
         sketch: keys by which near-duplicates of the text are found.
+        origin: id of the document that the chunk's document is a copy of, see `Catalog.origin`.
     """
 
     chunk: Chunk
@@ -69,6 +70,7 @@ class Hit:
     via: str = "question"
     gap: str | None = None
     sketch: Sketch = ()
+    origin: str = ""
 
 
 def record_of(

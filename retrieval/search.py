@@ -6,19 +6,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import zip_longest
 
 import numpy as np
 
 from retrieval.catalog import Catalog
+from retrieval.diversity import arrange
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
-from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
 from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
 from retrieval.records import DocumentRecord, Hit
+from retrieval.rerank import Reranker, search_reranked
+from retrieval.turns import by_turns, take_turns
 
 _INSIDE_LIMIT = 200
 """Chunks ranked inside a named document, enough to hold every section of most documents."""
@@ -34,6 +35,7 @@ class Searcher:
 
     index: Index
     embedder: Embedder
+    reranker: Reranker | None = None
     _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
 
     def catalog(self) -> Catalog:
@@ -126,26 +128,30 @@ class _Search:
         """Return the merged hits, see `Searcher.search`."""
         allowed = {record.id for record in self.catalog.passing(self.where)}
         named = [name for name in self.parts.named if name in allowed][:NAMED_LIMIT]
-        around = search_hybrid(
+        around = search_reranked(
             self.searcher.index,
             self.question,
             self.vectors[self.question],
             limit=self.limit,
             where=self.where,
             catalog=self.catalog,
+            reranker=self.searcher.reranker,
         )
         focuses = [
             self._focus(name, self.parts.aspects, f"named: {self._title(name)}") for name in named
         ]
         for unknown in self.parts.unknown:
             focuses += self._bridge(unknown, focuses)
-        streams = _by_turns([focus.streams for focus in focuses])
+        streams = by_turns([focus.streams for focus in focuses])
         if self.parts.relation and len(focuses) == 1:
             streams = [*self._hop(focuses[0], around, allowed), *streams]
         # What was asked for comes first; what surrounds it may have what room is left.
         first = take_turns([stream[:_FIRST_TURNS] for stream in streams], limit=self.limit)
-        rest = [*streams, *_by_turns([focus.sections for focus in focuses]), around]
-        return take_turns([[*first, *take_turns(rest, limit=self.limit)]], limit=self.limit)
+        rest = [*streams, *by_turns([focus.sections for focus in focuses]), around]
+        merged = take_turns(
+            [[*first, *take_turns(rest, limit=2 * self.limit)]], limit=2 * self.limit
+        )
+        return arrange(self.question, merged)[: self.limit]
 
     def _title(self, document: str) -> str:
         return self.catalog.records[document].title
@@ -265,11 +271,6 @@ def _lookups(parts: Parts) -> list[str]:
     return [text for unknown in parts.unknown for text in (unknown.clause, *phrases)]
 
 
-def _by_turns(groups: Sequence[Sequence[list[Hit]]]) -> list[list[Hit]]:
-    """Return the first of each group, then the second of each, and so on."""
-    return [stream for turn in zip_longest(*groups, fillvalue=[]) for stream in turn]
-
-
 def heading_of(hit: Hit) -> str:
     """Return the outermost heading above a chunk; empty for a document without headings."""
     return hit.chunk.path[0] if hit.chunk.path else ""
@@ -277,20 +278,3 @@ def heading_of(hit: Hit) -> str:
 
 def _of_section(hits: Sequence[Hit], heading: str) -> list[Hit]:
     return [replace(hit, via=f"section: {heading}") for hit in hits if heading_of(hit) == heading]
-
-
-def take_turns(streams: Sequence[Sequence[Hit]], *, limit: int) -> list[Hit]:
-    """Merge ranked lists by taking from each in turn; a chunk counts where it comes first."""
-    merged: dict[str, Hit] = {}
-    for hit in _turns(streams):
-        if len(merged) == limit:
-            break
-        merged.setdefault(hit.chunk.id, hit)
-    return list(merged.values())
-
-
-def _turns(streams: Sequence[Sequence[Hit]]) -> Iterator[Hit]:
-    for rank in range(max(map(len, streams), default=0)):
-        for stream in streams:
-            if rank < len(stream):
-                yield stream[rank]

@@ -148,6 +148,10 @@ class IndexSettings(TableSettings):
         default="sentence-transformers:all-MiniLM-L6-v2",
         description='what embeds, as "provider:model"',
     )
+    reranker: str = Field(
+        default="none",
+        description='what orders the first hits anew, as "provider:model"; none for nothing',
+    )
     chunk_size: int = Field(default=200, ge=16, description="tokens a chunk aims at")
     batch_chunks: int = Field(
         default=256,

@@ -1,4 +1,4 @@
-"""Finds an embedder's weights and reads what they say of themselves, without loading them."""
+"""Finds the weights of embedders and rerankers and reads what they say, without loading them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,43 @@ def find_weights(model: str, *, folders: Sequence[Path] = ()) -> str:
                 )
             return str(folder)
     return model if "/" in model else f"sentence-transformers/{model}"
+
+
+def find_cross_encoder(model: str, *, folders: Sequence[Path] = ()) -> Path | None:
+    """Return the folder that holds a cross-encoder's weights whole; None where there is none.
+
+    Looked for in this order: the name as a folder, each of `folders`. No hub is asked: a service
+    that begins to download at a question would make it wait.
+
+    Raises:
+        ConfigurationError: the folder holds a model of another kind.
+    """
+    short = model.rsplit("/", maxsplit=1)[-1]
+    for folder in (Path(model), *(folder / short for folder in folders)):
+        weights = any(folder.glob("*.safetensors")) or (folder / "pytorch_model.bin").is_file()
+        if not (weights and (folder / "config.json").is_file()):
+            continue
+        if not _is_cross_encoder(folder):
+            # Loaded as one, it would be given a last layer of random numbers.
+            raise ConfigurationError(
+                f"the model in {folder} is no cross-encoder",
+                hint="`reranker` names one, such as sentence-transformers:"
+                "cross-encoder/ms-marco-MiniLM-L6-v2",
+                param="reranker",
+            )
+        return folder
+    return None
+
+
+def _is_cross_encoder(folder: Path) -> bool:
+    """Return whether a model's own files say that it scores pairs."""
+    try:
+        if _own_settings(folder).get("model_type") == "CrossEncoder":
+            return True
+        architectures = json.loads((folder / "config.json").read_bytes()).get("architectures")
+    except (OSError, ValueError, AttributeError):
+        return False
+    return any(str(name).endswith("ForSequenceClassification") for name in architectures or ())
 
 
 def read_facts(location: str) -> WeightFacts | None:

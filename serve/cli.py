@@ -136,8 +136,8 @@ def serve(
     index_settings = IndexSettings.load()
     mounts = [partial(resolve_name(name), settings=index_settings) for name in ctx.obj or ()]
     with _listen(settings) as listener:
-        runtime = Runtime.open(index_settings, settings, secrets=os.environ)
         configure_logs()
+        runtime = Runtime.open(index_settings, settings, secrets=os.environ)
         address = f"http://{settings.host}:{listener.getsockname()[1]}"
         sys.stdout.write(f"listening on {address} (model {settings.model}; {address}/docs)\n")
         sys.stdout.flush()

@@ -141,7 +141,9 @@ async def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[F
             )
             for profile in runtime.profiles.values()
         ]
-        return [*_store_findings(runtime), *tokenizers, await _model(runtime, default)]
+        rerankers = [Finding("reranker", "note", told) for told in runtime.rerankers.problems]
+        rerankers += [Finding("reranker", "ok", name) for name in runtime.rerankers.present]
+        return [*_store_findings(runtime), *rerankers, *tokenizers, await _model(runtime, default)]
     finally:
         await runtime.close()
 

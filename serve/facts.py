@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel
 
+from retrieval.rerank import Reranker
 from serve.profiles import ModelProfile
 
 
@@ -25,9 +26,16 @@ class ModelCard(BaseModel):
     place: Literal["local", "cloud"]
     licence: str
     collection: str | None = None
+    reranker: str | None = None
 
     @classmethod
-    def of(cls, profile: ModelProfile, *, collection: str | None = None) -> Self:
+    def of(
+        cls,
+        profile: ModelProfile,
+        *,
+        collection: str | None = None,
+        reranker: Reranker | None = None,
+    ) -> Self:
         """Return the card of a profile, or of a profile with a collection to answer from."""
         reviewed = datetime.combine(profile.reviewed, time(), tzinfo=UTC)
         return cls(
@@ -42,6 +50,7 @@ class ModelCard(BaseModel):
             tokenizer=profile.tokenizer,
             place=profile.place,
             licence=profile.licence,
+            reranker=None if reranker is None else reranker.name,
         )
 
 

@@ -81,6 +81,7 @@ class Gathering:
             place=self.catalog.place(hit.chunk.document),
             gap=hit.gap,
             sketch=hit.sketch,
+            origin=hit.origin,
             units=None if count is None else count.alone,
             continued=None if count is None else count.continued,
         )

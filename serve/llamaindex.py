@@ -12,12 +12,12 @@ from llama_index.core.prompts.chat_prompts import CHAT_TEXT_QA_PROMPT
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 from pydantic import PrivateAttr
 
+from chunking.duplicates import find_duplicates
 from chunking.errors import InputError
 from chunking.llamaindex import to_chunk
 from chunking.sketch import sketch_of
 from chunking.tokens import Message, Role, TokenCounter, counted_exactly
 from serve.context.budget import TokenBudget, plan_budget
-from serve.context.duplicates import find_duplicates
 from serve.context.report import (
     Candidate,
     ContextReport,

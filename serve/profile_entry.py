@@ -87,6 +87,7 @@ class ProfileEntry(_Entry):
     timeout_seconds: float = Field(default=120, gt=0, le=3600)
     temperature: float | None = Field(default=None, ge=0, le=2)
     system_role: bool = True
+    reranker: str | None = Field(default=None, min_length=1)
     reviewed: date
     sources: dict[str, SourceEntry]
 

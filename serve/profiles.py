@@ -82,6 +82,8 @@ class ModelProfile:
         timeout_seconds: deadline of a whole call, retries included.
         temperature: sampling temperature; None leaves it to the server.
         system_role: whether the chat template takes a system message.
+        reranker: what orders the first hits for this model, see `retrieval.rerank`; "none" for
+            nothing, None for what the settings name.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
     """
@@ -105,6 +107,7 @@ class ModelProfile:
     system_role: bool
     reviewed: date
     sources: Mapping[str, Source] = field(hash=False)
+    reranker: str | None = None
 
     def prompt_limit(self, reserved_output: int) -> int:
         """Return the most prompt tokens a request with that much room for the answer may have."""

@@ -47,10 +47,13 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
 
     def cards() -> list[ModelCard]:
         profiles = runtime.profiles.values()
-        plain = [ModelCard.of(profile) for profile in profiles]
-        return plain + [
-            ModelCard.of(profile, collection=collection)
-            for collection in collection_names(runtime.engine)
+        return [
+            ModelCard.of(
+                profile,
+                collection=collection,
+                reranker=runtime.rerankers.choose(profile.reranker),
+            )
+            for collection in (None, *collection_names(runtime.engine))
             for profile in profiles
         ]
 
@@ -78,9 +81,9 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
         problems = await asyncio.to_thread(_unready, runtime, settings)
         if problems:
             response.status_code = 503
-        # A receipt that cannot be kept is told, and stops no answer.
+        # Told, and stopping no answer: receipts that cannot be kept, rerankers without weights.
         kept = runtime.requests.problem if runtime.requests is not None else None
-        told = (*problems, kept) if kept else problems
+        told = (*problems, *runtime.rerankers.problems, *((kept,) if kept else ()))
         return Health(status="unavailable" if problems else "ok", problems=told)
 
 

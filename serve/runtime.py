@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
@@ -18,7 +18,14 @@ from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.points import Engine
-from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
+from retrieval.providers import (
+    fingerprint_of,
+    open_embedder,
+    open_engine,
+    open_rerankers,
+    open_splitter,
+)
+from retrieval.rerank import Rerankers
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
 from serve.backends.protocol import ChatBackend
@@ -52,6 +59,7 @@ class Runtime:
     secrets: Mapping[str, str] = field(default_factory=dict)
     requests: RequestStore | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    rerankers: Rerankers = field(default_factory=Rerankers)
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -82,6 +90,8 @@ class Runtime:
         engine = open_engine(index_settings)
         try:
             embedder = open_embedder(index_settings)
+            named = (profile.reranker for profile in profiles.values())
+            rerankers = open_rerankers(index_settings, filter(None, named))
         except BaseException:
             engine.close()
             raise
@@ -89,7 +99,17 @@ class Runtime:
         folder = index_settings.models_folder
         requests = open_requests(index_settings.home, serve_settings)
         calibration = Calibration(index_settings.home / "calibration.json")
-        return cls(engine, embedder, fingerprint, profiles, folder, secrets, requests, calibration)
+        return cls(
+            engine,
+            embedder,
+            fingerprint,
+            profiles,
+            folder,
+            secrets,
+            requests,
+            calibration,
+            rerankers,
+        )
 
     def plan(self, ask: Ask) -> Plan:
         """Return the plan of a request; see `make_plan`."""
@@ -98,11 +118,14 @@ class Runtime:
             ask,
             profile=profile,
             counter=self.counter(profile),
-            searcher=self.searcher(ask.collection),
+            searcher=self.searcher(ask.collection, profile=profile),
         )
 
-    def searcher(self, collection: str) -> Searcher:
+    def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.
+
+        Args:
+            profile: the model that is searched for, which may name a reranker of its own.
 
         Raises:
             CollectionNotFound, EmbeddingModelMismatch: see `Index.open`.
@@ -111,7 +134,9 @@ class Runtime:
             if collection not in self._searchers:
                 index = Index.open(self.engine, collection, self.fingerprint)
                 self._searchers[collection] = Searcher(index, self.embedder)
-            return self._searchers[collection]
+            searcher = self._searchers[collection]
+        reranker = self.rerankers.choose(None if profile is None else profile.reranker)
+        return replace(searcher, reranker=reranker)
 
     def counter(self, profile: ModelProfile) -> TokenCounter:
         """Return the token counter of a profile, loaded on first use.

@@ -11,7 +11,7 @@ from chunking.errors import ConfigurationError, DependencyMissing
 from retrieval.weights import WeightFacts
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
 
 def available_devices() -> tuple[str, ...]:
@@ -49,6 +49,32 @@ def load_model(location: str, *, device: str) -> SentenceTransformer:
         raise ConfigurationError(
             f"the embedder from {location} has no tokenizer of the `tokenizers` library",
             hint="choose an embedder that comes with a tokenizer.json",
+        )
+    model.eval()
+    return model
+
+
+def load_cross_encoder(folder: str, *, device: str) -> CrossEncoder:
+    """Return the cross-encoder of a folder on the device, in float32; asks no hub.
+
+    Raises:
+        ConfigurationError: the weights cannot be loaded, or give more than one score to a text.
+        DependencyMissing: sentence-transformers is not installed.
+    """
+    with _needed_packages():
+        from sentence_transformers import CrossEncoder
+    try:
+        with _quiet():
+            model: CrossEncoder = CrossEncoder(folder, device=device, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"cannot load the reranker from {folder}: {type(error).__name__}",
+            hint="fetch its weights again, or set `reranker` to none",
+        ) from error
+    if model.num_labels != 1:
+        raise ConfigurationError(
+            f"the cross-encoder in {folder} gives {model.num_labels} scores to a text",
+            hint="choose one for reranking, which gives one",
         )
     model.eval()
     return model

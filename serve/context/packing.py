@@ -6,11 +6,11 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from chunking.duplicates import find_duplicates
 from chunking.split import boundaries
 from chunking.tokens import TokenCounter
 from serve.context.budget import TokenBudget
 from serve.context.costs import Costs
-from serve.context.duplicates import find_duplicates
 from serve.context.neighbours import Run, Runs, joined
 from serve.context.prompt import Prompt
 from serve.context.report import Candidate

@@ -22,6 +22,8 @@ class Candidate:
         gap: white space between the document's previous chunk and this one; None where there is
             other text or nothing is known, so that the two are not joined.
         sketch: keys of the text by which near-duplicates are found, see `chunking.sketch`.
+        origin: id of the document that the chunk's document is a copy of, byte for byte; its own
+            id for the first of several copies, empty where there are none.
         units: what the chunk's piece adds to a prompt, counted at ingestion by the model's base
             tokenizer; None where it was not.
         continued: the same where the chunk continues the piece of the chunk before it.
@@ -33,6 +35,7 @@ class Candidate:
     place: int = 0
     gap: str | None = None
     sketch: Sketch = ()
+    origin: str = ""
     units: int | None = None
     continued: int | None = None
 

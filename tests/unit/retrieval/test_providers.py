@@ -12,10 +12,19 @@ from chunking.errors import ConfigurationError, DependencyMissing, StoreLocked
 from retrieval.edge.engine import EdgeEngine
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
-from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
+from retrieval.providers import (
+    fingerprint_of,
+    open_embedder,
+    open_engine,
+    open_rerankers,
+    open_splitter,
+)
 from retrieval.qdrant import engine as server_engine
 from retrieval.qdrant.layout import CollectionLayout
+from retrieval.rerank import Rerankers, WordReranker
 from retrieval.settings import IndexSettings
+from scripts.random_embedder import Shape, write_random_embedder
+from tests.cross_encoders import write_random_cross_encoder
 
 
 @pytest.fixture
@@ -130,3 +139,59 @@ def test_the_fingerprint_names_all_that_vectors_depend_on(settings: IndexSetting
     embedder = HashEmbedder(32)
     fingerprint = fingerprint_of(embedder, open_splitter(settings, embedder))
     assert fingerprint == IndexFingerprint("hash:32", 32, "fields:200/256")
+
+
+class TestRerankers:
+    """What `open_rerankers` finds."""
+
+    def test_none_is_the_default_and_no_problem(self, settings: IndexSettings) -> None:
+        assert open_rerankers(settings) == Rerankers("none", {}, ())
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("sentence-transformer:x", "did you mean 'sentence-transformers'?"),
+            ("nothing", "known: none, sentence-transformers, words"),
+            ("words:x", "did you mean 'words'?"),
+            ("sentence-transformers", "did you mean 'sentence-transformers'?"),
+        ],
+    )
+    def test_a_wrong_name_is_refused(self, settings: IndexSettings, name: str, hint: str) -> None:
+        for given in (settings.model_copy(update={"reranker": name}), settings):
+            with pytest.raises(ConfigurationError, match=f"unknown reranker '{name}'") as caught:
+                open_rerankers(given, [name])
+            assert caught.value.hint == hint
+
+    def test_without_weights_reranking_is_off_and_said_once(
+        self, settings: IndexSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        name = "sentence-transformers:cross-encoder/absent"
+        given = settings.model_copy(update={"reranker": name})
+        found = open_rerankers(given, [name])
+        assert found.choose(None) is None
+        assert found.problems == (f"reranking by {name} is off: its weights are in no folder",)
+        assert [record.getMessage() for record in caplog.records] == list(found.problems)
+
+    def test_weights_are_found_in_the_models_folder_by_the_last_part_of_a_hub_name(
+        self, settings: IndexSettings
+    ) -> None:
+        write_random_cross_encoder(settings.models_folder / "tiny")
+        name = "sentence-transformers:cross-encoder/tiny"
+        found = open_rerankers(settings, ["words", name])
+        assert found.problems == ()
+        assert [found.choose("words"), found.choose(None)] == [WordReranker(), None]
+        reranker = found.choose(name)
+        assert reranker is not None
+        assert reranker.name == name
+
+    def test_half_fetched_weights_are_none(self, settings: IndexSettings) -> None:
+        folder = write_random_cross_encoder(settings.models_folder / "tiny")
+        (folder / "model.safetensors").unlink()
+        assert len(open_rerankers(settings, ["sentence-transformers:tiny"]).problems) == 1
+
+    def test_an_embedder_is_no_reranker(self, settings: IndexSettings) -> None:
+        write_random_embedder(
+            settings.models_folder / "embedder", ["a text"], shape=Shape(32, 1, 2)
+        )
+        with pytest.raises(ConfigurationError, match="is no cross-encoder"):
+            open_rerankers(settings, ["sentence-transformers:embedder"])

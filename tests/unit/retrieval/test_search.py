@@ -19,7 +19,8 @@ from retrieval.index import Index
 from retrieval.points import MemoryEngine, Vector
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
-from retrieval.search import Searcher, heading_of, take_turns
+from retrieval.search import Searcher, heading_of
+from retrieval.turns import take_turns
 from retrieval.writer import IndexWriter
 
 EMBEDDER = HashEmbedder(dimension=512)

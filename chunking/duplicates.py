@@ -1,0 +1,59 @@
+"""Tells which chunks repeat a better one, word for word or nearly so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from chunking.document import Chunk
+from chunking.sketch import Sketch, near_duplicates
+
+
+class Ranked(Protocol):
+    """A chunk in an order of priority, and what tells repetitions of it."""
+
+    @property
+    def chunk(self) -> Chunk:
+        """The chunk."""
+
+    @property
+    def sketch(self) -> Sketch:
+        """Its keys, see `sketch_of`."""
+
+    @property
+    def origin(self) -> str:
+        """The id of the document whose bytes the chunk's document repeats; empty if none."""
+
+
+def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
+    """Return for the place of every repetition the places of what it repeats, best first.
+
+    A repetition has the same breadcrumb and text as a better chunk, or nearly the same text under
+    the same heading, see `near_duplicates`; or it is that text in another copy of one document,
+    whatever the copy is called.
+    """
+    first: dict[tuple[str, tuple[str, ...], str], int] = {}
+    copied: dict[tuple[str, tuple[str, ...], str], int] = {}
+    sketched: dict[str, tuple[int, ...]] = {}
+    found: dict[int, tuple[int, ...]] = {}
+    for place, one in enumerate(ranked):
+        chunk = one.chunk
+        # A whole document whose text was not read yet is known by its id alone.
+        known_by = chunk.text or chunk.id
+        same = first.setdefault((chunk.title, chunk.path, known_by), place)
+        if same == place and one.origin:
+            same = copied.setdefault((one.origin, chunk.path, known_by), place)
+        repeated = [] if same == place else [same]
+        for key in one.sketch:
+            alike = sketched.get(key, ())
+            if same == place:
+                # What repeats a text word for word is found by that; many copies cost no more.
+                sketched[key] = (*alike, place)
+            repeated += [
+                earlier
+                for earlier in alike
+                if earlier not in repeated and near_duplicates(ranked[earlier].chunk, chunk)
+            ]
+        if repeated:
+            found[place] = tuple(sorted(repeated))
+    return found
