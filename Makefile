@@ -18,6 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
   prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
+  bench-retrieval bench-search \
   clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
@@ -99,6 +100,14 @@ bench-chunk: setup data
 ## bench-ingest: Measure ingestion end to end, against the model alone and LlamaIndex's pipeline.
 bench-ingest: setup data
 	@$(BIN)/python -m scripts.bench_ingest
+
+## bench-retrieval: Measure retrieval side by side with LlamaIndex, Haystack, LangChain and txtai.
+bench-retrieval: setup factbook
+	@$(BIN)/python -m scripts.bench_retrieval --collection factbook
+
+## bench-search: Measure searches of 10,000 and 1,000,000 chunks against the model and one raw query.
+bench-search: setup data
+	@$(BIN)/python -m scripts.bench_search
 
 # Sets nothing up: it runs on a machine with a GPU, torch and sentence-transformers, and nothing else.
 ## bench-embed: Measure how fast texts become vectors, against the model alone over the same batches.

@@ -69,7 +69,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What is to be measured, checked before anything is embedded."""
 
     dataset: RetrievalSet
@@ -127,9 +127,9 @@ def retrieval(
     if out is not None:
         check_writable(out)
     own = collection is None and loaded.documents is not None
-    wanted = _Wanted(loaded, drawn, limits, budgets, seed, own, quiet)
+    wanted = Wanted(loaded, drawn, limits, budgets, seed, own, quiet)
     settings = ServeSettings.load(collection=collection, model=model)
-    summary, results = _measure(wanted, settings, IndexSettings.load())
+    summary, results = measure_set(wanted, settings, IndexSettings.load())
     if out is not None:
         write_results(results, out)
     if as_json:
@@ -169,9 +169,10 @@ def significance(
         print_differences(compared)
 
 
-def _measure(
-    wanted: _Wanted, settings: ServeSettings, index_settings: IndexSettings
+def measure_set(
+    wanted: Wanted, settings: ServeSettings, index_settings: IndexSettings
 ) -> tuple[RetrievalSummary, tuple[QuestionResult, ...]]:
+    """Return what was measured of a set, ingested first where its documents come with it."""
     runtime = Runtime.open(index_settings, settings, secrets=os.environ)
     try:
         collection = settings.collection
@@ -212,7 +213,7 @@ def _measure(
     return summary, results
 
 
-def _ingest(wanted: _Wanted, runtime: Runtime, settings: IndexSettings) -> str:
+def _ingest(wanted: Wanted, runtime: Runtime, settings: IndexSettings) -> str:
     splitter = open_splitter(settings, runtime.embedder)
     bench = Workbench(settings, runtime.engine, runtime.embedder, splitter)
     with show_progress(quiet=wanted.quiet) as show:
