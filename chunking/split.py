@@ -113,18 +113,18 @@ class Splitter:
         counts = iter(self._counts.count([text[ln.start : ln.end] for of in lines for ln in of]))
         for (section, group), of_section in zip(places, lines, strict=True):
             path, header = section.path, headers[section.path]
-            columns = {"": ("", 0)}
-            for line, tokens in zip(of_section, counts, strict=False):
-                if line.columns not in columns:
-                    columns[line.columns] = self._columns(document, path, line.columns, header)
-                names, above = columns[line.columns]
+            shown = {"": ("", 0)}
+            for (start, end, block, part, columns), tokens in zip(of_section, counts, strict=False):
+                if columns not in shown:
+                    shown[columns] = self._columns(document, path, columns, header)
+                names, above = shown[columns]
+                unit = Unit(start, end, path, tokens, group, block, part, names, above)
                 room = self._room(header + above)
-                unit = Unit(*line[:2], path, tokens, group, line.block, line.part, names, above)
                 if tokens <= room:
                     yield unit
                 else:
-                    for (start, end), part in _divide(text, line[:2], room, self._counts):
-                        yield unit._replace(start=start, end=end, tokens=part)
+                    for (left, right), count in _divide(text, (start, end), room, self._counts):
+                        yield unit._replace(start=left, end=right, tokens=count)
 
     def _columns(
         self, document: Document, path: Headings, names: str, header: int

@@ -2,9 +2,9 @@
 
     python -m scripts.bench_retrieval_chunks_worker DOCUMENTS.jsonl TOKENIZER.json 64:0 64:13
 
-Prints one line of JSON: under each peer's name, then under each `SIZE:OVERLAP` in tokens, then under
-each document's id, where its chunks begin and end. Every option that is not named is the library's
-own, and its tokens are those of the tokenizer, without special ones.
+Prints one line of JSON: under each peer's name, then under each `SIZE:OVERLAP` in tokens, then
+under each document's id, where its chunks begin and end. Every option that is not named is the
+library's own, and its tokens are those of the tokenizer, without special ones.
 """
 
 from __future__ import annotations
