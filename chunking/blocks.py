@@ -42,7 +42,7 @@ def lines_of(text: str, start: int, end: int) -> Sequence[Line]:
     """
     spans = list(line_spans(text, start, end))
     if "|" not in text[start:end] and not _BLANK_LINE.search(text, start, end):
-        return [Line(*span) for span in spans]
+        return [Line(begin, stop) for begin, stop in spans]
     return list(_told_apart(text, spans))
 
 

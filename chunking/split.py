@@ -113,13 +113,13 @@ class Splitter:
         counts = iter(self._counts.count([text[ln.start : ln.end] for of in lines for ln in of]))
         for (section, group), of_section in zip(places, lines, strict=True):
             path, header = section.path, headers[section.path]
-            shown = {"": ("", 0)}
+            shown, whole = {"": ("", 0)}, self._room(header)
             for (start, end, block, part, columns), tokens in zip(of_section, counts, strict=False):
                 if columns not in shown:
                     shown[columns] = self._columns(document, path, columns, header)
                 names, above = shown[columns]
                 unit = Unit(start, end, path, tokens, group, block, part, names, above)
-                room = self._room(header + above)
+                room = self._room(header + above) if above else whole
                 if tokens <= room:
                     yield unit
                 else:

@@ -33,7 +33,8 @@ from eval.coverage import measure_coverage
 from eval.datasets import RetrievalSet
 from eval.excerpts import load_excerpts
 from eval.questions import Span
-from retrieval.embed import Embedder, Vector
+from retrieval.embed import Embedder
+from retrieval.points import Vector
 from retrieval.providers import open_embedder
 from retrieval.settings import IndexSettings
 from retrieval.weights import find_weights
@@ -177,13 +178,12 @@ def measured(
 
 def rows_of(data: RetrievalSet, sizes: Sequence[int], embedder: Embedder) -> Iterator[Row]:
     """Yield what is measured of every splitter at every size."""
-    texts = {document.id: document.text for document in data.documents}
-    ways = [
-        (WINDOWFIT, size, 0, windowfit_pieces(data.documents, embedder, size)) for size in sizes
-    ]
+    documents = data.documents or ()
+    texts = {document.id: document.text for document in documents}
+    ways = [(WINDOWFIT, size, 0, windowfit_pieces(documents, embedder, size)) for size in sizes]
     file = FOLDER / "vectors.sqlite3"
     with closing(KeptVectors(embedder, file)) as vectors:
-        for name, size, overlap, pieces in (*ways, *peer_pieces(data.documents, sizes)):
+        for name, size, overlap, pieces in (*ways, *peer_pieces(documents, sizes)):
             spans = [piece.span for piece in pieces]
             own = [texts[span.document][span.start : span.end] for span in spans]
             tokens = float(np.mean(embedder.count_tokens(own))) - embedder.count_tokens([""])[0]

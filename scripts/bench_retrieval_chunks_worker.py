@@ -27,14 +27,16 @@ Encode = Callable[[str], list[int]]
 
 def langchain(encode: Encode, size: int, overlap: int) -> Split:
     """Return how LangChain splits a text."""
-    return RecursiveCharacterTextSplitter(
+    splitter = RecursiveCharacterTextSplitter(
         chunk_size=size, chunk_overlap=overlap, length_function=lambda text: len(encode(text))
-    ).split_text
+    )
+    return lambda text: list(splitter.split_text(text))
 
 
 def llama_index(encode: Encode, size: int, overlap: int) -> Split:
     """Return how LlamaIndex splits a text."""
-    return SentenceSplitter(chunk_size=size, chunk_overlap=overlap, tokenizer=encode).split_text
+    splitter = SentenceSplitter(chunk_size=size, chunk_overlap=overlap, tokenizer=encode)
+    return lambda text: list(splitter.split_text(text))
 
 
 PEERS = {
