@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Section
-from chunking.sections import markdown_sections
-from chunking.sections import HEADING_LIMIT
+from chunking.sections import HEADING_LIMIT, markdown_sections
 from ingest.readers.manuscript import Manuscript
 
 
