@@ -18,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
   prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
-  bench-retrieval bench-search \
+  bench-retrieval bench-search bench-splitters \
   clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
@@ -96,6 +96,10 @@ bench-fit: setup factbook
 ## bench-chunk: Measure how fast documents are chunked, against plain tokenization and five libraries.
 bench-chunk: setup data
 	@$(BIN)/python -m scripts.bench_chunk
+
+## bench-splitters: Measure what questions find in chunks of ours, of LangChain's and of LlamaIndex's splitter.
+bench-splitters: setup data
+	@$(BIN)/python -m scripts.bench_retrieval_chunks
 
 ## bench-ingest: Measure ingestion end to end, against the model alone and LlamaIndex's pipeline.
 bench-ingest: setup data

@@ -1,13 +1,14 @@
-"""Finds the sections of a text: headings of Markdown, fields of a structured record."""
+"""Finds the sections of a text: headings of Markdown or a wiki, fields of a structured record."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from chunking.document import Section
 
@@ -15,6 +16,12 @@ _MARKDOWN = MarkdownIt("commonmark").disable("inline")
 """Finds blocks alone: headings are blocks, and a million open brackets would take minutes."""
 _LINE_END = re.compile(r"\r\n?|\n")
 """What CommonMark takes for the end of a line."""
+_WIKI_HEADING = re.compile(
+    r"^[ \t]*(=(?: ?=){0,5})[ \t]+([^\s=](?:[^\n]*[^\s=])?)[ \t]+\1[ \t]*$", re.MULTILINE
+)
+"""Marks around a line, parted from it by spaces: `==x==` is as often a comparison."""
+HEADING_LIMIT = 300
+"""Characters above which a heading is a paragraph in a heading's clothes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +35,51 @@ class Field:
 def markdown_sections(text: str) -> tuple[Section, ...]:
     """Return one section per heading, its heading line included; none for a text without headings.
 
-    Headings are those CommonMark sees: `#` inside a code fence is none. Text before the first
-    heading becomes a section with an empty path.
+    Headings are those CommonMark sees: `#` inside a code fence is none. An underlined one above
+    `HEADING_LIMIT` characters is none either, but a paragraph that a line of marks happens to
+    follow. Text before the first heading becomes a section with an empty path.
     """
-    tokens = _MARKDOWN.parse(text)
     headings = [
-        (token.map[0], int(token.tag[1:]), " ".join(tokens[position + 1].content.split()))
-        for position, token in enumerate(tokens)
-        if token.type == "heading_open" and token.map is not None and token.level == 0
+        (token.map[0], int(token.tag[1:]), " ".join(content.split()))
+        for token, content in _headings(_MARKDOWN.parse(text))
+        if token.map is not None and (token.markup[0] == "#" or len(content) <= HEADING_LIMIT)
     ]
     if not headings:
         return ()
     offsets = [0, *(match.end() for match in _LINE_END.finditer(text))]
-    starts = [offsets[line] for line, _, _ in headings]
-    sections = [Section((), 0, starts[0])] if text[: starts[0]].strip() else []
+    return _below([(offsets[line], level, title) for line, level, title in headings], text)
+
+
+def _headings(tokens: Sequence[Token]) -> Iterator[tuple[Token, str]]:
+    """Yield the headings that stand in no quote or list, and what they say."""
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open" and token.level == 0:
+            yield token, inline.content
+
+
+def wiki_sections(text: str) -> tuple[Section, ...]:
+    """Return one section per heading as wikis write it; none for a text without such headings.
+
+    `== History ==` is one of the second level, and so is `= = History = =`, as in data sets whose
+    marks are parted by spaces. Sections are laid out as by `markdown_sections`.
+    """
+    headings = [
+        (match.start(), match[1].count("="), " ".join(match[2].split()))
+        for match in _WIKI_HEADING.finditer(text)
+        if len(match[2]) <= HEADING_LIMIT
+    ]
+    return _below(headings, text)
+
+
+def _below(headings: Sequence[tuple[int, int, str]], text: str) -> tuple[Section, ...]:
+    """Return the sections below headings: where each begins, its level and itself."""
+    if not headings:
+        return ()
+    first = headings[0][0]
+    sections = [Section((), 0, first)] if text[:first].strip() else []
     stack: list[tuple[int, str]] = []
-    ends = [*starts[1:], len(text)]
-    for (_, level, title), start, end in zip(headings, starts, ends, strict=True):
+    ends = [*(start for start, _, _ in headings[1:]), len(text)]
+    for (start, level, title), end in zip(headings, ends, strict=True):
         stack = [entry for entry in stack if entry[0] < level]
         stack.append((level, title))
         sections.append(Section(tuple(name for _, name in stack if name), start, end))

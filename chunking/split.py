@@ -1,4 +1,4 @@
-"""Splits a document into chunks at field, line and sentence boundaries under a token limit."""
+"""Splits a document into chunks at field, block, line and sentence boundaries under a limit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
-from chunking.cuts import CUTS, Span, boundaries, line_spans, visible_spans
+from chunking.blocks import lines_of
+from chunking.cuts import CUTS, Span, boundaries, visible_spans
 from chunking.document import (
     BREADCRUMB_SEPARATOR,
     Chunk,
@@ -19,22 +19,10 @@ from chunking.document import (
 )
 from chunking.errors import UnreadableDocument
 from chunking.measures import Measure
+from chunking.packing import Headings, Unit, pack
 from chunking.words import TextCounts, text_counts
 
 __all__ = ["Measure", "Splitter", "boundaries"]
-
-Headings = tuple[str, ...]
-
-
-class _Unit(NamedTuple):
-    """The smallest piece that packing moves: a line, or a part of a line too long for one chunk."""
-
-    start: int
-    end: int
-    path: Headings
-    tokens: int
-    group: int
-    """Ordinal of the run of sections under one outermost heading that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +30,10 @@ class Splitter:
     """Splits documents so that no chunk, breadcrumb included, is longer than `limit` tokens.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
-    outermost heading; only a text longer than one chunk is cut, at sentences first, then at
-    clauses, words and characters. A title or heading that would take more than half of a chunk (a
+    outermost heading. A longer section is cut between its blocks, see `blocks`, a longer block
+    between its lines, and a longer line at sentences first, then at clauses, words and characters.
+    A chunk of a table's rows without the names of their columns has these behind the headings of
+    its path. A title or heading that would take more than half of a chunk (a
     paragraph that Markdown reads as a heading, say) stands shortened in the chunks' breadcrumbs.
 
     Attributes:
@@ -66,7 +56,7 @@ class Splitter:
     @property
     def name(self) -> str:
         """What decides the cuts, part of the fingerprint of an index."""
-        return f"fields:{self.size}/{self.limit}"
+        return f"blocks:{self.size}/{self.limit}"
 
     def split(self, document: Document) -> tuple[Chunk, ...]:
         """Return the chunks of a document in document order; none for a blank text.
@@ -75,10 +65,9 @@ class Splitter:
             UnreadableDocument: a single character is longer than `limit`.
         """
         document, headers = self._with_short_headings(document)
-        units = self._units(document, headers)
         packed = [
             members
-            for _, group in groupby(units, key=attrgetter("group"))
+            for _, group in groupby(self._units(document, headers), key=attrgetter("group"))
             for members in self._pack(list(group), headers)
         ]
         chunks = self._chunks(document, packed)
@@ -115,46 +104,48 @@ class Splitter:
         """Return the tokens of text that a chunk under a breadcrumb of so many aims at."""
         return max(self.size - header, self.size // 4)
 
-    def _units(self, document: Document, headers: Mapping[Headings, int]) -> Iterator[_Unit]:
+    def _units(self, document: Document, headers: Mapping[Headings, int]) -> Iterator[Unit]:
         """Yield the lines of all sections, and the parts of those that are too long."""
         text = document.text
         groups = groupby(_sections(document), key=lambda section: section.path[:1])
         places = [(section, group) for group, (_, run) in enumerate(groups) for section in run]
-        lines = [list(line_spans(text, section.start, section.end)) for section, _ in places]
-        counts = iter(self._counts.count([text[a:b] for spans in lines for a, b in spans]))
-        for (section, group), spans in zip(places, lines, strict=True):
-            path = section.path
-            room = self._room(headers[path])
-            for (start, end), tokens in zip(spans, counts, strict=False):
+        lines = [lines_of(text, section.start, section.end) for section, _ in places]
+        counts = iter(self._counts.count([text[ln.start : ln.end] for of in lines for ln in of]))
+        for (section, group), of_section in zip(places, lines, strict=True):
+            path, header = section.path, headers[section.path]
+            shown, whole = {"": ("", 0)}, self._room(header)
+            for (start, end, block, part, columns), tokens in zip(of_section, counts, strict=False):
+                if columns not in shown:
+                    shown[columns] = self._columns(document, path, columns, header)
+                names, above = shown[columns]
+                unit = Unit(start, end, path, tokens, group, block, part, names, above)
+                room = self._room(header + above) if above else whole
                 if tokens <= room:
-                    yield _Unit(start, end, path, tokens, group)
+                    yield unit
                 else:
-                    for span, part in _divide(text, (start, end), room, self._counts):
-                        yield _Unit(*span, path, part, group)
+                    for (left, right), count in _divide(text, (start, end), room, self._counts):
+                        yield unit._replace(start=left, end=right, tokens=count)
+
+    def _columns(
+        self, document: Document, path: Headings, names: str, header: int
+    ) -> tuple[str, int]:
+        """Return the names of columns, shortened if need be, and what they add to a breadcrumb."""
+        most = max(self.size // 2 - header, self.size // 4)
+        while names:
+            line = BREADCRUMB_SEPARATOR.join((document.title, *path, names))
+            above = self._counts.count([line])[0] + self._counts.special - header
+            if above <= most:
+                return names, max(above, 0)
+            names = "".join(_shortened((names,), len(names) // 2))
+        return "", 0
 
     def _pack(
-        self, units: Sequence[_Unit], headers: Mapping[Headings, int]
-    ) -> Iterator[list[_Unit]]:
+        self, units: Sequence[Unit], headers: Mapping[Headings, int]
+    ) -> Iterator[Sequence[Unit]]:
         """Group neighbouring units up to `size`, keeping each section whole where it fits."""
-        room = self._room(max(headers[path] for path in {unit.path for unit in units}))
-        packed: list[_Unit] = []
-        used = 0
-        for _, section in groupby(units, key=attrgetter("path")):
-            members = list(section)
-            total = sum(unit.tokens for unit in members)
-            if packed and used + total > room and total <= room:
-                yield packed
-                packed, used = [], 0
-            for unit in members:
-                if packed and used + unit.tokens > room:
-                    yield packed
-                    packed, used = [], 0
-                packed.append(unit)
-                used += unit.tokens
-        if packed:
-            yield packed
+        return pack(units, self._room(max(headers[path] for path in {u.path for u in units})))
 
-    def _chunks(self, document: Document, packed: Sequence[Sequence[_Unit]]) -> Iterator[Chunk]:
+    def _chunks(self, document: Document, packed: Sequence[Sequence[Unit]]) -> Iterator[Chunk]:
         """Yield the chunks of these units, those above the limit in parts.
 
         Sums of unit counts may fall short of the count of the joined text, so the joined text has
@@ -175,13 +166,13 @@ class Splitter:
             else:
                 yield from self._halved(document, units)
 
-    def _surely_within(self, text: str, chunk: Chunk, units: Sequence[_Unit]) -> bool:
+    def _surely_within(self, text: str, chunk: Chunk, units: Sequence[Unit]) -> bool:
         """Return whether sums alone show that a chunk is within the limit."""
         spans = [(unit.start, unit.end) for unit in units]
         more = self._counts.joined(chunk.breadcrumb, text, spans)
         return more is not None and sum([unit.tokens for unit in units]) + more <= self.limit
 
-    def _halved(self, document: Document, units: Sequence[_Unit]) -> Iterator[Chunk]:
+    def _halved(self, document: Document, units: Sequence[Unit]) -> Iterator[Chunk]:
         """Yield the chunks of two halves, halving each until its own count is within the limit.
 
         Positions are given afterwards.
@@ -194,10 +185,12 @@ class Splitter:
                 yield from self._halved(document, half)
 
 
-def _chunk(document: Document, units: Sequence[_Unit], position: int) -> Chunk:
+def _chunk(document: Document, units: Sequence[Unit], position: int) -> Chunk:
     """Return the chunk of these units, not identified yet."""
     start, end = units[0].start, units[-1].end
     path = common_path(list({unit.path for unit in units}))
+    if units[0].columns:
+        path = (*path, units[0].columns)
     text = document.text[start:end]
     return Chunk("", document.id, document.title, path, start, end, text, position)
 
@@ -216,7 +209,7 @@ def _divide(
             yield from _divide(text, (start, end), room, counts, deeper)
 
 
-def _in_two(units: Sequence[_Unit]) -> Sequence[Sequence[_Unit]]:
+def _in_two(units: Sequence[Unit]) -> Sequence[Sequence[Unit]]:
     """Return two halves of a chunk's units, or of its only one."""
     if len(units) > 1:
         half = len(units) // 2

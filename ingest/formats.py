@@ -72,11 +72,17 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _PDF_WITHIN = 1024
 """Bytes within which readers of PDF look for its signature."""
 
-TEXT = Format("text", "text/plain", (".txt", ".text", ".rst", ".adoc", ".asciidoc", ".vtt", ".srt"))
+TEXT = Format(
+    "text",
+    "text/plain",
+    (".txt", ".text", ".rst", ".adoc", ".asciidoc", ".vtt", ".srt"),
+    revision=2,
+)
 MARKDOWN = Format(
     "markdown",
     "text/markdown",
     (".md", ".markdown"),
+    revision=2,
     reader=f"{_READERS}.plain:read_markdown",
 )
 JSON = Format("json", "application/json", (".json",), reader=f"{_READERS}.plain:read_json_file")

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chunking.document import Section
+from chunking.sections import HEADING_LIMIT
 
-HEADING_LIMIT = 300
-"""Characters above which a heading is a paragraph in a heading's clothes."""
 _DEEPEST = 6
 """Levels of headings that Markdown has."""
 

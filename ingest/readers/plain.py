@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chunking.document import Section
 from chunking.errors import UnreadableDocument
-from chunking.sections import field_sections, markdown_sections
+from chunking.sections import field_sections, markdown_sections, wiki_sections
 from ingest.readers.dates import iso_date
 from ingest.readers.manuscript import Reading
 from ingest.readers.tables import read_table
@@ -21,16 +21,18 @@ _STATED = re.compile(
 
 
 def read_text(data: bytes, *, name: str) -> Reading:
-    """Return the reading of a plain text.
+    """Return the reading of a plain text; headings are those that wikis have.
 
     Raises:
         UnreadableDocument: the bytes are no text.
     """
-    return Reading(decode(data, name=name))
+    return _read_wiki(decode(data, name=name))
 
 
 def read_markdown(data: bytes, *, name: str) -> Reading:
     """Return the reading of a Markdown text; front matter may state its title and date.
+
+    A text without Markdown's headings may have those of a wiki.
 
     Raises:
         UnreadableDocument: the bytes are no text.
@@ -39,7 +41,7 @@ def read_markdown(data: bytes, *, name: str) -> Reading:
     front = _FRONT_MATTER.match(text)
     if front is None:
         sections = markdown_sections(text)
-        return Reading(text, sections, _first_heading(sections))
+        return Reading(text, sections, _first_heading(sections)) if sections else _read_wiki(text)
     # To CommonMark, the line that closes front matter would make a heading of it.
     blank = re.sub(r"[^\n]", " ", front[0])
     sections = markdown_sections(blank + text[front.end() :])
@@ -88,6 +90,13 @@ def read_record(record: dict[str, object], *, name: str) -> Reading:
     date = record.get("date")
     stated = iso_date(date) if isinstance(date, str) else None
     return Reading(text, sections, next(filter(None, titles), ""), stated)
+
+
+def _read_wiki(text: str) -> Reading:
+    """Return the reading of a text, titled by its outermost heading if it has just one."""
+    sections = wiki_sections(text)
+    outermost = {section.path[0] for section in sections if section.path}
+    return Reading(text, sections, outermost.pop() if len(outermost) == 1 else "")
 
 
 def _first_heading(sections: tuple[Section, ...]) -> str:

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Section
-from chunking.sections import Field, field_sections, markdown_sections
+from chunking.sections import Field, field_sections, markdown_sections, wiki_sections
 
 MARKDOWN_PIECES = st.sampled_from(
     ["# One", "## Two", "#", "text", "```", "Set\n===", "---", "\n", "\r\n", "\r", "> # q", "- # l"]
 )
+WIKI = [("A", 0), ("B", 1), ("C", 2), ("D", 1), ("E", 0)]
 FIELDS = st.lists(
     st.builds(
         Field,
@@ -48,6 +49,29 @@ def test_a_number_sign_in_a_code_fence_is_no_heading(fence: str) -> None:
 
 def test_underlined_headings_are_headings() -> None:
     assert [path for path, _ in outline("A\n===\none\n\nB\n---\ntwo\n")] == ["A", "A/B"]
+
+
+def test_a_paragraph_that_a_line_of_marks_follows_is_no_heading() -> None:
+    paragraph = "Words of a figure. " * 20
+    assert markdown_sections(f"{paragraph}\n===\n") == ()
+    assert [path for path, _ in outline(f"# A\n\n{paragraph}\n---\n# B\n")] == ["A", "B"]
+
+
+@pytest.mark.parametrize("marks", [("=", "==", "==="), ("=", "= =", "= = =")])
+def test_headings_of_a_wiki_nest_by_their_marks(marks: tuple[str, ...]) -> None:
+    lines = [f" {marks[level]} {name} {marks[level]} \n text\n" for name, level in WIKI]
+    text = "".join(lines)
+    sections = wiki_sections(text)
+    assert ["/".join(s.path) for s in sections] == ["A", "A/B", "A/B/C", "A/D", "E"]
+    assert [text[s.start : s.end] for s in sections] == lines
+
+
+def test_a_line_between_other_marks_is_no_heading_of_a_wiki() -> None:
+    assert wiki_sections("= A ==\n==\n= =\n==B==\na = b =\nc\n===\n") == ()
+
+
+def test_text_before_the_first_heading_of_a_wiki_is_a_section_without_path() -> None:
+    assert wiki_sections("before\n= A =\n") == (Section((), 0, 7), Section(("A",), 7, 13))
 
 
 def test_a_heading_of_two_lines_is_one_line_in_the_breadcrumb() -> None:

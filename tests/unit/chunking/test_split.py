@@ -73,6 +73,9 @@ PROSE = st.lists(
             "\n\n",
             "\t \u00a0\u2028",
             "12,345.67",
+            "\n| Country | Area | Population |\n|--|--|--|\n| Chad | 1 |\n| Niger | 2 |\n",
+            f"\n{' | '.join(['name'] * 40)}\n{'|'.join(['-'] * 40)}\n{'1 | ' * 40}\n1 | 2\n",
+            "\n```\ndef f():\n    # one\n\n    two\n\ndef g():\n",
         ]
     ),
     max_size=30,
@@ -217,6 +220,53 @@ def test_neighbours_under_one_outermost_heading_share_a_chunk() -> None:
     assert "two" in chunk.text
 
 
+def table(rows: int, *, columns: str = "Country | Area") -> str:
+    underline = "|".join("-" for _ in columns.split("|"))
+    lines = (f"| Country{number} | {number} |" for number in range(rows))
+    return "\n".join([f"| {columns} |", f"|{underline}|", *lines])
+
+
+@pytest.mark.parametrize("heading", ["", "# Africa\n"])
+def test_every_chunk_of_a_table_has_the_names_of_its_columns_once(heading: str) -> None:
+    text = f"{heading}A paragraph before it.\n\n{table(30)}\n\nA paragraph behind it.\n"
+    chunks = split(text, size=40)
+    rows = [chunk for chunk in chunks if "| Country" in chunk.text]
+    assert len(rows) > 2
+    assert [chunk.embedded_text.count("Country | Area") for chunk in rows] == [1] * len(rows)
+    above = ("Africa",) if heading else ()
+    assert rows[1].path == (*above, "Country | Area")
+    assert rows[1].text.startswith("| Country")
+    assert chunks[-1].path == above
+    assert max(words([chunk.embedded_text for chunk in chunks])) <= 40
+
+
+def test_names_of_columns_that_would_fill_a_chunk_are_shortened() -> None:
+    names = " | ".join(f"column{number}" for number in range(100))
+    chunks = split(table(40, columns=names), size=64)
+    assert chunks[-1].path[0].startswith("column0 | column1")
+    assert chunks[-1].path[0].endswith("…")
+    assert words([chunks[-1].breadcrumb])[0] <= 32
+    assert "Country38" in chunks[-1].text
+    assert max(words([chunk.embedded_text for chunk in chunks])) <= 64
+
+
+def test_a_program_is_cut_before_definitions_and_only_then_within_them() -> None:
+    body = "\n\n".join(f"    # step {number}\n    call({number})" for number in range(3))
+    program = "\n\n".join(f"def function{number}():\n{body}" for number in range(4))
+    chunks = split(f"# Title\n\n```python\n{program}\n```\n", size=40)
+    assert [chunk.path for chunk in chunks] == [("Title",)] * 4
+    assert [chunk.text[:13] for chunk in chunks[1:]] == [f"def function{n}" for n in (1, 2, 3)]
+    shorter = split(f"```python\n{program}\n```\n", size=24)
+    starts = {chunk.text.partition("\n")[0] for chunk in shorter[1:]}
+    assert starts <= {f"def function{n}():" for n in range(4)} | {f"# step {n}" for n in range(3)}
+
+
+def test_a_paragraph_that_fits_is_not_cut() -> None:
+    lines = [" ".join(["word"] * 6)] * 3
+    chunks = split("\n\n".join(["\n".join(lines)] * 3), size=32)
+    assert [chunk.text for chunk in chunks] == ["\n".join(lines)] * 3
+
+
 def test_a_heading_that_is_a_paragraph_is_shortened_in_the_breadcrumb_only() -> None:
     heading = " ".join(f"word{number}" for number in range(300))
     text = f"# {heading}\nbody\n# Short\nmore\n"
@@ -265,7 +315,7 @@ def test_a_size_that_cannot_hold_a_breadcrumb_or_exceeds_the_limit_is_refused(
 
 
 def test_the_name_tells_size_and_limit() -> None:
-    assert Splitter(words, size=100, limit=120).name == "fields:100/120"
+    assert Splitter(words, size=100, limit=120).name == "blocks:100/120"
 
 
 @pytest.mark.factbook

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Section
-from chunking.sections import markdown_sections
-from ingest.readers.manuscript import HEADING_LIMIT, Manuscript
+from chunking.sections import HEADING_LIMIT, markdown_sections
+from ingest.readers.manuscript import Manuscript
 
 
 def test_headings_open_sections_below_those_above_them() -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from chunking.errors import UnreadableDocument
-from ingest.readers.plain import read_csv, read_json_file, read_markdown, read_record
+from ingest.readers.plain import (
+    read_csv,
+    read_json_file,
+    read_markdown,
+    read_record,
+    read_text,
+)
 
 FRONT = b'---\ntitle: "The Page"\ntags: [a]\nDate: 2024-01-31\n---\n'
 
@@ -27,6 +33,14 @@ def test_front_matter_alone_and_before_plain_text_makes_no_sections() -> None:
 def test_a_rule_at_the_start_is_no_front_matter() -> None:
     reading = read_markdown(b"---\n\ntext without an end\n\n# Head\n", name="a.md")
     assert reading.title == "Head"
+
+
+def test_a_wikis_headings_are_read_where_markdown_has_none() -> None:
+    one, two = b" = Chad = \n dry\n", b" = Niger = \n drier\n"
+    for read in (read_text, read_markdown):
+        assert [s.path for s in read(one + two, name="a").sections] == [("Chad",), ("Niger",)]
+        assert (read(one, name="a").title, read(one + two, name="a").title) == ("Chad", "")
+    assert [s.path for s in read_markdown(b"# A\n" + one, name="a.md").sections] == [("A",)]
 
 
 def test_a_million_brackets_take_no_minutes() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chunking.document import Document
+from chunking.split import Splitter
 from ingest.readers.tables import LONG_ROW_CHARACTERS, read_table
 
 
@@ -42,3 +44,13 @@ def test_a_quote_left_open_loses_nothing() -> None:
 def test_a_text_without_cells_is_empty() -> None:
     assert read_table(",,\n\n,\n").text == ""
     assert read_table("").text == ""
+
+
+def test_every_chunk_of_a_table_says_which_columns_its_cells_are_of() -> None:
+    rows = "".join(f"Country{number},{number}\n" for number in range(60))
+    reading = read_table(f"Name,Area\n{rows}")
+    document = Document("a.csv", reading.text, "a", "a.csv", sections=reading.sections)
+    splitter = Splitter(lambda texts: [len(text.split()) + 2 for text in texts], size=40, limit=60)
+    chunks = splitter.split(document)
+    assert len(chunks) > 3
+    assert all("Name: Country" in chunk.text and "; Area: " in chunk.text for chunk in chunks)

@@ -1,0 +1,247 @@
+"""Measures how well questions find their excerpts in chunks of Windowfit and of two libraries.
+
+    python -m scripts.bench_retrieval_chunks [--sizes 64 128 200 256] [--dataset FOLDER]
+
+The data set is Chroma's benchmark of chunking, under the folder that `WINDOWFIT_TEST_DATA` names.
+All its corpora are one index, searched by the cosine of the default embedder's vectors, exactly.
+Each splitter aims at the same tokens of the embedder; the libraries are measured without overlap
+and with the fifth of a chunk that their own examples take. They lie in the environment of
+`bench_chunk.py`, see there; `bench_retrieval_chunks_worker.py` says how each is used. Vectors are
+kept under `.cache/peers-chunk`, so that a second run embeds nothing anew; the first one takes
+half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+
+from chunking.document import Document, content_id
+from chunking.errors import WindowfitError
+from chunking.split import Splitter
+from eval.coverage import measure_coverage
+from eval.datasets import RetrievalSet
+from eval.excerpts import load_excerpts
+from eval.questions import Span
+from retrieval.embed import Embedder
+from retrieval.points import Vector
+from retrieval.providers import open_embedder
+from retrieval.settings import IndexSettings
+from retrieval.weights import find_weights
+from scripts.bench_chunk import MODEL, PEERS
+from scripts.bench_documents import models_folder, write_documents
+from scripts.prove.peers_environment import ROOT, PeersUnavailable, run_module
+
+FOLDER: Final = ROOT / ".cache" / "peers-chunk"
+SIZES: Final = (64, 128, 200, 256)
+RANKS: Final = (5, 10)
+OVERLAP_SHARE: Final = 5
+WINDOWFIT: Final = "Windowfit"
+_BATCH: Final = 512
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk: where it stands, and what of it is embedded."""
+
+    span: Span
+    embedded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured of one splitter at one size.
+
+    Attributes:
+        tokens: mean tokens of a chunk's own text, without special ones.
+        metrics: means over all questions, by name as in "recall@5".
+        by_corpus: the same over the questions about each corpus.
+    """
+
+    splitter: str
+    size: int
+    overlap: int
+    chunks: int
+    tokens: float
+    metrics: Mapping[str, float]
+    by_corpus: Mapping[str, Mapping[str, float]]
+
+
+class KeptVectors:
+    """An embedder's vectors of texts, on disk."""
+
+    def __init__(self, embedder: Embedder, file: Path) -> None:
+        """Open the file, made where there is none."""
+        self._embedder = embedder
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._kept = sqlite3.connect(file, timeout=60)
+        self._kept.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, row BLOB)")
+
+    def embed(self, texts: Sequence[str]) -> Vector:
+        """Return one unit row per text; what was embedded once is not embedded again."""
+        keys = [content_id(self._embedder.name, text) for text in texts]
+        known = set(self._find(keys))
+        missing = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}
+        for part in _batches(sorted(missing.items(), key=lambda item: len(item[1]))):
+            rows = self._embedder.embed([text for _, text in part])
+            entries = [(key, row.tobytes()) for (key, _), row in zip(part, rows, strict=True)]
+            with self._kept:
+                self._kept.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", entries)
+        found = self._find(keys)
+        return np.stack([np.frombuffer(found[key], dtype=np.float32) for key in keys])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._kept.close()
+
+    def _find(self, keys: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for part in _batches(list(dict.fromkeys(keys))):
+            places = ",".join("?" * len(part))
+            query = f"SELECT key, row FROM vectors WHERE key IN ({places})"
+            found.update(self._kept.execute(query, part).fetchall())
+        return found
+
+
+def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
+
+
+def windowfit_pieces(documents: Sequence[Document], embedder: Embedder, size: int) -> list[Piece]:
+    """Return the chunks that Windowfit makes, headings as breadcrumbs."""
+    splitter = Splitter(embedder.count_tokens, size=size, limit=embedder.input_limit)
+    return [
+        Piece(Span(chunk.document, chunk.start, chunk.end), chunk.embedded_text)
+        for document in documents
+        for chunk in splitter.split(document)
+    ]
+
+
+def peer_pieces(
+    documents: Sequence[Document], sizes: Sequence[int]
+) -> Iterator[tuple[str, int, int, list[Piece]]]:
+    """Yield each peer's name, size, overlap and chunks.
+
+    Raises:
+        PeersUnavailable: the peers' environment cannot be made, or a peer failed.
+    """
+    file = FOLDER / "texts" / "excerpts.jsonl"
+    write_documents(file, documents)
+    tokenizer = Path(find_weights(MODEL, folders=(models_folder(),)), "tokenizer.json")
+    wanted = [f"{s}:{overlap}" for s in sizes for overlap in (0, s // OVERLAP_SHARE)]
+    module = "scripts.bench_retrieval_chunks_worker"
+    printed = run_module(module, file, tokenizer, *wanted, peers=PEERS)
+    texts = {document.id: document.text for document in documents}
+    for name, by_size in json.loads(printed.splitlines()[-1]).items():
+        for sizes_given, by_document in by_size.items():
+            size, overlap = map(int, sizes_given.split(":"))
+            pieces = [
+                Piece(Span(document, start, end), texts[document][start:end])
+                for document, spans in by_document.items()
+                for start, end in spans
+            ]
+            yield name, size, overlap, pieces
+
+
+def measured(
+    data: RetrievalSet, pieces: Sequence[Piece], vectors: KeptVectors
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Return the means of recall and IoU over all questions, and over those of each corpus."""
+    rows = vectors.embed([piece.embedded for piece in pieces])
+    questions = vectors.embed([question.question for question in data.questions])
+    order = np.argsort(-(questions @ rows.T), axis=1, kind="stable")[:, : max(RANKS)]
+    values: dict[str, dict[str, list[float]]] = {}
+    for question, ranked in zip(data.questions, order, strict=True):
+        for rank in RANKS:
+            coverage = measure_coverage(question.spans, [pieces[at].span for at in ranked[:rank]])
+            for corpus in ("", question.type):
+                of_corpus = values.setdefault(corpus, {})
+                of_corpus.setdefault(f"recall@{rank}", []).append(coverage.recall)
+                of_corpus.setdefault(f"iou@{rank}", []).append(coverage.iou)
+    means = {
+        corpus: {name: float(np.mean(found)) for name, found in metrics.items()}
+        for corpus, metrics in values.items()
+    }
+    return means.pop(""), means
+
+
+def rows_of(data: RetrievalSet, sizes: Sequence[int], embedder: Embedder) -> Iterator[Row]:
+    """Yield what is measured of every splitter at every size."""
+    documents = data.documents or ()
+    texts = {document.id: document.text for document in documents}
+    ways = [(WINDOWFIT, size, 0, windowfit_pieces(documents, embedder, size)) for size in sizes]
+    file = FOLDER / "vectors.sqlite3"
+    with closing(KeptVectors(embedder, file)) as vectors:
+        for name, size, overlap, pieces in (*ways, *peer_pieces(documents, sizes)):
+            spans = [piece.span for piece in pieces]
+            own = [texts[span.document][span.start : span.end] for span in spans]
+            tokens = float(np.mean(embedder.count_tokens(own))) - embedder.count_tokens([""])[0]
+            metrics, by_corpus = measured(data, pieces, vectors)
+            yield Row(name, size, overlap, len(pieces), tokens, metrics, by_corpus)
+            print(f"{name} {size}:{overlap} {metrics}", file=sys.stderr)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return what was measured as a Markdown table, by size."""
+    names = list(rows[0].metrics)
+    lines = [
+        f"| size | splitter | overlap | chunks | mean tokens | {' | '.join(names)} |",
+        f"|{'---|' * (5 + len(names))}",
+    ]
+    for row in sorted(rows, key=lambda row: row.size):
+        values = " | ".join(f"{row.metrics[name]:.4f}" for name in names)
+        lines.append(
+            f"| {row.size} | {row.splitter} | {row.overlap} | {row.chunks:,} "
+            f"| {row.tokens:.0f} | {values} |"
+        )
+    return "\n".join(lines)
+
+
+def lost(rows: Sequence[Row]) -> list[str]:
+    """Return every metric in which a peer is not below Windowfit at its size."""
+    ours = {row.size: row.metrics for row in rows if row.splitter == WINDOWFIT}
+    return [
+        f"{name} at {row.size}: {ours[row.size][name]:.4f}, "
+        f"{row.splitter} with overlap {row.overlap}: {value:.4f}"
+        for row in rows
+        if row.splitter != WINDOWFIT
+        for name, value in row.metrics.items()
+        if ours[row.size][name] <= value
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table and a last line of JSON; return 1 where a peer is not below Windowfit."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="tokens of a chunk")
+    data = os.environ.get("WINDOWFIT_TEST_DATA", str(ROOT / ".cache" / "data"))
+    folder = Path(data, "chunking_evaluation")
+    parser.add_argument("--dataset", type=Path, default=folder, help="folder of the data set")
+    given = parser.parse_args(arguments)
+    try:
+        embedder = open_embedder(IndexSettings(home=models_folder().parent))
+        rows = list(rows_of(load_excerpts(given.dataset), given.sizes, embedder))
+    except (PeersUnavailable, WindowfitError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 4
+    print(f"\n{table(rows)}\n")
+    missed = lost(rows)
+    for line in missed:
+        print(f"not above: {line}")
+    print(json.dumps({"rows": [asdict(row) for row in rows], "held": not missed}))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
