@@ -60,17 +60,22 @@ class Catalog:
 
     def hit(self, payload: Mapping[str, Any], *, score: float, via: str) -> Hit | None:
         """Return a stored chunk as a hit; None where no record names it."""
+        ordinal = self.ordinal(payload)
+        if ordinal is None:
+            return None
+        record = self.records[payload["document"]]
+        hit = read_hit(payload, record, ordinal, score, via)
+        origin = self.origin(record)
+        return replace(hit, origin=origin) if origin else hit
+
+    def ordinal(self, payload: Mapping[str, Any]) -> int | None:
+        """Return the place of a stored chunk in its document; None where no record names it."""
         record = self.records.get(payload["document"])
         if record is None:
             return None
         if record.id not in self._ordinals:
             self._ordinals[record.id] = {name: n for n, name in enumerate(record.chunk_ids)}
-        ordinal = self._ordinals[record.id].get(payload["id"])
-        if ordinal is None:
-            return None
-        hit = read_hit(payload, record, ordinal, score, via)
-        origin = self.origin(record)
-        return replace(hit, origin=origin) if origin else hit
+        return self._ordinals[record.id].get(payload["id"])
 
     def origin(self, record: DocumentRecord) -> str:
         """Return the first document, in corpus order, that was read from these very bytes.

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from retrieval.catalog import Catalog
 from retrieval.diversity import part_repetitions
 from retrieval.fuse import fuse_scores
 from retrieval.index import Index
-from retrieval.points import Vector, Where
+from retrieval.points import ScoredPoint, Vector, Where
 from retrieval.records import Hit
 from retrieval.terms import question_terms
+
+Ranking = Callable[[], list[ScoredPoint]]
+"""A ranking under way: called, it waits for the stored chunks and returns them, best first."""
 
 _DEPTH = 100
 """Fewest chunks taken of each ranking: what is low in one may be high in the other."""
 _DEEPENING = 4
 """How much deeper both are taken, twice at most, where most of what they hold are repetitions."""
+_KNOWN_BY = ("id", "document")
+_BESIDE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="windowfit-search")
+"""Asks the store while the model embeds, or while another answer is read."""
+
+
+def begin_ranking_words(
+    index: Index, question: str, *, limit: int, where: Where | None, catalog: Catalog
+) -> Ranking:
+    """Begin to rank by the terms of a question, which need no vector; for `search_hybrid`."""
+    return _BESIDE.submit(_rank_words, index, question, max(limit, _DEPTH), where, catalog).result
 
 
 def search_hybrid(
@@ -28,6 +42,7 @@ def search_hybrid(
     where: Where | None = None,
     via: str = "question",
     catalog: Catalog | None = None,
+    worded: Ranking | None = None,
 ) -> list[Hit]:
     """Return the chunks that bear on a question by its vector and by its terms, best first.
 
@@ -37,6 +52,8 @@ def search_hybrid(
     Args:
         vector: a unit row of `Embedder.embed`, of the question.
         limit, where, via, catalog: see `Index.search`.
+        worded: what `begin_ranking_words` returned for the same question, filter and catalog, and
+            no smaller a limit.
 
     Raises:
         InputError: the filter names a key that is not allowed.
@@ -46,43 +63,62 @@ def search_hybrid(
     catalog = catalog or index.catalog()
     depth = max(limit, _DEPTH)
     deepest = depth * _DEEPENING**2
-    terms = question_terms(question)
+    by_terms = (worded() if worded else _rank_words(index, question, depth, where, catalog))[:depth]
     while True:
-        near = index.search(vector, limit=depth, where=where, via=via, catalog=catalog)
-        worded = index.search(terms, limit=depth, where=where, via=via, catalog=catalog)
-        distinct, repeated = part_repetitions(_fuse(near, worded, depth))
+        cosines = _BESIDE.submit(_cosines, index, vector, by_terms, catalog)
+        near = index.rank(vector, limit=depth, where=where, catalog=catalog)
+        ranked = _fused(near, by_terms, cosines.result(), depth)
+        distinct, repeated = _first(ranked, limit, via, catalog)
         # Copies of one text may take all places of both rankings; other texts stand below them.
         if 2 * len(distinct) >= limit or len(near) < depth or depth == deepest:
-            break
+            return [*distinct, *repeated][:limit]
         depth *= _DEEPENING
-    return _with_cosines([*distinct, *repeated][:limit], near, index, vector, catalog)
+        by_terms = _rank_words(index, question, depth, where, catalog)
 
 
-def _fuse(near: Sequence[Hit], worded: Sequence[Hit], depth: int) -> list[Hit]:
-    """Return the nearest and the best by terms, `depth` of each at most, in one ranking."""
-    hits = {hit.chunk.id: hit for hit in (*worded, *near)}
+def _rank_words(
+    index: Index, question: str, depth: int, where: Where | None, catalog: Catalog
+) -> list[ScoredPoint]:
+    return index.rank(question_terms(question), limit=depth, where=where, catalog=catalog)
+
+
+def _cosines(
+    index: Index, vector: Vector, by_terms: Sequence[ScoredPoint], catalog: Catalog
+) -> Mapping[str, float]:
+    """Return the cosine similarity of stored chunks with a vector, by the id of the chunk."""
+    if not by_terms:
+        return {}
+    chunks = [one.payload["id"] for one in by_terms]
+    found = index.rank(vector, limit=len(chunks), chunks=chunks, catalog=catalog, fields=_KNOWN_BY)
+    return {one.payload["id"]: one.score for one in found}
+
+
+def _fused(
+    near: Sequence[ScoredPoint],
+    by_terms: Sequence[ScoredPoint],
+    cosines: Mapping[str, float],
+    depth: int,
+) -> list[ScoredPoint]:
+    """Return the chunks of both rankings in one, each with its cosine similarity."""
+    nearest = {one.payload["id"]: one.score for one in near}
+    cosines = {**cosines, **nearest}
+    payloads = {one.payload["id"]: one for one in (*by_terms, *near)}
     ranked = fuse_scores(
-        {hit.chunk.id: hit.score for hit in near},
-        {hit.chunk.id: hit.score for hit in worded},
-        term_floor=worded[-1].score if len(worded) == depth else 0.0,
+        nearest,
+        {one.payload["id"]: one.score for one in by_terms},
+        term_floor=by_terms[-1].score if len(by_terms) == depth else 0.0,
     )
-    return [hits[name] for name in ranked]
-
-
-def _with_cosines(
-    ranked: Sequence[Hit], near: Sequence[Hit], index: Index, vector: Vector, catalog: Catalog
-) -> list[Hit]:
-    """Return hits with their cosine similarity, asking for those that only words have found."""
-    cosines = {hit.chunk.id: hit.score for hit in near}
-    unknown = [hit.chunk for hit in ranked if hit.chunk.id not in cosines]
-    if unknown:
-        found = index.search(
-            vector,
-            limit=len(unknown),
-            where={"document": sorted({chunk.document for chunk in unknown})},
-            chunks=[chunk.id for chunk in unknown],
-            catalog=catalog,
-        )
-        cosines |= {hit.chunk.id: hit.score for hit in found}
     # One that was removed meanwhile has none: who reads under this catalog is told by its check.
-    return [replace(hit, score=cosines[hit.chunk.id]) for hit in ranked if hit.chunk.id in cosines]
+    return [replace(payloads[name], score=cosines[name]) for name in ranked if name in cosines]
+
+
+def _first(
+    ranked: Sequence[ScoredPoint], limit: int, via: str, catalog: Catalog
+) -> tuple[list[Hit], list[Hit]]:
+    """Return the first as hits, as many as hold `limit` texts if there are, and repetitions."""
+    for size in (2 * limit, len(ranked)):
+        found = (catalog.hit(one.payload, score=one.score, via=via) for one in ranked[:size])
+        distinct, repeated = part_repetitions([hit for hit in found if hit is not None])
+        if len(distinct) >= limit or size >= len(ranked):
+            break
+    return distinct, repeated

@@ -13,9 +13,9 @@ from chunking.errors import CollectionChanged, CollectionNotFound, StoreError
 from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
-from retrieval.points import Engine, Point, PointStore, Vector, Where
+from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, read_record
-from retrieval.scope import scope_of
+from retrieval.scope import point_id, scope_of
 from retrieval.terms import Terms
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ class Index:
             sought: a unit row of `Embedder.embed`, or terms: scores are then those of BM25.
             limit: most hits.
             where: filter of documents; every key must be one of `FILTER_KEYS`.
-            chunks: ids of the only chunks to look at; all if None. Name their documents in `where`.
+            chunks: ids of the only chunks to look at; all if None.
             via: the name recorded as the step that brought these hits.
             catalog: the state of the collection to look at; the current one if None.
 
@@ -204,22 +204,40 @@ class Index:
             InputError: the filter names a key that is not allowed.
         """
         catalog = catalog or self.catalog()
-        scope = scope_of("chunk") | ({} if chunks is None else {"id": chunks})
+        ranked = self.rank(sought, limit=limit, where=where, chunks=chunks, catalog=catalog)
+        found = (catalog.hit(one.payload, score=one.score, via=via) for one in ranked)
+        return [hit for hit in found if hit is not None]
+
+    def rank(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where | None = None,
+        chunks: Sequence[str] | None = None,
+        catalog: Catalog,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
+        """Return the stored chunks that `search` makes hits of, for who needs only some as hits.
+
+        Payloads are cut down to `fields` if given; "id" and "document" must be among them.
+        """
+        scope = scope_of("chunk")
         if where:
             passing = catalog.passing(where)
             if not passing:
                 return []
             scope |= _documents(passing)
+        ids = None if chunks is None else [point_id("chunk", chunk) for chunk in chunks]
         asked = limit
         while True:
             try:
-                scored = self.points.query(sought, limit=asked, where=scope)
+                scored = self.points.query(sought, limit=asked, where=scope, ids=ids, fields=fields)
             except CollectionNotFound as error:
                 raise self._changed() from error
-            found = (catalog.hit(one.payload, score=one.score, via=via) for one in scored)
-            hits = [hit for hit in found if hit is not None]
-            if len(hits) >= limit or len(scored) < asked:
-                return hits[:limit]
+            seen = [one for one in scored if catalog.ordinal(one.payload) is not None]
+            if len(seen) >= limit or len(scored) < asked:
+                return seen[:limit]
             # Versions that are not visible took some of the places.
             asked *= 2
 

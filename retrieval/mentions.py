@@ -35,7 +35,6 @@ def find_mentions(
     return index.search(
         vector,
         limit=len(holding),
-        where={"document": sorted({chunk.document for chunk in holding})},
         chunks=[chunk.id for chunk in holding],
         via=via,
         catalog=catalog,

@@ -67,13 +67,23 @@ class PointStore(Protocol):
     def delete(self, ids: Sequence[str]) -> None:
         """Remove the points of these ids; unknown ids are ignored."""
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         """Return at most `limit` points that match the filter, best first.
 
         For a vector these are the nearest by cosine. For terms they are those that share a term
         with what is sought, by the sum over these of weight times weight times how rare the term is
         (`rarity`, over all points of the collection that have terms, whatever the filter; one that
         was removed may count until the store has tidied up, which it does at a fifth of them).
+
+        With `ids`, only these points are looked at; payloads are cut down to `fields` if given.
         """
 
     def scroll(
@@ -114,6 +124,10 @@ def _matches(payload: Mapping[str, Any], where: Where) -> bool:
     return all(payload.get(key) in values for key, values in where.items())
 
 
+def _cut_down(payload: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if fields is None or key in fields}
+
+
 @dataclass(slots=True)
 class MemoryPointStore:
     """A `PointStore` in a dictionary: exact, not durable; for tests and examples."""
@@ -137,13 +151,21 @@ class MemoryPointStore:
         for point_id in ids:
             self.points.pop(point_id, None)
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
         stored = tuple(self.points.values())
         scored = [
-            ScoredPoint(point.id, score, point.payload)
+            ScoredPoint(point.id, score, _cut_down(point.payload, fields))
             for point, score in _scores(sought, stored)
-            if _matches(point.payload, where)
+            if _matches(point.payload, where) and (ids is None or point.id in ids)
         ]
         return sorted(scored, key=lambda hit: (-hit.score, hit.id))[: max(limit, 0)]
 
@@ -153,8 +175,7 @@ class MemoryPointStore:
         """See `PointStore.scroll`."""
         for point in sorted(self.points.values(), key=lambda point: point.id):
             if _matches(point.payload, where):
-                kept = point.payload.keys() if fields is None else fields
-                payload = {k: v for k, v in point.payload.items() if k in kept}
+                payload = _cut_down(point.payload, fields)
                 kept_vector, terms = (point.vector, point.terms) if vectors else (None, None)
                 yield Point(point.id, payload, _direction(kept_vector), terms)
 

@@ -10,9 +10,10 @@ from functools import partial
 import numpy as np
 
 from retrieval.catalog import Catalog
-from retrieval.diversity import arrange
+from retrieval.diversity import arrange, latest_first
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
+from retrieval.hybrid import Ranking, begin_ranking_words
 from retrieval.index import Index
 from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
@@ -75,10 +76,13 @@ class Searcher:
     def _search(
         self, question: str, limit: int, where: Where | None, catalog: Catalog
     ) -> list[Hit]:
+        worded = begin_ranking_words(
+            self.index, question, limit=limit, where=where, catalog=catalog
+        )
         parts = take_apart(question, catalog.names)
         search = _Search(self, catalog, question, limit, where, parts)
         search.embed([question, *_lookups(parts)])
-        return search.hits()
+        return search.hits(worded)
 
     def nearest_heading(self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector) -> str:
         """Return the outermost heading of a document that is nearest to a vector."""
@@ -124,7 +128,7 @@ class _Search:
         if wanted:
             self.vectors.update(zip(wanted, self.searcher.embedder.embed(wanted), strict=True))
 
-    def hits(self) -> list[Hit]:
+    def hits(self, worded: Ranking) -> list[Hit]:
         """Return the merged hits, see `Searcher.search`."""
         allowed = {record.id for record in self.catalog.passing(self.where)}
         named = [name for name in self.parts.named if name in allowed][:NAMED_LIMIT]
@@ -136,12 +140,15 @@ class _Search:
             where=self.where,
             catalog=self.catalog,
             reranker=self.searcher.reranker,
+            worded=worded,
         )
         focuses = [
             self._focus(name, self.parts.aspects, f"named: {self._title(name)}") for name in named
         ]
         for unknown in self.parts.unknown:
             focuses += self._bridge(unknown, focuses)
+        if not focuses:  # nothing to merge, and repetitions are last already
+            return latest_first(self.question, around)
         streams = by_turns([focus.streams for focus in focuses])
         if self.parts.relation and len(focuses) == 1:
             streams = [*self._hop(focuses[0], around, allowed), *streams]

@@ -64,16 +64,27 @@ class EdgePointStore:
                 operation = edge.UpdateOperation.delete_points([UUID(hex=item) for item in batch])
                 self._update(operation, size=len(batch))
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         """See `PointStore.query`; the search is exact, and equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
         with self._calls("search"):
-            near = _nearest(sought)
-            found = self._shard.query(
-                edge.QueryRequest(limit=limit, query=near, filter=_filter(where), with_payload=True)
+            request = edge.QueryRequest(
+                limit=limit,
+                query=_nearest(sought),
+                filter=_filter(where, ids),
+                with_payload=True if fields is None else list(fields),
             )
+            found = self._shard.query(request)
             hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
@@ -179,8 +190,10 @@ def _hex(point_id: edge.PointId) -> str:
     return point_id.hex if isinstance(point_id, UUID) else str(point_id)
 
 
-def _filter(where: Where) -> edge.Filter | None:
+def _filter(where: Where, ids: Sequence[str] | None = None) -> edge.Filter | None:
     conditions: list[edge.ConditionType] = [
         edge.FieldCondition(key, match=edge.MatchAny(list(values))) for key, values in where.items()
     ]
+    if ids is not None:
+        conditions.append(edge.HasIdCondition({UUID(hex=point_id) for point_id in ids}))
     return edge.Filter(must=conditions) if conditions else None

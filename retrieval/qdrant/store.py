@@ -84,7 +84,15 @@ class QdrantPointStore:
             batch = ids[start : start + _DELETE_SIZE]
             self._call(f"delete {len(batch)} points", delete)
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         """See `PointStore.query`; equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
@@ -96,10 +104,10 @@ class QdrantPointStore:
                 self._collection,
                 _sparse(sought) if isinstance(sought, Terms) else sought.tolist(),
                 using=TERMS if by_terms else VECTOR,
-                query_filter=_filter(where),
+                query_filter=_filter(where, ids),
                 search_params=None if by_terms else self._search,
                 limit=limit,
-                with_payload=True,
+                with_payload=True if fields is None else list(fields),
             ),
         )
         hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found.points]
@@ -172,9 +180,11 @@ def _hex(point_id: models.ExtendedPointId) -> str:
     return UUID(str(point_id)).hex
 
 
-def _filter(where: Where) -> models.Filter | None:
+def _filter(where: Where, ids: Sequence[str] | None = None) -> models.Filter | None:
     conditions: list[models.Condition] = [
         models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         for key, values in where.items()
     ]
+    if ids is not None:
+        conditions.append(models.HasIdCondition(has_id=[UUID(hex=point_id) for point_id in ids]))
     return models.Filter(must=conditions) if conditions else None

@@ -52,9 +52,17 @@ class FusedStore:
         """See `PointStore.delete`."""
         self.fuse.write(partial(self.store.delete, ids))
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        return self.store.query(sought, limit=limit, where=where)
+        return self.store.query(sought, limit=limit, where=where, ids=ids, fields=fields)
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

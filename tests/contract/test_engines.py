@@ -11,6 +11,7 @@ import pytest
 
 from chunking.errors import CollectionNotFound
 from retrieval.points import MemoryEngine
+from retrieval.terms import Terms
 from tests.contract.workbench import (
     Workbench,
     ids,
@@ -169,6 +170,26 @@ class TestEngine:
         odd = [point_id(i) for i in range(1, 2500, 2)]
         assert ids(store.scroll(where={"kind": ["odd"]})) == odd
         assert all(found.vector is None for found in store.scroll(where={}))
+
+    def test_a_query_cuts_payloads_down_and_looks_at_the_points_of_given_ids_alone(
+        self, bench: Workbench
+    ) -> None:
+        store = bench.create()
+        terms = Terms.of({7: 1.0})
+        kinds = ("even", "odd")
+        store.upsert(
+            [point(i, unit(0), terms=terms, kind=kinds[i % 2], text="x") for i in range(300)]
+        )
+        sought = [point_id(i) for i in (201, 7, 8, 5000)]
+
+        for by in (unit(0), terms):
+            found = store.query(by, limit=9, where={}, ids=sought, fields=["kind", "none"])
+            assert {hit.id: hit.payload for hit in found} == {
+                point_id(i): {"kind": kinds[i % 2]} for i in (7, 8, 201)
+            }
+            matching = store.query(by, limit=9, where={"kind": ["even"]}, ids=sought, fields=[])
+            assert [(hit.id, hit.payload) for hit in matching] == [(point_id(8), {})]
+            assert store.query(by, limit=9, where={}, ids=[]) == []
 
     def test_scroll_cuts_payloads_down_to_the_fields(self, bench: Workbench) -> None:
         store = bench.create()

@@ -59,9 +59,17 @@ class Watched:
     def delete(self, ids: Sequence[str]) -> None:
         self._points.delete(ids)
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         self.reads.append(where)
-        return self._points.query(sought, limit=limit, where=where)
+        return self._points.query(sought, limit=limit, where=where, ids=ids, fields=fields)
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -418,9 +418,17 @@ class FailingStore:
     def delete(self, ids: Any) -> None:
         self.store.delete(ids)
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         self._check()
-        return self.store.query(sought, limit=limit, where=where)
+        return self.store.query(sought, limit=limit, where=where, ids=ids, fields=fields)
 
     def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
         self._check()

@@ -50,9 +50,17 @@ class RecordingStore(MemoryPointStore):
         self.writes.append(("delete", [str(point.payload["kind"]) for point in known]))
         super().delete(ids)
 
-    def query(self, sought: Vector | Terms, *, limit: int, where: Where) -> list[ScoredPoint]:
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(sought, limit=limit, where=where)
+        return super().query(sought, limit=limit, where=where, ids=ids, fields=fields)
 
 
 @pytest.fixture
