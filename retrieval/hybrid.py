@@ -17,8 +17,9 @@ from retrieval.terms import question_terms
 Ranking = Callable[[], list[ScoredPoint]]
 """A ranking under way: called, it waits for the stored chunks and returns them, best first."""
 
-_DEPTH = 100
-"""Fewest chunks taken of each ranking: what is low in one may be high in the other."""
+_DEPTH = 50
+"""Fewest chunks taken of each ranking: what is low in one may be high in the other. With 100,
+measures on three data sets differ by at most 0.01, and a search takes longer."""
 _DEEPENING = 4
 """How much deeper both are taken, twice at most, where most of what they hold are repetitions."""
 _KNOWN_BY = ("id", "document")
