@@ -9,13 +9,14 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from chunking.document import Document
-from chunking.errors import CollectionChanged, CollectionNotFound, StoreError
+from chunking.errors import CollectionChanged, CollectionNotFound
 from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
-from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, read_record
-from retrieval.scope import point_id, scope_of
+from retrieval.ranking import rank_visible
+from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
+from retrieval.scope import scope_of
 from retrieval.terms import Terms
 
 T = TypeVar("T")
@@ -139,19 +140,9 @@ class Index:
         """Return the stored records of all documents, or of those named, by id."""
         where: Where = {} if documents is None else {"document": documents}
         return {
-            str(point.payload["document"]): self._record(point)
+            str(point.payload["document"]): stored_record(point.payload, collection=self.name)
             for point in self.scroll("document", where, fields=(*RECORD_FIELDS, "document"))
         }
-
-    def _record(self, point: Point) -> DocumentRecord:
-        try:
-            return read_record(point.payload)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(
-                f"collection {self.name!r}: the record of {point.payload.get('document')!r} is "
-                "damaged, or of another version of Windowfit",
-                hint="`windowfit ingest verify --repair` removes it; then ingest its source again",
-            ) from error
 
     def documents(self, documents: Sequence[str] | None = None) -> Iterator[Document]:
         """Yield whole documents, all or those named."""
@@ -222,24 +213,18 @@ class Index:
 
         Payloads are cut down to `fields` if given; "id" and "document" must be among them.
         """
-        scope = scope_of("chunk")
-        if where:
-            passing = catalog.passing(where)
-            if not passing:
-                return []
-            scope |= _documents(passing)
-        ids = None if chunks is None else [point_id("chunk", chunk) for chunk in chunks]
-        asked = limit
-        while True:
-            try:
-                scored = self.points.query(sought, limit=asked, where=scope, ids=ids, fields=fields)
-            except CollectionNotFound as error:
-                raise self._changed() from error
-            seen = [one for one in scored if catalog.ordinal(one.payload) is not None]
-            if len(seen) >= limit or len(scored) < asked:
-                return seen[:limit]
-            # Versions that are not visible took some of the places.
-            asked *= 2
+        try:
+            return rank_visible(
+                self.points,
+                sought,
+                limit=limit,
+                where=where,
+                chunks=chunks,
+                catalog=catalog,
+                fields=fields,
+            )
+        except CollectionNotFound as error:
+            raise self._changed() from error
 
     def chunk_count(self) -> int:
         """Return the number of chunks that readers see."""
@@ -289,8 +274,7 @@ class Index:
         return f"{self.place} {state.get('token', '')}"
 
     def _state(self) -> Mapping[str, Any]:
-        states = self.scroll("state", fields=("token", "moving"))
-        return next((state.payload for state in states), {})
+        return next((p.payload for p in self.scroll("state", fields=("token", "moving"))), {})
 
     def _follow(self) -> None:
         """Go to where the collection lies now.

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from chunking.document import Chunk, Document, Section, gap_between
+from chunking.errors import StoreError
 from chunking.piece_counts import PieceCount, PieceCounts
 from chunking.pieces import PIECE_FORM
 from chunking.sketch import Sketch, sketch_of
@@ -156,6 +157,22 @@ def read_document(payload: Mapping[str, Any]) -> Document:
         date=payload["date"],
         digest=payload["digest"],
     )
+
+
+def stored_record(payload: Mapping[str, Any], *, collection: str) -> DocumentRecord:
+    """Return the record in a payload of a collection.
+
+    Raises:
+        StoreError: it is damaged, or of another version of Windowfit.
+    """
+    try:
+        return read_record(payload)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"collection {collection!r}: the record of {payload.get('document')!r} is "
+            "damaged, or of another version of Windowfit",
+            hint="`windowfit ingest verify --repair` removes it; then ingest its source again",
+        ) from error
 
 
 def read_record(payload: Mapping[str, Any]) -> DocumentRecord:
