@@ -13,12 +13,13 @@ from retrieval.catalog import Catalog
 from retrieval.diversity import arrange, latest_first
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
+from retrieval.headings import Headings
 from retrieval.hybrid import Ranking, begin_ranking_words
 from retrieval.index import Index
 from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
 from retrieval.points import Vector, Where
-from retrieval.records import DocumentRecord, Hit
+from retrieval.records import Hit
 from retrieval.rerank import Reranker, search_reranked
 from retrieval.turns import by_turns, take_turns
 
@@ -30,6 +31,10 @@ _FIRST_TURNS = 3
 """Turns of what a question names and asks for, before sections and the whole collection join."""
 
 
+SEARCH_LIMIT, SEARCH_LENGTH = 4, 2000
+"""Most searches besides the question's, and most characters of each."""
+
+
 @dataclass(slots=True)
 class Searcher:
     """Searches one collection; thread-safe."""
@@ -37,7 +42,7 @@ class Searcher:
     index: Index
     embedder: Embedder
     reranker: Reranker | None = None
-    _headings: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
+    headings: Headings = field(default_factory=Headings)
 
     def catalog(self) -> Catalog:
         """Return the collection's documents as of now, see `Index.catalog`."""
@@ -50,6 +55,7 @@ class Searcher:
         limit: int,
         where: Where | None = None,
         catalog: Catalog | None = None,
+        searches: Sequence[str] = (),
     ) -> list[Hit]:
         """Return the chunks that bear on a question, best first.
 
@@ -63,6 +69,8 @@ class Searcher:
         Args:
             catalog: the state of the collection to look at; the current one if None, and then the
                 hits are known to belong together.
+            searches: what else to search for, each as if it were the question; they take turns, and
+                their `via` begins with "search: ". A planner that takes questions apart says it so.
 
         Raises:
             InputError: the filter names a key that is not allowed.
@@ -70,8 +78,27 @@ class Searcher:
             StoreError: the store cannot be reached.
         """
         if catalog is None:
-            return self.index.steady(partial(self._search, question, limit, where))
-        return self._search(question, limit, where, catalog)
+            return self.index.steady(partial(self._search_all, question, searches, limit, where))
+        return self._search_all(question, searches, limit, where, catalog)
+
+    def _search_all(
+        self,
+        question: str,
+        searches: Sequence[str],
+        limit: int,
+        where: Where | None,
+        catalog: Catalog,
+    ) -> list[Hit]:
+        found = self._search(question, limit, where, catalog)
+        if not searches:
+            return found
+        planned = [
+            [replace(hit, via=f"search: {text} > {hit.via}") for hit in hits]
+            for text in searches
+            for hits in [self._search(text, limit, where, catalog)]
+        ]
+        merged = take_turns([found, *planned], limit=2 * limit)
+        return arrange(question, merged)[:limit]
 
     def _search(
         self, question: str, limit: int, where: Where | None, catalog: Catalog
@@ -83,17 +110,6 @@ class Searcher:
         search = _Search(self, catalog, question, limit, where, parts)
         search.embed([question, *_lookups(parts)])
         return search.hits(worded)
-
-    def nearest_heading(self, record: DocumentRecord, hits: Sequence[Hit], vector: Vector) -> str:
-        """Return the outermost heading of a document that is nearest to a vector."""
-        if not hits:
-            return ""
-        if record.version not in self._headings:
-            headings = tuple(sorted({heading_of(hit) for hit in hits}))
-            rows = self.embedder.embed([f"{record.title} > {heading}" for heading in headings])
-            self._headings[record.version] = (headings, rows)
-        headings, rows = self._headings[record.version]
-        return headings[int(np.argmax(rows @ vector))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +206,14 @@ class _Search:
             lines = [replace(hit, via=step) for hit in rank_by_lines(hits, aspect)]
             streams.append(take_turns([lines, hits], limit=limit) if broad else lines)
             if broad and not has_line(hits, aspect):
-                heading = self.searcher.nearest_heading(
-                    self.catalog.records[document], hits, self.vectors[aspect]
+                sections.append(
+                    self.searcher.headings.nearest(
+                        self.searcher.embedder,
+                        self.catalog.records[document],
+                        hits,
+                        self.vectors[aspect],
+                    )
                 )
-                sections.append(_of_section(hits, heading))
         return _Focus(document, streams, sections)
 
     def _bridge(self, unknown: Unknown, focuses: Sequence[_Focus]) -> list[_Focus]:
@@ -276,12 +296,3 @@ def _lookups(parts: Parts) -> list[str]:
     if parts.named:
         return phrases
     return [text for unknown in parts.unknown for text in (unknown.clause, *phrases)]
-
-
-def heading_of(hit: Hit) -> str:
-    """Return the outermost heading above a chunk; empty for a document without headings."""
-    return hit.chunk.path[0] if hit.chunk.path else ""
-
-
-def _of_section(hits: Sequence[Hit], heading: str) -> list[Hit]:
-    return [replace(hit, via=f"section: {heading}") for hit in hits if heading_of(hit) == heading]

@@ -55,6 +55,10 @@ def ask(
         list[str] | None,
         typer.Option("--filter", help="KEY=VALUE of document, title or source; repeatable."),
     ] = None,
+    searches: Annotated[
+        list[str] | None,
+        typer.Option("--search", help="What else to search for; repeatable, 4 at most."),
+    ] = None,
     call_limit: Annotated[
         int | None, typer.Option(help="Most model calls of mode exhaustive (default 32).")
     ] = None,
@@ -81,6 +85,7 @@ def ask(
         "order": order,
         "trim": trim or None,
         "filter": _filter(filters),
+        "searches": searches,
         "call_limit": call_limit,
         "cost_limit_usd": cost_limit_usd,
     }

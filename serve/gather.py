@@ -40,6 +40,7 @@ class Gathering:
         catalog: the state of the collection that a plan looks at from beginning to end.
         room: tokens that retrieved text may take.
         where: the request's filter.
+        searches: what is searched for besides the question.
     """
 
     searcher: Searcher
@@ -48,6 +49,7 @@ class Gathering:
     question: str
     room: int
     where: Where | None
+    searches: Sequence[str] = ()
 
     def hits(self) -> list[Candidate]:
         """Return the chunks that a search finds, about twice as many as can fit."""
@@ -69,7 +71,11 @@ class Gathering:
 
     def _search(self, limit: int) -> list[Hit]:
         return self.searcher.search(
-            self.question, limit=limit, where=self.where, catalog=self.catalog
+            self.question,
+            limit=limit,
+            where=self.where,
+            catalog=self.catalog,
+            searches=self.searches,
         )
 
     def _candidate(self, hit: Hit) -> Candidate:

@@ -59,6 +59,7 @@ def ask_of(body: ChatRequest, settings: ServeSettings, profiles: Collection[str]
         max_output_tokens=_one("max_tokens", body.max_tokens, body.max_completion_tokens),
         history=history,
         where=where_of(options.filter),
+        searches=options.searches,
         system=system,
         after=after,
         tools=tuple(tool.tool() for tool in body.tools or ()),

@@ -26,6 +26,7 @@ from serve.schema import (
     Filter,
     JsonObject,
     Name,
+    Searches,
     TokenLimit,
     WellFormed,
 )
@@ -72,6 +73,7 @@ class WindowfitOptions(BaseModel):
     cost_limit_usd: CostLimit = None
     max_context_tokens: TokenLimit | None = Field(default=None, description="cap on retrieved text")
     filter: Filter | None = Field(default=None, description="allowed keys: document, title, source")
+    searches: Searches = ()
 
 
 def _only(*allowed: object, hint: str) -> BeforeValidator:

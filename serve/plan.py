@@ -66,6 +66,7 @@ class Ask:
     max_output_tokens: int | None = None
     history: tuple[Message, ...] = ()
     where: Where | None = None
+    searches: tuple[str, ...] = ()
     order: Order = "relevance"
     trim: bool = False
     call_limit: int | None = None
@@ -126,7 +127,15 @@ def _plan(
     fixed = count_fixed(prompt, counter)
     budget = _budget(ask, profile, sum(fixed))
     mode = _mode(ask, catalog, counter, budget)
-    gathering = Gathering(searcher, catalog, counter, ask.question, budget.context_limit, ask.where)
+    gathering = Gathering(
+        searcher,
+        catalog,
+        counter,
+        ask.question,
+        budget.context_limit,
+        ask.where,
+        ask.searches,
+    )
     counted = time.perf_counter()
     exhaustion = None
     candidates = _READINGS[mode](gathering)

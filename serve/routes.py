@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from chunking.errors import ModelNotFound, WindowfitError
 from retrieval.places import collection_names
 from serve.facts import Health, ModelCard, ModelList
+from serve.kept_schema import KeptReceipt
 from serve.problems import documented
 from serve.replay import ReplayResponse, find_kept, receipt_of, replay
 from serve.runtime import Runtime
-from serve.schema import KeptReceipt, as_json
+from serve.schema import as_json
 from serve.settings import ServeSettings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,6 +18,7 @@ from pydantic_core import to_jsonable_python
 from chunking.counters import well_formed
 from chunking.tokens import Message
 from retrieval.points import Where
+from retrieval.search import SEARCH_LENGTH, SEARCH_LIMIT
 from serve.answer import Answer
 from serve.citations import Citation
 from serve.context.report import ContextReport
@@ -41,6 +41,13 @@ Text = Annotated[WellFormed, StringConstraints(min_length=1, max_length=2_000_00
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 TokenLimit = Annotated[int, Field(ge=1, le=100_000_000)]
 Filter = dict[str, WellFormed | list[WellFormed]]
+Searches = Annotated[
+    tuple[Annotated[WellFormed, StringConstraints(pattern=r"\S", max_length=SEARCH_LENGTH)], ...],
+    Field(
+        max_length=SEARCH_LIMIT,
+        description="what else to search for, as a planner that takes questions apart names it",
+    ),
+]
 
 
 def where_of(given: Filter | None) -> Where | None:
@@ -119,6 +126,7 @@ class AnswerRequest(BaseModel):
         default=(), max_length=1000, description="earlier turns, user first"
     )
     filter: Filter | None = Field(default=None, description="allowed keys: document, title, source")
+    searches: Searches = ()
     stream: bool = Field(
         default=False, description="send the answer as it is written, as server-sent events"
     )
@@ -148,6 +156,7 @@ class AnswerRequest(BaseModel):
             max_output_tokens=self.max_output_tokens,
             history=tuple(Message(turn.role, turn.content) for turn in self.history),
             where=where_of(self.filter),
+            searches=self.searches,
         )
 
 
@@ -262,39 +271,3 @@ class PreviewResponse(BaseModel):
             timings_ms=dict(plan.timings_ms),
             request_id=request_id,
         )
-
-
-class KeptCitation(BaseModel):
-    """A citation as it was given; its text is null where the corpus holds another one by now."""
-
-    marker: int
-    chunk: str
-    document: str
-    title: str
-    breadcrumb: str
-    source: str
-    start: int
-    end: int
-    text: str | None
-
-
-class KeptReceipt(BaseModel):
-    """A kept request as its caller got it; of a preview, the answer's fields are null.
-
-    Attributes:
-        prompt_sha256: of the canonical JSON of messages and tools; see docs/http.md.
-    """
-
-    request_id: str
-    kind: Literal["answer", "preview"]
-    created_at: datetime
-    model: str
-    context: ContextReport
-    prompt_sha256: str
-    timings_ms: dict[str, float]
-    answer: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    citations: tuple[KeptCitation, ...] | None = None
-    usage: Usage | None = None
-    cost_usd: float | None = None
-    finish_reason: str | None = None

@@ -15,11 +15,12 @@ from chunking.sections import markdown_sections
 from chunking.split import Splitter
 from retrieval import index, search
 from retrieval.embed import HashEmbedder
+from retrieval.headings import heading_of
 from retrieval.index import Index
 from retrieval.points import MemoryEngine, Vector
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
-from retrieval.search import Searcher, heading_of
+from retrieval.search import Searcher
 from retrieval.turns import take_turns
 from retrieval.writer import IndexWriter
 
@@ -96,6 +97,23 @@ def streams_of(*streams: str) -> list[list[Hit]]:
 def test_rankings_take_turns(streams: list[str], limit: int, merged: str) -> None:
     found = take_turns(streams_of(*streams), limit=limit)
     assert "".join(each.chunk.id for each in found) == merged
+
+
+def test_what_a_planner_names_is_searched_for_as_the_question_is(searcher: Searcher) -> None:
+    searches = ["climate of Chad", "exports of Peru"]
+    found = searcher.search("How do they compare?", limit=12, searches=searches)
+
+    for title, text in zip(("Chad", "Peru"), searches, strict=True):
+        [named] = [one for one in found if one.via == f"search: {text} > named: {title}"][:1]
+        assert named.chunk.title == title
+    assert len({one.chunk.id for one in found}) == len(found) == 12
+
+
+def test_searches_see_no_more_than_the_filter_lets_them(searcher: Searcher) -> None:
+    found = searcher.search(
+        "rain", limit=9, where={"document": ("oman",)}, searches=["exports of Peru"]
+    )
+    assert set(titles(found)) == {"Oman"}
 
 
 def test_a_chunk_keeps_the_step_that_brought_it_first() -> None:

@@ -199,10 +199,12 @@ def test_options_of_windowfit_reach_the_plan() -> None:
             "trim": True,
             "max_context_tokens": 100,
             "filter": {"document": "peru", "title": ["Peru", "Chad"]},
+            "searches": ["area of Peru"],
         },
     )
 
     assert (ask.collection, ask.mode, ask.order, ask.trim) == ("factbook", "full", "document", True)
     assert (ask.truncation, ask.max_context_tokens, ask.max_output_tokens) == ("disabled", 100, 64)
     assert ask.where == {"document": ("peru",), "title": ("Peru", "Chad")}
+    assert ask.searches == ("area of Peru",)
     assert ask.response_format == {"type": "json_object"}

@@ -279,6 +279,18 @@ def test_a_window_smaller_than_prompt_and_answer_is_refused_with_what_would_fit(
     assert plan(max_output_tokens=most, model=model).report.free == 0
 
 
+# --- searches
+
+
+def test_what_a_planner_names_is_searched_for_and_the_report_says_so() -> None:
+    ask = Ask("Which is it?", "small", "scripted", searches=("capital of Chad",))
+    report = make_plan(ask, profile=profile(), counter=COUNTER, searcher=SEARCHER).report
+
+    found = [one for one in report.entries if one.via.startswith("search: capital of Chad > ")]
+    assert found
+    assert found[0].document == "chad"
+
+
 # --- filters
 
 

@@ -52,6 +52,11 @@ def test_a_filter_takes_one_value_or_several() -> None:
     assert where == {"document": ("peru",), "title": ("Peru", "Chad")}
 
 
+def test_searches_reach_the_plan_in_their_order() -> None:
+    body = AnswerRequest.model_validate({**QUESTION, "searches": ["coast", "area \ud800"]})
+    assert body.ask(SETTINGS).searches == ("coast", "area \ufffd")
+
+
 def test_an_empty_filter_is_none() -> None:
     assert AnswerRequest.model_validate({**QUESTION, "filter": {}}).ask(SETTINGS).where is None
 
@@ -96,6 +101,9 @@ def test_history_that_does_not_alternate_is_refused(history: list[dict[str, str]
         ({"history": [{"role": "user", "content": "x", "name": "y"}]}, "name"),
         ({"filter": {"document": 1}}, "filter"),
         ({"filter": "peru"}, "filter"),
+        ({"searches": ["a", "b", "c", "d", "e"]}, "searches"),
+        ({"searches": [" "]}, "searches"),
+        ({"searches": ["x" * 2001]}, "searches"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

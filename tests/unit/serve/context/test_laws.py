@@ -320,6 +320,7 @@ class Listed(Searcher):
         limit: int,
         where: Where | None = None,
         catalog: Catalog | None = None,
+        searches: Sequence[str] = (),
     ) -> list[Hit]:
         return self.hits
 
