@@ -11,8 +11,6 @@ from retrieval.writer import IndexWriter
 
 QUESTION = "Is trade by sea harder for one of the two?"
 PROMPT = "Write what to look up for this question, one short search on each line, nothing else."
-    "Write what to look up for the question below, one short search on each line, nothing else."
-)
 # A model's answer to that prompt with the question; ask yours with a request of its own.
 WRITTEN = "coast of Chad\n\ncoast of Peru\n- harbours of Peru\n"
 
