@@ -35,8 +35,9 @@ def part_repetitions(hits: Sequence[Hit]) -> tuple[list[Hit], list[Hit]]:
 def latest_first(question: str, hits: Sequence[Hit]) -> list[Hit]:
     """Return the hits; those that are editions of one text share their places, the latest first.
 
-    Editions stand in different documents, or under headings with different years, and differ in
-    numbers alone, up to one word in ten. The year of an edition is the latest in its headings, or
+    Editions stand in different documents, or under headings with different years. Their headings
+    differ in years alone, "Apollo 11" and "Apollo 17" are none; their texts differ in numbers, and
+    in up to one word in ten. The year of an edition is the latest in its headings, or
     else in its text. A question with a year of its own has its order left.
     """
     arranged = list(hits)
@@ -44,7 +45,7 @@ def latest_first(question: str, hits: Sequence[Hit]) -> list[Hit]:
         return arranged
     groups = defaultdict[str, list[int]](list)
     for place, hit in enumerate(hits):
-        groups[_DIGITS.sub("", hit.chunk.breadcrumb)].append(place)
+        groups[_YEAR.sub("", hit.chunk.breadcrumb)].append(place)
     for places in groups.values():
         if _may_be_editions([hits[place] for place in places]):
             for editions in _editions(hits, places):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Self
 
+from retrieval.aspects import EMPTY_WORDS
 from retrieval.records import DocumentRecord
 
 _SHORTEST_NAME = 2
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+_MARKS = re.compile("[\u0300-\u036f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,14 @@ class NameTable:
         spellings: dict[str, str] = {}
         for record in records:
             derived = [*_title_forms(record.title), *chain(*map(_alias_forms, record.aliases))]
+            derived = [name for name in derived if name.lower() not in EMPTY_WORDS]
+            derived += map(_unmarked, (record.title, *record.aliases, *derived))
             for names, table in (
                 ((record.title,), titles),
                 (record.aliases, aliases),
                 (derived, forms),
             ):
-                for name in names:
+                for name in map(spelled, names):
                     if len(name.strip()) >= _SHORTEST_NAME:
                         table.setdefault(name.lower(), {})[record.id] = None
                         spellings.setdefault(name.lower(), name)
@@ -70,7 +76,7 @@ class NameTable:
             return ()
         capitals = any(w[0].isupper() and w != "I" for w in re.findall(r"\w+", question)[1:])
         found: dict[str, None] = {}
-        for match in self.pattern.finditer(question):
+        for match in self.pattern.finditer(spelled(question)):
             if self._counts(match[0], capitals=capitals):
                 # The pattern takes more for equal than `lower` does, a long s for an s.
                 found.update(dict.fromkeys(self.documents.get(match[0].lower(), ())))
@@ -79,8 +85,19 @@ class NameTable:
     def _counts(self, name: str, *, capitals: bool) -> bool:
         """Return whether what is spelled like a name is meant as one."""
         if name.lower() in self.abbreviations and not name.isupper():
-            return not capitals and len(name) > _SHORTEST_NAME
-        return not capitals or name[0].isupper() or not name[0].isalpha()
+            common = name.lower() in EMPTY_WORDS
+            return not capitals and not common and len(name) > _SHORTEST_NAME
+        return not capitals or not name[0].islower()
+
+
+def spelled(text: str) -> str:
+    """Return a text with letters composed and quotes straight, as names are compared."""
+    return unicodedata.normalize("NFC", text).translate(_QUOTES)
+
+
+def _unmarked(name: str) -> str:
+    """Return a name without accents, as many type it: "Cote d'Ivoire"."""
+    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFKD", name)))
 
 
 def _forms(name: str) -> Iterator[str]:

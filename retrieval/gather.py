@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from retrieval.aspects import EMPTY_WORDS, find_aspects, find_phrases, strip_phrase
-from retrieval.entities import NameTable
+from retrieval.entities import NameTable, spelled
 from retrieval.records import Hit
 
 NAMED_LIMIT = 8
@@ -94,6 +94,7 @@ class Passage:
 
 def take_apart(question: str, names: NameTable) -> Parts:
     """Return the parts of a question, given what documents may be called."""
+    question = spelled(question)
     relation, measure = _find_comparison(find_phrases(question, names.pattern))
     return Parts(
         names.find(question),
@@ -165,11 +166,16 @@ def _opens_name(words: Sequence[re.Match[str]], place: int) -> bool:
 
 def holds(text: str, name: str) -> bool:
     """Return whether a text has a name in it, word for word."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", spelled(text)) is not None
 
 
 def find_passages(
-    document: str, inside: Sequence[Hit], around: Sequence[Hit], names: NameTable
+    document: str,
+    inside: Sequence[Hit],
+    around: Sequence[Hit],
+    names: NameTable,
+    *,
+    allowed: Collection[str],
 ) -> list[Passage]:
     """Return the passages that tie other documents to one document, in the order of the hits.
 
@@ -179,19 +185,21 @@ def find_passages(
     Args:
         inside: hits in the document, best first.
         around: hits in the whole collection, best first.
+        allowed: the documents that may be looked at.
     """
+    others = frozenset(allowed) - {document}
     found = [
         Passage(text, hit.chunk.breadcrumb, members)
         for hit in inside[:PASSAGE_HITS]
         for text in _split_passages(hit.chunk.text)
-        if (members := tuple(n for n in names.find(text) if n != document)[:MEMBER_LIMIT])
+        if (members := tuple(n for n in names.find(text) if n in others)[:MEMBER_LIMIT])
     ]
     if found:
         return found
     naming = [
         hit.chunk.document
         for hit in around
-        if hit.chunk.document != document and document in names.find(hit.chunk.text)
+        if hit.chunk.document in others and document in names.find(hit.chunk.text)
     ]
     members = tuple(dict.fromkeys(naming))[:MEMBER_LIMIT]
     return [Passage("", "", members)] if members else []

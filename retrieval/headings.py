@@ -11,12 +11,15 @@ from retrieval.embed import Embedder
 from retrieval.points import Vector
 from retrieval.records import DocumentRecord, Hit
 
+_REMEMBERED = 10_000
+"""Headings whose vectors are kept: fifteen megabytes of them."""
+
 
 @dataclass(slots=True)
 class Headings:
-    """The outermost headings of documents with their vectors, embedded once; thread-safe."""
+    """The vectors of outermost headings, each embedded once; thread-safe."""
 
-    _known: dict[str, tuple[tuple[str, ...], Vector]] = field(default_factory=dict)
+    _known: dict[str, Vector] = field(default_factory=dict)
 
     def nearest(
         self, embedder: Embedder, record: DocumentRecord, hits: Sequence[Hit], vector: Vector
@@ -24,18 +27,26 @@ class Headings:
         """Return the hits under that heading of a document which is nearest to a vector.
 
         Args:
-            hits: those found in the document, which have all of its headings.
+            hits: those found in the document, whose headings are compared.
         """
         if not hits:
             return []
-        if record.version not in self._known:
-            names = tuple(sorted({heading_of(hit) for hit in hits}))
-            rows = embedder.embed([f"{record.title} > {name}" for name in names])
-            self._known[record.version] = (names, rows)
-        names, rows = self._known[record.version]
+        names = sorted({heading_of(hit) for hit in hits})
+        rows = self._rows(embedder, [f"{record.title} > {name}" for name in names])
         nearest = names[int(np.argmax(rows @ vector))]
         via = f"section: {nearest}"
         return [replace(hit, via=via) for hit in hits if heading_of(hit) == nearest]
+
+    def _rows(self, embedder: Embedder, headings: Sequence[str]) -> Vector:
+        known = self._known
+        new = [heading for heading in headings if heading not in known]
+        if new:
+            # Begun anew, not emptied: another thread may be reading the old one.
+            kept = known if len(known) + len(new) <= _REMEMBERED else {}
+            known = {**kept, **{h: known[h] for h in headings if h in known}}
+            known |= dict(zip(new, embedder.embed(new), strict=True))
+            self._known = known
+        return np.stack([known[heading] for heading in headings])
 
 
 def heading_of(hit: Hit) -> str:

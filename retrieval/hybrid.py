@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
 from retrieval.catalog import Catalog
 from retrieval.diversity import part_repetitions
@@ -14,6 +16,8 @@ from retrieval.points import ScoredPoint, Vector, Where
 from retrieval.records import Hit
 from retrieval.terms import question_terms
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Ranking = Callable[[], list[ScoredPoint]]
 """A ranking under way: called, it waits for the stored chunks and returns them, best first."""
 
@@ -23,15 +27,32 @@ measures on three data sets differ by at most 0.01, and a search takes longer.""
 _DEEPENING = 4
 """How much deeper both are taken, twice at most, where most of what they hold are repetitions."""
 _KNOWN_BY = ("id", "document")
-_BESIDE = ThreadPoolExecutor(max_workers=32, thread_name_prefix="windowfit-search")
-"""Asks the store while the model embeds, or while another answer is read."""
+
+
+class _Beside:
+    """Asks the store while the model embeds, or while another answer is read."""
+
+    def __init__(self) -> None:
+        self._begin()
+        # A process that was forked from this one has none of its threads.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._threads = ThreadPoolExecutor(max_workers=64, thread_name_prefix="windowfit-search")
+
+    def ask(self, rank: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T]:
+        """Begin, and return what waits for the answer."""
+        return self._threads.submit(rank, *given, **named).result
+
+
+_BESIDE = _Beside()
 
 
 def begin_ranking_words(
     index: Index, question: str, *, limit: int, where: Where | None, catalog: Catalog
 ) -> Ranking:
     """Begin to rank by the terms of a question, which need no vector; for `search_hybrid`."""
-    return _BESIDE.submit(_rank_words, index, question, max(limit, _DEPTH), where, catalog).result
+    return _BESIDE.ask(_rank_words, index, question, max(limit, _DEPTH), where, catalog)
 
 
 def search_hybrid(
@@ -66,9 +87,9 @@ def search_hybrid(
     deepest = depth * _DEEPENING**2
     by_terms = (worded() if worded else _rank_words(index, question, depth, where, catalog))[:depth]
     while True:
-        cosines = _BESIDE.submit(_cosines, index, vector, by_terms, catalog)
+        cosines = _BESIDE.ask(_cosines, index, vector, by_terms, catalog)
         near = index.rank(vector, limit=depth, where=where, catalog=catalog)
-        ranked = _fused(near, by_terms, cosines.result(), depth)
+        ranked = _fused(near, by_terms, cosines(), depth)
         distinct, repeated = _first(ranked, limit, via, catalog)
         # Copies of one text may take all places of both rankings; other texts stand below them.
         if 2 * len(distinct) >= limit or len(near) < depth or depth == deepest:

@@ -89,6 +89,8 @@ class Searcher:
         where: Where | None,
         catalog: Catalog,
     ) -> list[Hit]:
+        if limit < 1:
+            return []
         found = self._search(question, limit, where, catalog)
         if not searches:
             return found
@@ -246,6 +248,8 @@ class _Search:
 
     def _hop(self, focus: _Focus, around: Sequence[Hit], allowed: set[str]) -> Iterator[list[Hit]]:
         """Yield what ties others to the document in focus, then the ranking inside each of them."""
+        if not focus.streams[0]:
+            return
         relation = self._rank(
             self.parts.relation, where={"document": (focus.document,)}, via=focus.streams[0][0].via
         )
@@ -253,16 +257,17 @@ class _Search:
             [rank_by_lines(relation, self.parts.relation), relation], limit=self.limit
         )
         inside = take_turns([relation, focus.streams[0]], limit=self.limit)
-        passages = find_passages(focus.document, inside, around, self.catalog.names)
+        passages = find_passages(
+            focus.document, inside, around, self.catalog.names, allowed=allowed
+        )
         if not passages:
             return
         rows = self.searcher.embedder.embed([passage.text for passage in passages])
         passage = passages[int(np.argmax(rows @ self.vectors[self.parts.relation]))]
         yield [hit for hit in inside if passage.text and passage.text in hit.chunk.text][:1]
         title = self._title(focus.document)
-        members = [member for member in passage.members if member in allowed]
-        ranked = self._rank_each(members)
-        for member in members:
+        ranked = self._rank_each(passage.members)
+        for member in passage.members:
             via = f"hop: {title} > {self._title(member)}"
             hits = take_turns(
                 [rank_by_lines(ranked[member], self.parts.measure), ranked[member]],

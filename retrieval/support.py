@@ -18,17 +18,17 @@ from typing import Protocol
 
 from chunking.document import Chunk
 from retrieval.aspects import EMPTY_WORDS
-from retrieval.entities import NameTable
+from retrieval.entities import NameTable, spelled
 from retrieval.gather import DEGREES
 from retrieval.terms import split_words
 
 SUFFICIENT = 0.3
 """Support below which a context is called insufficient; see "Support" in docs/retrieval.md."""
 
-_WEIGHED = 50
-"""Hits that are looked at: what stands lower than these is no better."""
-_PREFIX = 3
-"""Characters that a word has in common with its stem at least."""
+_WEIGHED, _WEIGHED_AT_MOST = 50, 200
+"""First hits that are looked at, and with what else the prompt holds; more take too long."""
+_PREFIX = 2
+"""Characters that a word has in common with its stem, nearly always: "dry" becomes "dri"."""
 _PARTS_REMEMBERED = 1 << 12
 _YEAR = re.compile(r"(?<![\d.,])(?:1[5-9]|20)\d\d(?![\d]|[.,]\d)")
 _DEGREE_ASKED = re.compile(rf"\bhow (?:far|many|much|often|{'|'.join(DEGREES)})\b", re.IGNORECASE)
@@ -57,11 +57,11 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What a line has of the question: words, and all of its years or not."""
+    """What a line has of the question: words, and years, its headings' included."""
 
     chunk: str
     words: frozenset[str]
-    dated: bool
+    years: frozenset[str]
 
 
 def measure_support(
@@ -84,7 +84,8 @@ def measure_support(
         hits: what a search found, best first, chunks of other documents included.
         kept: ids of the chunks that the prompt holds; all by default.
     """
-    weighed = hits[:_WEIGHED]
+    first = [h for n, h in enumerate(hits) if n < _WEIGHED or (kept and h.chunk.id in kept)]
+    weighed = first[:_WEIGHED_AT_MOST]
     held = [hit for hit in weighed if kept is None or hit.chunk.id in kept]
     if not held:
         return 0.0
@@ -100,6 +101,7 @@ def measure_support(
 
 
 def _asked(question: str, names: NameTable) -> _Asked:
+    question = spelled(question)
     bare = names.pattern.sub(" , ", question) if names.pattern else question
     stems = dict.fromkeys(split_words(_DEGREE_ASKED.sub(" ", bare)))
     years = frozenset(_YEAR.findall(bare))
@@ -115,11 +117,12 @@ def _lines(hits: Iterable[Found], asked: _Asked) -> Iterator[_Line]:
         text = hit.chunk.text.casefold()
         lines = text.split("\n")
         # Stemming costs most: of plain letters, only what begins like a word is looked at.
+        dated = asked.years.intersection(_YEAR.findall(hit.chunk.breadcrumb))
         likely = " ".join(beginning.findall(text)).split("\n") if text.isascii() else lines
         for line, part in zip(lines, likely, strict=True):
             if asked.years or part.strip():
-                dated = not asked.years or asked.years <= set(_YEAR.findall(line))
-                yield _Line(hit.chunk.id, words & _stems(part), dated)
+                years = dated.union(_YEAR.findall(line)) if asked.years else dated
+                yield _Line(hit.chunk.id, words & _stems(part), years)
 
 
 @lru_cache(_PARTS_REMEMBERED)
@@ -148,11 +151,12 @@ def _share_of_best_line(
 ) -> float:
     """Return what the best line of the documents asked about has of what any document's has."""
     own = {hit.chunk.id for hit in held if hit.chunk.document in focus}
-    inside = [line for line in lines if line.chunk in own and line.dated]
+    inside = [line for line in lines if line.chunk in own]
     most = _best(lines, weights)
-    if not most:  # no line has any of the words, which tells nothing for or against these
-        return float(bool(inside if asked.years else own))
-    return _best(inside, weights) / most
+    if not most:
+        return 0.0
+    dated = ([line for line in inside if year in line.years] for year in asked.years)
+    return min(_best(some, weights) for some in (inside, *dated)) / most
 
 
 def _share_of_first(
@@ -161,8 +165,8 @@ def _share_of_first(
     """Return what the first kept hit and its headings have of the question."""
     first = held[0].chunk
     own = [line for line in lines if line.chunk == first.id]
-    if asked.years and not any(line.dated for line in lines):
+    if not all(any(year in line.years for line in own) for year in asked.years):
         return 0.0
     heading = frozenset(split_words(first.breadcrumb)).intersection(asked.words)
     words = heading.union(*(line.words for line in own))
-    return sum(weights.get(word, 0.0) for word in words) if asked.words else 1.0
+    return sum(weights.get(word, 0.0) for word in words)

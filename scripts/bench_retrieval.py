@@ -142,7 +142,9 @@ def measure_peer(case: Case, arm: str, counter: TextCounter) -> Scores:
         "depth": DEPTH,
     }
     written = json.dumps(task)
-    key = content_id(arm, written)[:12]
+    made_by = [PEERS.constraints, ROOT / "scripts" / "bench_retrieval_worker.py"]
+    versions = (file.read_text(encoding="utf-8") for file in made_by)
+    key = content_id(arm, written, *versions)[:12]
     path, ranked = FOLDER / f"task-{case.name}.json", FOLDER / f"ranked-{key}.json"
     if not ranked.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)

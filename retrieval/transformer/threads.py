@@ -26,10 +26,9 @@ def threads_for(tokens: int, *, most: int) -> Iterator[None]:
     """
     import torch
 
-    before = torch.get_num_threads()
     # Said each time: a thread of Python's that is new takes over what another one has just set.
     torch.set_num_threads(1 if tokens <= _WORTH_SHARING else most)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(most)

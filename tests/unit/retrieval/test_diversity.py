@@ -33,6 +33,18 @@ def edition(year: int, *, figure: int = 3, words: str = WORDS) -> Hit:
     return hit(f"In {year} {words} by {figure} per cent.", title=f"Report {year}")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("Apollo 11", "1969"), ("Apollo 17", "1972")),
+        (("Product 1", "1950 g"), ("Product 2", "2040 g")),
+    ],
+)
+def test_numbered_things_are_no_editions(first: tuple[str, str], second: tuple[str, str]) -> None:
+    hits = [hit(f"{WORDS} {fact}", title=title) for title, fact in (first, second)]
+    assert latest_first("What is known of it?", hits) == hits
+
+
 class TestRepetitions:
     """What `part_repetitions` takes apart."""
 

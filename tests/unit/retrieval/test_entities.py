@@ -189,3 +189,36 @@ def test_names_are_known_by_their_other_forms(question: str, named: list[str]) -
         ]
     )
     assert list(table.find(question)) == named
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Area of C\u00f4te d\u2019Ivoire?",
+        "Area of C\u00f4te d'Ivoire?",
+        "Area of Co\u0302te d'Ivoire?",
+        "Area of Cote d'Ivoire?",
+    ],
+)
+def test_quotes_and_accents_are_typed_as_one_likes(question: str) -> None:
+    names = NameTable.of([record("C\u00f4te d\u2019Ivoire", name="ci"), record("Chad", name="cd")])
+    assert names.find(question) == ("ci",)
+
+
+def test_names_in_a_script_without_capitals_count_beside_those_with() -> None:
+    names = NameTable.of([record("\u65e5\u672c", name="jp"), record("Peru", name="pe")])
+    assert names.find("Compare the capital of Peru and \u65e5\u672c") == ("pe", "jp")
+
+
+def test_words_that_questions_are_made_of_name_nothing_unless_spelled_as_a_name() -> None:
+    names = NameTable.of(
+        [
+            record("The Who", name="band"),
+            record("World Health Organization", "WHO", name="who"),
+            record("Emirates", "ARE", name="are"),
+        ]
+    )
+    assert names.find("Who is the president of Chad?") == ()
+    assert names.find("who is the president of chad?") == ()
+    assert names.find("what are the exports?") == ()
+    assert names.find("When did The Who begin, and what did WHO say?") == ("band", "who")

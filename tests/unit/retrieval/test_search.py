@@ -109,6 +109,33 @@ def test_what_a_planner_names_is_searched_for_as_the_question_is(searcher: Searc
     assert len({one.chunk.id for one in found}) == len(found) == 12
 
 
+def test_a_document_without_a_hit_leads_nowhere(searcher: Searcher) -> None:
+    with IndexWriter(searcher.index, grace_seconds=0) as writer:
+        writer.write(Document("niger", "", "Niger", "Niger.md"), (), EMBEDDER.embed([]))
+    searcher.index.forget()
+
+    question = "Which countries that border Niger have the largest area?"
+    assert searcher.search(question, limit=5)
+    assert searcher.search(question, limit=0) == []
+
+
+def test_what_is_found_does_not_depend_on_what_was_asked_before() -> None:
+    text = "\n".join(f"# Section {n}\nTale {n} is told here." for n in range(260))
+    document = Document("hub", text, "Hub", "hub.md", sections=markdown_sections(text))
+    questions = ["Tell tale 3 and tale 4 of Hub", "Tell section 250 and section 7 of Hub"]
+    found = []
+    for order in (questions, questions[::-1]):
+        index = Index.create(MemoryEngine(), "c", fingerprint_of(EMBEDDER, SPLITTER))
+        chunks = SPLITTER.split(document)
+        vectors = EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
+        with IndexWriter(index, grace_seconds=0) as writer:
+            writer.write(document, chunks, vectors)
+        one = Searcher(index, EMBEDDER)
+        answers = {q: [hit.chunk.id for hit in one.search(q, limit=30)] for q in order}
+        found.append([answers[q] for q in questions])
+    assert found[0] == found[1]
+
+
 def test_searches_see_no_more_than_the_filter_lets_them(searcher: Searcher) -> None:
     found = searcher.search(
         "rain", limit=9, where={"document": ("oman",)}, searches=["exports of Peru"]

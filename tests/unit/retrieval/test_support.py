@@ -49,6 +49,46 @@ def test_a_year_is_no_part_of_a_longer_number() -> None:
     assert measure_support("What was the area of Chad in 2018?", NAMES, hits) == 0
 
 
+def test_several_years_may_stand_on_lines_of_their_own() -> None:
+    lines = "Unemployment rate 2024: 1.1%\nUnemployment rate 2023: 1.2%"
+    hits = [hit("Chad", lines)]
+    question = "What was the unemployment rate of Chad in {} and {}?"
+
+    assert measure_support(question.format(2023, 2024), NAMES, hits) == pytest.approx(1)
+    assert measure_support(question.format(2022, 2024), NAMES, hits) == 0
+
+
+def test_a_year_in_a_heading_is_that_of_the_lines_below() -> None:
+    text = "Population: 20 million"
+    document = Document("Chad", text, "Chad", "Chad")
+    chunk = Chunk.of(document, start=0, end=len(text), path=("2019",), position=0)
+
+    assert (
+        measure_support("What was the population of Chad in 2019?", NAMES, [Hit(chunk, 0.7)]) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["What is the blockchain strategy of Chad?", "zzzz qqqq of Chad", "How many?", "???"],
+)
+def test_a_topic_that_nothing_tells_of_is_not_supported(question: str) -> None:
+    assert measure_support(question, NAMES, HITS) == 0
+
+
+@pytest.mark.parametrize("word", ["dry", "spy", "caf\u00e9"])
+def test_words_whose_stem_is_spelled_otherwise_are_found(word: str) -> None:
+    assert measure_support(f"Is it {word}?", NAMES, [hit("a", f"It is {word} there.")]) == 1
+
+
+def test_a_line_that_the_prompt_holds_counts_however_low_it_stood() -> None:
+    hits = [*(hit(f"d{n}", "Roadways: none") for n in range(90)), hit("Chad", CHAD)]
+    kept = {one.chunk.id for one in hits}
+    question = "What is the total length of railways in Chad?"
+
+    assert measure_support(question, NAMES, hits, kept=kept) == pytest.approx(1)
+
+
 def test_only_what_the_prompt_holds_counts_but_what_else_was_found_is_compared_with() -> None:
     question = "What is the total length of railways in Chad?"
     chad, niue = HITS[1].chunk.id, HITS[0].chunk.id

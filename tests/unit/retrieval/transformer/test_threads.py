@@ -24,6 +24,15 @@ def test_a_few_tokens_are_computed_by_one_thread_and_more_by_all(tokens: int, th
     assert torch.get_num_threads() == 3
 
 
+def test_two_that_overlap_leave_the_threads_as_they_were() -> None:
+    first, second = threads_for(1, most=3), threads_for(1, most=3)
+    for one in (first, second):
+        one.__enter__()
+    for one in (first, second):
+        one.__exit__(None, None, None)
+    assert torch.get_num_threads() == 3
+
+
 def test_an_error_leaves_the_threads_as_they_were() -> None:
     with pytest.raises(KeyError), threads_for(1, most=3):
         raise KeyError
