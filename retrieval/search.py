@@ -91,16 +91,12 @@ class Searcher:
     ) -> list[Hit]:
         if limit < 1:
             return []
-        found = self._search(question, limit, where, catalog)
-        if not searches:
-            return found
-        planned = [
-            [replace(hit, via=f"search: {text} > {hit.via}") for hit in hits]
-            for text in searches
-            for hits in [self._search(text, limit, where, catalog)]
-        ]
-        merged = take_turns([found, *planned], limit=2 * limit)
-        return arrange(question, merged)[:limit]
+        streams = [self._search(question, limit, where, catalog)]
+        for text in searches:
+            found = self._search(text, limit, where, catalog)
+            streams.append([replace(hit, via=f"search: {text} > {hit.via}") for hit in found])
+        merged = take_turns(streams, limit=2 * limit)
+        return arrange(question, merged)[:limit] if searches else merged
 
     def _search(
         self, question: str, limit: int, where: Where | None, catalog: Catalog
