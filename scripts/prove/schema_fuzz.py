@@ -42,6 +42,9 @@ REFUSED: Final = tuple(
 """What the service knows of OpenAI's fields and refuses: almost every drawn body has one."""
 
 JOBS_COLLECTION: Final = "fuzzed"
+DOCUMENT: Final = {"id": "peru", "text": "Lima is the capital of Peru."}
+"""Sent where a drawn job has nothing to ingest, which almost all have not."""
+
 SHOWN_LIMIT: Final = 3
 _CHECKS: Final = (
     "not_a_server_error",
@@ -148,7 +151,11 @@ def _steer(case: Any, model: str, tally: Tally, *, streamed: bool) -> None:
     if case.path == "/jobs" and isinstance(case.body, dict):
         # Few collections, as each of them is a model; the one of another splitter fails the job.
         drawn = {name: value for name, value in case.body.items() if name != "source"}
-        case.body = {**drawn, "collection": COLLECTION if streamed else JOBS_COLLECTION}
+        case.body = {
+            **drawn,
+            "documents": drawn.get("documents") or [DOCUMENT],
+            "collection": COLLECTION if streamed else JOBS_COLLECTION,
+        }
     elif isinstance(case.body, dict):
         away = {*REFUSED, "collection", "history"}
         body = {name: value for name, value in case.body.items() if name not in away}

@@ -22,7 +22,7 @@ def test_five_hundred_cases_see_no_defect_and_nothing_undocumented(tmp_path: Pat
 def test_the_cases_reach_every_operation_and_get_answers_as_well_as_refusals(
     tmp_path: Path,
 ) -> None:
-    tally = schema_fuzz.fuzz(200, seed=1, home=tmp_path)
+    tally = schema_fuzz.fuzz(400, seed=1, home=tmp_path)
 
     answered = {name for name, status in tally.statuses if status in {200, 202}}
     # Few cases meet a job that failed, or quarantined, at the time when one is asked for again.
