@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -11,10 +10,9 @@ from typing import Self
 
 from retrieval.aspects import EMPTY_WORDS
 from retrieval.records import DocumentRecord
+from retrieval.spelling import spelled, unmarked
 
 _SHORTEST_NAME = 2
-_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
-_MARKS = re.compile("[\u0300-\u036f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class NameTable:
         for record in records:
             derived = [*_title_forms(record.title), *chain(*map(_alias_forms, record.aliases))]
             derived = [name for name in derived if name.lower() not in EMPTY_WORDS]
-            derived += map(_unmarked, (record.title, *record.aliases, *derived))
+            derived += map(unmarked, (record.title, *record.aliases, *derived))
             for names, table in (
                 ((record.title,), titles),
                 (record.aliases, aliases),
@@ -88,16 +86,6 @@ class NameTable:
             common = name.lower() in EMPTY_WORDS
             return not capitals and not common and len(name) > _SHORTEST_NAME
         return not capitals or not name[0].islower()
-
-
-def spelled(text: str) -> str:
-    """Return a text with letters composed and quotes straight, as names are compared."""
-    return unicodedata.normalize("NFC", text).translate(_QUOTES)
-
-
-def _unmarked(name: str) -> str:
-    """Return a name without accents, as many type it: "Cote d'Ivoire"."""
-    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFKD", name)))
 
 
 def _forms(name: str) -> Iterator[str]:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from retrieval.aspects import EMPTY_WORDS, find_aspects, find_phrases, strip_phrase
-from retrieval.entities import NameTable, spelled
+from retrieval.entities import NameTable
 from retrieval.records import Hit
+from retrieval.spelling import spelled
 
 NAMED_LIMIT = 8
 """Most documents that one question may name for a search of their own."""
@@ -88,7 +89,6 @@ class Passage:
     """A passage of a hit, and the documents it leads to."""
 
     text: str
-    heading: str
     members: tuple[str, ...]
 
 
@@ -189,7 +189,7 @@ def find_passages(
     """
     others = frozenset(allowed) - {document}
     found = [
-        Passage(text, hit.chunk.breadcrumb, members)
+        Passage(text, members)
         for hit in inside[:PASSAGE_HITS]
         for text in _split_passages(hit.chunk.text)
         if (members := tuple(n for n in names.find(text) if n in others)[:MEMBER_LIMIT])
@@ -202,7 +202,7 @@ def find_passages(
         if hit.chunk.document in others and document in names.find(hit.chunk.text)
     ]
     members = tuple(dict.fromkeys(naming))[:MEMBER_LIMIT]
-    return [Passage("", "", members)] if members else []
+    return [Passage("", members)] if members else []
 
 
 def _split_passages(text: str) -> list[str]:

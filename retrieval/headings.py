@@ -40,13 +40,12 @@ class Headings:
     def _rows(self, embedder: Embedder, headings: Sequence[str]) -> Vector:
         known = self._known
         new = [heading for heading in headings if heading not in known]
+        rows = {heading: known[heading] for heading in headings if heading in known}
         if new:
+            rows |= dict(zip(new, embedder.embed(new), strict=True))
             # Begun anew, not emptied: another thread may be reading the old one.
-            kept = known if len(known) + len(new) <= _REMEMBERED else {}
-            known = {**kept, **{h: known[h] for h in headings if h in known}}
-            known |= dict(zip(new, embedder.embed(new), strict=True))
-            self._known = known
-        return np.stack([known[heading] for heading in headings])
+            self._known = (known if len(known) + len(new) <= _REMEMBERED else {}) | rows
+        return np.stack([rows[heading] for heading in headings])
 
 
 def heading_of(hit: Hit) -> str:

@@ -14,7 +14,7 @@ from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
 from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
-from retrieval.ranking import rank_visible
+from retrieval.ranking import rank_visible, within
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
 from retrieval.scope import scope_of
 from retrieval.terms import Terms
@@ -158,7 +158,7 @@ class Index:
         """
         catalog = catalog or self.catalog()
         passing = catalog.passing(where)
-        stored = self.scroll("chunk", _documents(passing) if where else {}, fields=None)
+        stored = self.scroll("chunk", within(passing) if where else {}, fields=None)
         found = [catalog.hit(one.payload, score=0.0, via="everything") for one in stored]
         hits = {hit.chunk.id: hit for hit in found if hit is not None}
         wanted = [name for record in passing for name in record.chunk_ids]
@@ -294,7 +294,3 @@ class Index:
     def _changed(self) -> CollectionChanged:
         self.forget()
         return CollectionChanged(f"collection {self.name!r} was rebuilt while it was read")
-
-
-def _documents(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
-    return {"document": [record.id for record in records]}

@@ -7,8 +7,14 @@ from typing import Any
 
 from retrieval.catalog import Catalog
 from retrieval.points import PointStore, ScoredPoint, Vector, Where
+from retrieval.records import DocumentRecord
 from retrieval.scope import point_id, scope_of
 from retrieval.terms import Terms
+
+
+def within(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
+    """Return the filter of what belongs to these documents."""
+    return {"document": [record.id for record in records]}
 
 
 def rank_visible(
@@ -27,7 +33,7 @@ def rank_visible(
         passing = catalog.passing(where)
         if not passing:
             return []
-        scope = {**scope, "document": [record.id for record in passing]}
+        scope = {**scope, **within(passing)}
     ids = None if chunks is None else [point_id("chunk", chunk) for chunk in chunks]
     asked = limit
     while True:

@@ -18,8 +18,9 @@ from typing import Protocol
 
 from chunking.document import Chunk
 from retrieval.aspects import EMPTY_WORDS
-from retrieval.entities import NameTable, spelled
+from retrieval.entities import NameTable
 from retrieval.gather import DEGREES
+from retrieval.spelling import spelled
 from retrieval.terms import split_words
 
 SUFFICIENT = 0.3

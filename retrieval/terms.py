@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from snowballstemmer.english_stemmer import EnglishStemmer
 
 from chunking.document import Chunk
+from retrieval.spelling import unmarked
 
 TERMS_SCHEME = "bm25f:1"
 """Names how terms are made, in the fingerprint of an index: another one for every change here."""
@@ -32,7 +32,6 @@ _LENGTH_SHARE = 0.75
 _USUAL_LENGTH = 100
 """Words, stop words left out, of a field that is taken as it is: those of a chunk of 200 tokens."""
 _WORDS_REMEMBERED = 1 << 17
-_MARKS = re.compile("[\u0300-\u036f]")
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)"
@@ -100,8 +99,7 @@ def split_words(text: str) -> Iterator[str]:
     several parts is a word as it is written and each part is one, too: "1,284,000" is found by
     "1284000" and by "284". Scripts without spaces between words are cut into pairs of characters.
     """
-    plain = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    for found in _WORD.finditer(unicodedata.normalize("NFKC", plain)):
+    for found in _WORD.finditer(unmarked(text.casefold())):
         if unspaced := found["unspaced"]:
             yield from map("".join, pairwise(unspaced)) if len(unspaced) > 1 else unspaced
         else:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.entities import NameTable
-from retrieval.records import DocumentRecord
+from tests.records import record
 
 COUNTRIES = {
     "Guinea": ["Republic of Guinea"],
@@ -24,25 +24,6 @@ COUNTRIES = {
     "Georgia": [],
     "Åland": [],
 }
-
-
-def record(title: str, *aliases: str, name: str | None = None) -> DocumentRecord:
-    return DocumentRecord(
-        id=name or title,
-        title=title,
-        source=title,
-        media_type="text/plain",
-        date=None,
-        digest="",
-        version="1",
-        aliases=aliases,
-        chunk_ids=(),
-        spans=(),
-        gaps=(),
-        characters=0,
-        counts={},
-    )
-
 
 TABLE = NameTable.of([record(title, *aliases) for title, aliases in COUNTRIES.items()])
 

@@ -7,31 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Chunk
-from retrieval.entities import NameTable, spelled
+from retrieval.entities import NameTable
 from retrieval.gather import MEMBER_LIMIT, Passage, find_passages, holds, take_apart
-from retrieval.records import DocumentRecord, Hit
-
-
-def record(title: str, *aliases: str) -> DocumentRecord:
-    return DocumentRecord(
-        id=title.lower(),
-        title=title,
-        source=title,
-        media_type="text/plain",
-        date=None,
-        digest="",
-        version="1",
-        aliases=aliases,
-        chunk_ids=(),
-        spans=(),
-        gaps=(),
-        characters=0,
-        counts={},
-    )
-
+from retrieval.records import Hit
+from retrieval.spelling import spelled
+from tests.records import record
 
 TITLES = ("Larder", "Kettle", "Samovar", "Teapot", "Sugar Bowl")
-NAMES = NameTable.of([*map(record, TITLES), record("Coffee Grinder", "CG")])
+NAMES = NameTable.of(
+    [
+        *(record(title, name=title.lower()) for title in TITLES),
+        record("Coffee Grinder", "CG", name="coffee grinder"),
+    ]
+)
 
 
 def hit(title: str, text: str, name: str = "") -> Hit:
@@ -160,14 +148,14 @@ def test_nothing_leads_nowhere() -> None:
 
 
 def test_a_hop_leads_to_only_so_many_documents() -> None:
-    names = NameTable.of([record(f"Pot {number}") for number in range(40)])
+    names = NameTable.of([record(f"Pot {number}", name=f"pot {number}") for number in range(40)])
     text = ", ".join(f"Pot {number}" for number in range(40))
     (passage,) = find_passages("kettle", [hit("Kettle", text)], [], names, allowed=names.documents)
     assert len(passage.members) == MEMBER_LIMIT
 
 
 def test_documents_that_may_not_be_looked_at_take_no_places() -> None:
-    names = NameTable.of([record(f"Pot {number}") for number in range(40)])
+    names = NameTable.of([record(f"Pot {number}", name=f"pot {number}") for number in range(40)])
     text = ", ".join(f"Pot {number}" for number in range(40))
     (passage,) = find_passages(
         "kettle", [hit("Kettle", text)], [], names, allowed={"kettle", "pot 38", "pot 39"}

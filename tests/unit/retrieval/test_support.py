@@ -6,16 +6,12 @@ from hypothesis import strategies as st
 
 from chunking.document import Chunk, Document
 from retrieval.entities import NameTable
-from retrieval.records import DocumentRecord, Hit, record_of
+from retrieval.records import Hit
 from retrieval.support import SUFFICIENT, measure_support
+from tests.records import record
 
 CHAD = "Railways - total length: 20 km\nUnemployment rate 2024: 1.1% (2024 est.)"
 NIUE = "Roadways - total: 210 km\nAirports: 1 (2025)"
-
-
-def record(title: str) -> DocumentRecord:
-    return record_of(Document(title, "text", title, title), (), {})
-
 
 NAMES = NameTable.of([record("Chad"), record("Niue"), record("Peru")])
 
