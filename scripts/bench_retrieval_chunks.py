@@ -16,17 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
-from chunking.document import Document, content_id
+from chunking.document import Document
 from chunking.errors import WindowfitError
 from chunking.split import Splitter
 from eval.coverage import measure_coverage
@@ -34,12 +33,12 @@ from eval.datasets import RetrievalSet
 from eval.excerpts import load_excerpts
 from eval.questions import Span
 from retrieval.embed import Embedder
-from retrieval.points import Vector
 from retrieval.providers import open_embedder
 from retrieval.settings import IndexSettings
 from retrieval.weights import find_weights
 from scripts.bench_chunk import MODEL, PEERS
 from scripts.bench_documents import models_folder, write_documents
+from scripts.kept_vectors import KeptVectors
 from scripts.prove.peers_environment import ROOT, PeersUnavailable, run_module
 
 FOLDER: Final = ROOT / ".cache" / "peers-chunk"
@@ -47,8 +46,6 @@ SIZES: Final = (64, 128, 200, 256)
 RANKS: Final = (5, 10)
 OVERLAP_SHARE: Final = 5
 WINDOWFIT: Final = "Windowfit"
-_BATCH: Final = 512
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,46 +73,6 @@ class Row:
     tokens: float
     metrics: Mapping[str, float]
     by_corpus: Mapping[str, Mapping[str, float]]
-
-
-class KeptVectors:
-    """An embedder's vectors of texts, on disk."""
-
-    def __init__(self, embedder: Embedder, file: Path) -> None:
-        """Open the file, made where there is none."""
-        self._embedder = embedder
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._kept = sqlite3.connect(file, timeout=60)
-        self._kept.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, row BLOB)")
-
-    def embed(self, texts: Sequence[str]) -> Vector:
-        """Return one unit row per text; what was embedded once is not embedded again."""
-        keys = [content_id(self._embedder.name, text) for text in texts]
-        known = set(self._find(keys))
-        missing = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}
-        for part in _batches(sorted(missing.items(), key=lambda item: len(item[1]))):
-            rows = self._embedder.embed([text for _, text in part])
-            entries = [(key, row.tobytes()) for (key, _), row in zip(part, rows, strict=True)]
-            with self._kept:
-                self._kept.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", entries)
-        found = self._find(keys)
-        return np.stack([np.frombuffer(found[key], dtype=np.float32) for key in keys])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._kept.close()
-
-    def _find(self, keys: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for part in _batches(list(dict.fromkeys(keys))):
-            places = ",".join("?" * len(part))
-            query = f"SELECT key, row FROM vectors WHERE key IN ({places})"
-            found.update(self._kept.execute(query, part).fetchall())
-        return found
-
-
-def _batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (items[at : at + _BATCH] for at in range(0, len(items), _BATCH))
 
 
 def windowfit_pieces(documents: Sequence[Document], embedder: Embedder, size: int) -> list[Piece]:
@@ -181,8 +138,7 @@ def rows_of(data: RetrievalSet, sizes: Sequence[int], embedder: Embedder) -> Ite
     documents = data.documents or ()
     texts = {document.id: document.text for document in documents}
     ways = [(WINDOWFIT, size, 0, windowfit_pieces(documents, embedder, size)) for size in sizes]
-    file = FOLDER / "vectors.sqlite3"
-    with closing(KeptVectors(embedder, file)) as vectors:
+    with closing(KeptVectors(FOLDER / "vectors.sqlite", embedder.embed)) as vectors:
         for name, size, overlap, pieces in (*ways, *peer_pieces(documents, sizes)):
             spans = [piece.span for piece in pieces]
             own = [texts[span.document][span.start : span.end] for span in spans]

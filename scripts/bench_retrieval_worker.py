@@ -11,9 +11,7 @@ from one file of those that were made before, so that a text of several librarie
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,52 +20,34 @@ from typing import Any, Final
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from scripts.kept_vectors import KeptVectors, Rows
+
 Documents = Sequence[Mapping[str, str]]
 Ranking = list[tuple[str, str]]
 """Documents and texts of chunks, the best first."""
 Rank = Callable[[str], Ranking]
-_BATCH: Final = 64
 
 
 class Vectors:
-    """Vectors of texts: made by the model once, kept in a file by the digest of the text."""
+    """Vectors of texts, made by the model once: it is loaded when there is one to make."""
 
     def __init__(self, weights: str, cache: Path) -> None:
         self._weights = weights
         self._model: SentenceTransformer | None = None
-        self._kept = sqlite3.connect(cache, check_same_thread=False)
-        self._kept.execute("create table if not exists vectors (text primary key, row blob)")
+        self._kept = KeptVectors(cache, self._encode)
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return one unit row per text."""
-        missing = {_digest(text): text for text in texts if self._find(_digest(text)) is None}
-        ordered = sorted(missing.items(), key=lambda one: len(one[1]))
-        for start in range(0, len(ordered), _BATCH):
-            batch = ordered[start : start + _BATCH]
-            rows = self._loaded().encode(
-                [text for _, text in batch], normalize_embeddings=True, show_progress_bar=False
-            )
-            made = [
-                (digest, np.asarray(row, dtype=np.float32).tobytes())
-                for (digest, _), row in zip(batch, rows, strict=True)
-            ]
-            self._kept.executemany("insert or replace into vectors values (?, ?)", made)
-            self._kept.commit()
-        found = [self._find(_digest(text)) for text in texts]
-        return [row for row in found if row is not None]
+        rows: list[list[float]] = self._kept.embed(texts).tolist()
+        return rows
 
-    def _loaded(self) -> SentenceTransformer:
+    def _encode(self, texts: Sequence[str]) -> Rows:
         if self._model is None:
             self._model = SentenceTransformer(self._weights, device="cpu")
-        return self._model
-
-    def _find(self, digest: str) -> list[float] | None:
-        row = self._kept.execute("select row from vectors where text = ?", (digest,)).fetchone()
-        return None if row is None else np.frombuffer(row[0], dtype=np.float32).tolist()
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        rows: Rows = self._model.encode(
+            list(texts), normalize_embeddings=True, show_progress_bar=False
+        )
+        return rows
 
 
 def llama_index(documents: Documents, vectors: Vectors, depth: int) -> Rank:
