@@ -206,12 +206,12 @@ class Index:
         limit: int,
         where: Where | None = None,
         chunks: Sequence[str] | None = None,
+        terms: Terms | None = None,
         catalog: Catalog,
-        fields: Sequence[str] | None = None,
     ) -> list[ScoredPoint]:
         """Return the stored chunks that `search` makes hits of, for who needs only some as hits.
 
-        Payloads are cut down to `fields` if given; "id" and "document" must be among them.
+        With `terms` beside a vector, the `limit` best by these come as well; see `PointStore`.
         """
         try:
             return rank_visible(
@@ -220,8 +220,8 @@ class Index:
                 limit=limit,
                 where=where,
                 chunks=chunks,
+                terms=terms,
                 catalog=catalog,
-                fields=fields,
             )
         except CollectionNotFound as error:
             raise self._changed() from error

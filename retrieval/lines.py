@@ -41,7 +41,13 @@ def _best_line(text: str, wanted: frozenset[str]) -> tuple[float, float]:
 
     Numbers make no line longer: they are what a line is read for.
     """
-    lines = [_stems(line) for line in text.splitlines()]
+    # What a wanted word begins with stands in every line that has it: most lines need no stemming.
+    beginnings = [word.removesuffix("y") for word in wanted]
+    lines = [
+        _stems(line)
+        for line in text.splitlines()
+        if any(map(line.lower().__contains__, beginnings))
+    ]
     return max(
         (
             (matched / len(wanted), matched / sum(word.isalpha() for word in [*words, "a"]))

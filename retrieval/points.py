@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import Any, NoReturn, Protocol
 
@@ -39,11 +39,17 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPoint:
-    """A point found by a query: with its cosine similarity, or its BM25 score by terms."""
+    """A point found by a query: with its cosine similarity, or its BM25 score by terms.
+
+    Attributes:
+        term_score: where a query for a vector had terms beside it, the score by these of a point
+            that is among the best by them.
+    """
 
     id: str
     score: float
     payload: Mapping[str, Any]
+    term_score: float | None = None
 
 
 class PointStore(Protocol):
@@ -74,7 +80,7 @@ class PointStore(Protocol):
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         """Return at most `limit` points that match the filter, best first.
 
@@ -83,7 +89,9 @@ class PointStore(Protocol):
         (`rarity`, over all points of the collection that have terms, whatever the filter; one that
         was removed may count until the store has tidied up, which it does at a fifth of them).
 
-        With `ids`, only these points are looked at; payloads are cut down to `fields` if given.
+        With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
+        by these are found as well where they have a vector: up to twice `limit` points, all in the
+        order of their cosines. The store is asked once for both.
         """
 
     def scroll(
@@ -158,16 +166,28 @@ class MemoryPointStore:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        stored = tuple(self.points.values())
+        ranked = self._ranked(sought, where, ids)
+        if terms is None:
+            return ranked[: max(limit, 0)]
+        best = {hit.id: hit.score for hit in self._ranked(terms, where, ids)[: max(limit, 0)]}
+        return [
+            replace(hit, term_score=best.get(hit.id))
+            for place, hit in enumerate(ranked)
+            if place < limit or hit.id in best
+        ]
+
+    def _ranked(
+        self, sought: Vector | Terms, where: Where, ids: Sequence[str] | None
+    ) -> list[ScoredPoint]:
         scored = [
-            ScoredPoint(point.id, score, _cut_down(point.payload, fields))
-            for point, score in _scores(sought, stored)
+            ScoredPoint(point.id, score, point.payload)
+            for point, score in _scores(sought, tuple(self.points.values()))
             if _matches(point.payload, where) and (ids is None or point.id in ids)
         ]
-        return sorted(scored, key=lambda hit: (-hit.score, hit.id))[: max(limit, 0)]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id))
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

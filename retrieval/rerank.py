@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from retrieval.catalog import Catalog
-from retrieval.hybrid import Ranking, search_hybrid
+from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
 from retrieval.points import Vector, Where
 from retrieval.records import Hit
@@ -83,13 +83,10 @@ def search_reranked(
     where: Where | None,
     catalog: Catalog,
     reranker: Reranker | None,
-    worded: Ranking | None = None,
 ) -> list[Hit]:
     """Return the hits of `search_hybrid`, the first of them in the reranker's order."""
     depth = limit if reranker is None else max(limit, RERANKED)
-    hits = search_hybrid(
-        index, question, vector, limit=depth, where=where, catalog=catalog, worded=worded
-    )
+    hits = search_hybrid(index, question, vector, limit=depth, where=where, catalog=catalog)
     return (hits if reranker is None else rerank(reranker, question, hits))[:limit]
 
 

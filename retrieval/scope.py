@@ -21,6 +21,11 @@ def point_id(kind: str, name: str = "") -> str:
     return content_id("windowfit", kind, TENANT, name)
 
 
+def tenant_scope() -> dict[str, Sequence[str]]:
+    """Return the filter that every read carries."""
+    return {"tenant": (TENANT,)}
+
+
 def scope_of(kind: str) -> dict[str, Sequence[str]]:
-    """Return the filter that every read carries: one tenant, one kind of record."""
-    return {"tenant": (TENANT,), "kind": (kind,)}
+    """Return the filter of one kind of record, of this tenant."""
+    return {**tenant_scope(), "kind": (kind,)}

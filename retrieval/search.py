@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -14,7 +14,6 @@ from retrieval.diversity import arrange, latest_first
 from retrieval.embed import Embedder
 from retrieval.gather import NAMED_LIMIT, Parts, Unknown, find_passages, holds, take_apart
 from retrieval.headings import Headings
-from retrieval.hybrid import Ranking, begin_ranking_words
 from retrieval.index import Index
 from retrieval.lines import has_line, rank_by_lines
 from retrieval.mentions import find_mentions
@@ -101,13 +100,10 @@ class Searcher:
     def _search(
         self, question: str, limit: int, where: Where | None, catalog: Catalog
     ) -> list[Hit]:
-        worded = begin_ranking_words(
-            self.index, question, limit=limit, where=where, catalog=catalog
-        )
         parts = take_apart(question, catalog.names)
         search = _Search(self, catalog, question, limit, where, parts)
         search.embed([question, *_lookups(parts)])
-        return search.hits(worded)
+        return search.hits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +138,9 @@ class _Search:
         if wanted:
             self.vectors.update(zip(wanted, self.searcher.embedder.embed(wanted), strict=True))
 
-    def hits(self, worded: Ranking) -> list[Hit]:
+    def hits(self) -> list[Hit]:
         """Return the merged hits, see `Searcher.search`."""
-        allowed = {record.id for record in self.catalog.passing(self.where)}
+        allowed = self.catalog.passing_ids(self.where)
         named = [name for name in self.parts.named if name in allowed][:NAMED_LIMIT]
         around = search_reranked(
             self.searcher.index,
@@ -154,7 +150,6 @@ class _Search:
             where=self.where,
             catalog=self.catalog,
             reranker=self.searcher.reranker,
-            worded=worded,
         )
         focuses = [
             self._focus(name, self.parts.aspects, f"named: {self._title(name)}") for name in named
@@ -242,7 +237,9 @@ class _Search:
         aspects = [aspect for aspect in self.parts.aspects if aspect not in unknown.name]
         return [aspect for aspect in aspects if aspect not in unknown.clause] or aspects
 
-    def _hop(self, focus: _Focus, around: Sequence[Hit], allowed: set[str]) -> Iterator[list[Hit]]:
+    def _hop(
+        self, focus: _Focus, around: Sequence[Hit], allowed: Collection[str]
+    ) -> Iterator[list[Hit]]:
         """Yield what ties others to the document in focus, then the ranking inside each of them."""
         if not focus.streams[0]:
             return

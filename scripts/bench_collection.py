@@ -21,7 +21,7 @@ from retrieval.transformer import TransformerEmbedder
 from scripts.bench_documents import factbook_documents
 
 FACTBOOK_DOCUMENTS: Final = 256
-_CHUNKS_OF_A_DOCUMENT: Final = 50
+DOCUMENT_CHUNKS: Final = 50
 _BATCH_DOCUMENTS: Final = 20
 _NOISE: Final = 1.0
 """Length of what is added to a unit vector: chunks on one topic are 0.5 alike, in cosines."""
@@ -79,7 +79,7 @@ def fill(
     """
     points = create_place(engine, name, fingerprint_of(embedder, like.splitter))
     documents = _documents(like)
-    left = -(-chunks // _CHUNKS_OF_A_DOCUMENT)
+    left = -(-chunks // DOCUMENT_CHUNKS)
     while left:
         batch = [point for made in islice(documents, min(left, _BATCH_DOCUMENTS)) for point in made]
         points.upsert(batch)
@@ -95,7 +95,7 @@ def _documents(like: Patterns) -> Iterator[list[Point]]:
     for number in count():
         name = f"document-{number}"
         title = like.titles[number] if number < len(like.titles) else f"Document {number}"
-        drawn = chance.integers(len(like.chunks), size=_CHUNKS_OF_A_DOCUMENT)
+        drawn = chance.integers(len(like.chunks), size=DOCUMENT_CHUNKS)
         chunks = [
             replace(
                 like.chunks[row].chunk,

@@ -71,21 +71,27 @@ class EdgePointStore:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`; the search is exact, and equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
+        chosen = _filter(where, ids)
+        nearest = edge.QueryRequest(
+            limit=limit, query=_nearest(sought), filter=chosen, with_payload=True
+        )
+        worded: dict[edge.PointId, float] = {}
         with self._calls("search"):
-            request = edge.QueryRequest(
-                limit=limit,
-                query=_nearest(sought),
-                filter=_filter(where, ids),
-                with_payload=True if fields is None else list(fields),
-            )
-            found = self._shard.query(request)
-            hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found]
+            if terms is not None:
+                by_terms = edge.QueryRequest(limit=limit, query=_nearest(terms), filter=chosen)
+                worded = {hit.id: hit.score for hit in self._shard.query(by_terms)}
+                nearest = _nearest_of_both(sought, terms, limit=limit, chosen=chosen)
+            found = self._shard.query(nearest)
+            hits = [
+                ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}, worded.get(hit.id))
+                for hit in found
+            ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
     def scroll(
@@ -174,6 +180,18 @@ def _nearest(sought: Vector | Terms) -> edge.Query:
     if isinstance(sought, Terms):
         return edge.Query.Nearest(_sparse(sought), using=TERMS)
     return edge.Query.Nearest(sought.tolist(), using=VECTOR)
+
+
+def _nearest_of_both(
+    sought: Vector | Terms, terms: Terms, *, limit: int, chosen: edge.Filter | None
+) -> edge.QueryRequest:
+    """Return what ranks the nearest and the best by terms, each so many, by nearness."""
+    both = [
+        edge.Prefetch(limit=limit, query=_nearest(one), filter=chosen) for one in (sought, terms)
+    ]
+    return edge.QueryRequest(
+        limit=2 * limit, query=_nearest(sought), prefetches=both, with_payload=True
+    )
 
 
 def _point(record: edge.Record) -> Point:

@@ -91,27 +91,58 @@ class QdrantPointStore:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`; equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
-        by_terms = isinstance(sought, Terms)
-        found = self._call(
-            "search",
-            lambda: self._client.query_points(
-                self._collection,
-                _sparse(sought) if isinstance(sought, Terms) else sought.tolist(),
-                using=TERMS if by_terms else VECTOR,
-                query_filter=_filter(where, ids),
-                search_params=None if by_terms else self._search,
-                limit=limit,
-                with_payload=True if fields is None else list(fields),
-            ),
+        chosen = _filter(where, ids)
+        if terms is None:
+            asked = [self._ranking(sought, limit=limit, chosen=chosen)]
+        else:
+            asked = [
+                self._ranking_of_both(sought, terms, limit=limit, chosen=chosen),
+                self._ranking(terms, limit=limit, chosen=chosen, payloads=False),
+            ]
+        found, *worded = self._call(
+            "search", lambda: self._client.query_batch_points(self._collection, asked)
         )
-        hits = [ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}) for hit in found.points]
+        scores = {hit.id: hit.score for ranked in worded for hit in ranked.points}
+        hits = [
+            ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}, scores.get(hit.id))
+            for hit in found.points
+        ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+
+    def _ranking(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        chosen: models.Filter | None,
+        payloads: bool = True,
+    ) -> models.QueryRequest:
+        by_terms = isinstance(sought, Terms)
+        return models.QueryRequest(
+            query=_sought(sought),
+            using=TERMS if by_terms else VECTOR,
+            filter=chosen,
+            params=None if by_terms else self._search,
+            limit=limit,
+            with_payload=payloads,
+        )
+
+    def _ranking_of_both(
+        self, sought: Vector | Terms, terms: Terms, *, limit: int, chosen: models.Filter | None
+    ) -> models.QueryRequest:
+        """Return what ranks the nearest and the best by terms, each so many, by nearness."""
+        near = models.Prefetch(
+            query=_sought(sought), using=VECTOR, filter=chosen, params=self._search, limit=limit
+        )
+        worded = models.Prefetch(query=_sparse(terms), using=TERMS, filter=chosen, limit=limit)
+        both = self._ranking(sought, limit=2 * limit, chosen=None)
+        return both.model_copy(update={"prefetch": [near, worded]})
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
@@ -164,6 +195,10 @@ def _stored(point: Point) -> models.PointStruct:
 
 def _sparse(terms: Terms) -> models.SparseVector:
     return models.SparseVector(indices=list(terms.indices), values=list(terms.weights))
+
+
+def _sought(sought: Vector | Terms) -> models.VectorInput:
+    return _sparse(sought) if isinstance(sought, Terms) else sought.tolist()
 
 
 def _point(record: models.Record) -> Point:

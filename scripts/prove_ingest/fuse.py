@@ -59,10 +59,10 @@ class FusedStore:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        return self.store.query(sought, limit=limit, where=where, ids=ids, fields=fields)
+        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms)
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

@@ -183,12 +183,10 @@ class TestEngine:
         sought = [point_id(i) for i in (201, 7, 8, 5000)]
 
         for by in (unit(0), terms):
-            found = store.query(by, limit=9, where={}, ids=sought, fields=["kind", "none"])
-            assert {hit.id: hit.payload for hit in found} == {
-                point_id(i): {"kind": kinds[i % 2]} for i in (7, 8, 201)
-            }
-            matching = store.query(by, limit=9, where={"kind": ["even"]}, ids=sought, fields=[])
-            assert [(hit.id, hit.payload) for hit in matching] == [(point_id(8), {})]
+            found = store.query(by, limit=9, where={}, ids=sought)
+            assert ids(found) == [point_id(i) for i in (7, 8, 201)]
+            matching = store.query(by, limit=9, where={"kind": ["even"]}, ids=sought)
+            assert ids(matching) == [point_id(8)]
             assert store.query(by, limit=9, where={}, ids=[]) == []
 
     def test_scroll_cuts_payloads_down_to_the_fields(self, bench: Workbench) -> None:

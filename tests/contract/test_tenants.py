@@ -66,10 +66,10 @@ class Watched:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         self.reads.append(where)
-        return self._points.query(sought, limit=limit, where=where, ids=ids, fields=fields)
+        return self._points.query(sought, limit=limit, where=where, ids=ids, terms=terms)
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

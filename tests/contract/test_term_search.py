@@ -71,6 +71,55 @@ def test_all_engines_rank_alike_after_points_were_replaced(bench: Workbench) -> 
     assert_ranks_alike(store, exact)
 
 
+def test_the_nearest_and_the_best_by_terms_are_found_at_once_and_alike(bench: Workbench) -> None:
+    store, exact = bench.create(), MemoryEngine().create("exact", dimension=4, indexed=())
+    rng, directions = random.Random(14), np.random.default_rng(14)
+    stored = [
+        point(
+            number,
+            directions.standard_normal(4).astype(np.float32) if number % 7 else None,
+            terms=random_terms(rng, most=30) if number % 5 else None,
+            kind="odd" if number % 2 else "even",
+        )
+        for number in range(400)
+    ]
+    for target in (store, exact):
+        target.upsert(stored)
+    for where in ({}, {"kind": ["odd"]}):
+        for number in range(20):
+            sought = directions.standard_normal(4).astype(np.float32)
+            question = random_terms(rng, most=6)
+            found = store.query(sought, limit=10 + number, where=where, terms=question)
+            expected = exact.query(sought, limit=10 + number, where=where, terms=question)
+            assert ids(found) == ids(expected)
+            for one, other in zip(found, expected, strict=True):
+                assert one.score == pytest.approx(other.score, abs=1e-5)
+                assert (one.term_score is None) == (other.term_score is None)
+                assert (one.term_score or 0) == pytest.approx(other.term_score or 0, rel=1e-4)
+                assert one.payload == other.payload
+            near = store.query(sought, limit=10 + number, where=where)
+            worded = store.query(question, limit=10 + number, where=where)
+            assert ids(found)[: 10 + number] == ids(near)
+            assert {hit.id for hit in found if hit.term_score is not None} <= set(ids(worded))
+            assert {hit.term_score for hit in near} == {None}
+
+
+def test_terms_beside_a_vector_find_what_is_far_from_it(bench: Workbench) -> None:
+    store = bench.create()
+    nearer = np.eye(4, dtype=np.float32)
+    store.upsert([point(number, nearer[0] + number * nearer[2]) for number in range(9)])
+    store.upsert([point(20, unit(1), terms=terms(w1=1)), point(21, terms=terms(w1=2))])
+    *near, far = store.query(unit(0), limit=2, where={}, terms=terms(w1=1))
+    assert ids(near) == [point_id(0), point_id(1)]
+    assert (far.id, far.score) == (point_id(20), 0.0)
+    assert far.term_score
+    assert far.term_score > 0
+    assert ids(store.query(unit(0), limit=2, where={}, terms=terms(w5=1))) == ids(near)
+    chosen = [point_id(3), point_id(20)]
+    assert ids(store.query(unit(0), limit=1, where={}, ids=chosen, terms=terms(w1=1))) == chosen
+    assert store.query(unit(0), limit=0, where={}, terms=terms(w1=1)) == []
+
+
 def test_a_rare_term_counts_more_than_a_frequent_one(bench: Workbench) -> None:
     store = bench.create()
     store.upsert([point(number, terms=terms(w1=1)) for number in range(1, 9)])

@@ -425,10 +425,10 @@ class FailingStore:
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         self._check()
-        return self.store.query(sought, limit=limit, where=where, ids=ids, fields=fields)
+        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms)
 
     def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
         self._check()

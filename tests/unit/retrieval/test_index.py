@@ -57,10 +57,10 @@ class RecordingStore(MemoryPointStore):
         limit: int,
         where: Where,
         ids: Sequence[str] | None = None,
-        fields: Sequence[str] | None = None,
+        terms: Terms | None = None,
     ) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(sought, limit=limit, where=where, ids=ids, fields=fields)
+        return super().query(sought, limit=limit, where=where, ids=ids, terms=terms)
 
 
 @pytest.fixture
