@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chunking.document import Chunk
-from chunking.sketch import Sketch, near_duplicates
+from chunking.sketch import Sketch, Wording, heading_words, near_duplicates
 
 
 class Ranked(Protocol):
@@ -35,25 +35,30 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
     first: dict[tuple[str, tuple[str, ...], str], int] = {}
     copied: dict[tuple[str, tuple[str, ...], str], int] = {}
     sketched: dict[str, tuple[int, ...]] = {}
+    wordings: dict[int, Wording] = {}
     found: dict[int, tuple[int, ...]] = {}
     for place, one in enumerate(ranked):
         chunk = one.chunk
         # A whole document whose text was not read yet is known by its id alone.
         known_by = chunk.text or chunk.id
-        same = first.setdefault((chunk.title, chunk.path, known_by), place)
+        # With a sketch, titles that differ in digits alone are as good as equal.
+        title, path = ("", heading_words(chunk)) if one.sketch else (chunk.title, chunk.path)
+        same = first.setdefault((title, path, known_by), place)
         if same == place and one.origin:
             same = copied.setdefault((one.origin, chunk.path, known_by), place)
         repeated = [] if same == place else [same]
-        for key in one.sketch:
-            alike = sketched.get(key, ())
-            if same == place:
-                # What repeats a text word for word is found by that; many copies cost no more.
-                sketched[key] = (*alike, place)
-            repeated += [
-                earlier
-                for earlier in alike
-                if earlier not in repeated and near_duplicates(ranked[earlier].chunk, chunk)
-            ]
+        alike = dict.fromkeys(earlier for key in one.sketch for earlier in sketched.get(key, ()))
+        if alike:
+            wordings[place] = Wording.of(chunk)
+        for earlier in alike:
+            if earlier not in wordings:
+                wordings[earlier] = Wording.of(ranked[earlier].chunk)
+            if earlier != same and near_duplicates(wordings[earlier], wordings[place]):
+                repeated.append(earlier)
+        if same == place:
+            # What repeats a text word for word is found by that; many copies cost no more.
+            for key in one.sketch:
+                sketched[key] = (*sketched.get(key, ()), place)
         if repeated:
             found[place] = tuple(sorted(repeated))
     return found

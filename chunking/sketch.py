@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
 from rensa import RMinHash
 
@@ -40,13 +42,34 @@ def sketch_of(chunk: Chunk) -> Sketch:
     sketch = RMinHash(num_perm=_KEYS * _MINIMA_PER_KEY, seed=_SEED)
     sketch.update(words)
     minima = sketch.digest()
-    same = (*_letters(chunk.breadcrumb), *_numbers(words))
+    same = (*heading_words(chunk), *_numbers(words))
     starts = range(0, len(minima), _MINIMA_PER_KEY)
     parts = [map(str, minima[start : start + _MINIMA_PER_KEY]) for start in starts]
     return tuple(content_id(str(n), *part, *same)[:16] for n, part in enumerate(parts))
 
 
-def near_duplicates(one: Chunk, other: Chunk) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What of a chunk decides whether another states the same.
+
+    Attributes:
+        heading: the words of its breadcrumb, without those with a digit.
+        numbers: the words with a digit, in order.
+        words: all words, as they are written.
+    """
+
+    heading: tuple[str, ...]
+    numbers: tuple[str, ...]
+    words: frozenset[str]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Self:
+        """Return the wording of a chunk."""
+        words = _WORD.findall(chunk.text)
+        return cls(heading_words(chunk), tuple(_numbers(words)), frozenset(words))
+
+
+def near_duplicates(one: Wording, other: Wording) -> bool:
     """Return whether two chunks state the same: one heading, one set of numbers and names.
 
     At least `NEAR` of their distinct words are common, their numbers are the same in the same
@@ -54,19 +77,17 @@ def near_duplicates(one: Chunk, other: Chunk) -> bool:
     a number or a name state different facts, however alike they are. Headings may differ in digits
     and marks ("report", "report (1)"), but not in words: what a field says, it says of its title.
     """
-    if _letters(one.breadcrumb) != _letters(other.breadcrumb):
+    if one.heading != other.heading or one.numbers != other.numbers:
         return False
-    left, right = _WORD.findall(one.text), _WORD.findall(other.text)
-    if _numbers(left) != _numbers(right):
+    if any(word[0].isupper() for word in one.words ^ other.words):
         return False
-    ours, theirs = set(left), set(right)
-    if any(word[0].isupper() for word in ours ^ theirs):
-        return False
-    return len(ours & theirs) >= NEAR * len(ours | theirs)
+    return len(one.words & other.words) >= NEAR * len(one.words | other.words)
 
 
-def _letters(breadcrumb: str) -> list[str]:
-    return [word for word in _WORD.findall(breadcrumb.casefold()) if not _DIGIT.search(word)]
+def heading_words(chunk: Chunk) -> tuple[str, ...]:
+    """Return the words of a chunk's breadcrumb, without those with a digit."""
+    words = _WORD.findall(chunk.breadcrumb.casefold())
+    return tuple(word for word in words if not _DIGIT.search(word))
 
 
 def _numbers(words: Iterable[str]) -> list[str]:
