@@ -22,26 +22,27 @@ EMPTY_WORDS = frozenset(
 """Words that name nothing, at the beginning or end of a phrase or of a question."""
 
 
-def find_aspects(question: str, names: re.Pattern[str] | None = None) -> tuple[str, ...]:
+def find_aspects(question: str) -> tuple[str, ...]:
     """Return the phrases of a question that name what is asked about, in its order.
 
     "Give the population and the capital of Chad" asks about "population" and "capital". Names of
     documents, question words and numbers are no aspects.
 
     Args:
-        names: matches the names of documents, which are searched on their own.
+        question: with a comma in the place of every document's name; those are searched on their
+            own.
     """
     found: dict[str, str] = {}
-    for phrase in find_phrases(question, names):
+    for phrase in find_phrases(question):
         aspect = strip_phrase(phrase)
         if len(aspect) >= _SHORTEST_ASPECT and not aspect.isdecimal():
             found.setdefault(aspect.lower(), aspect)
     return tuple(found.values())[:ASPECT_LIMIT]
 
 
-def find_phrases(question: str, names: re.Pattern[str] | None = None) -> list[str]:
-    """Return the pieces of a question between names, marks and the words that join phrases."""
-    return _BOUNDARY.split(names.sub(", ", question) if names is not None else question)
+def find_phrases(question: str) -> list[str]:
+    """Return the pieces of a question between marks and the words that join phrases."""
+    return _BOUNDARY.split(question)
 
 
 def strip_phrase(phrase: str) -> str:

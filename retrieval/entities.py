@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -10,23 +11,26 @@ from typing import Self
 
 from retrieval.aspects import EMPTY_WORDS
 from retrieval.records import DocumentRecord
-from retrieval.spelling import spelled, unmarked
+from retrieval.spelling import folded, spelled, unmarked
 
 _SHORTEST_NAME = 2
 
 
 @dataclass(frozen=True, slots=True)
 class NameTable:
-    """The names of a collection's documents, compiled for recognition.
+    """The names of a collection's documents, made ready for recognition.
+
+    What a text costs does not depend on how many names there are: at the beginning of every word
+    the text is looked up in as many lengths as names that begin with its first letter have.
 
     Attributes:
-        documents: for every name in lower case, the documents that bear it.
-        pattern: matches any name as whole words, the longest first.
-        abbreviations: names in lower case that are spelled in capitals alone, such as "US".
+        documents: for every folded name, the documents that bear it.
+        lengths: of the names that begin with a folded letter, the longest first.
+        abbreviations: folded names that are spelled in capitals alone, such as "US".
     """
 
     documents: Mapping[str, tuple[str, ...]]
-    pattern: re.Pattern[str] | None
+    lengths: Mapping[str, tuple[int, ...]]
     abbreviations: frozenset[str] = frozenset()
 
     @classmethod
@@ -47,19 +51,18 @@ class NameTable:
             ):
                 for name in map(spelled, names):
                     if len(name.strip()) >= _SHORTEST_NAME:
-                        table.setdefault(name.lower(), {})[record.id] = None
-                        spellings.setdefault(name.lower(), name)
+                        table.setdefault(folded(name), {})[record.id] = None
+                        spellings.setdefault(folded(name), name)
         # A title belongs to its own document, whoever else is also called so. A form that several
         # documents share is a word of their names, and names none of them.
         own = {name: holders for name, holders in forms.items() if len(holders) == 1}
         documents = {name: tuple(holders) for name, holders in {**own, **aliases, **titles}.items()}
-        longest_first = sorted(
-            (spellings[name] for name in documents), key=lambda name: (-len(name), name)
-        )
-        pattern = "|".join(re.escape(name) for name in longest_first)
+        lengths = defaultdict[str, set[int]](set)
+        for name in documents:
+            lengths[name[0]].add(len(name))
         return cls(
             documents,
-            re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE) if pattern else None,
+            {letter: tuple(sorted(found, reverse=True)) for letter, found in lengths.items()},
             frozenset(name for name in documents if spellings[name].isupper()),
         )
 
@@ -70,22 +73,47 @@ class NameTable:
         the "world" in "in the world" is none. An abbreviation counts only in capitals: "as" is not
         American Samoa; where a question has no capitals at all, it needs three letters.
         """
-        if self.pattern is None:
-            return ()
+        text = spelled(question)
         capitals = any(w[0].isupper() and w != "I" for w in re.findall(r"\w+", question)[1:])
         found: dict[str, None] = {}
-        for match in self.pattern.finditer(spelled(question)):
-            if self._counts(match[0], capitals=capitals):
-                # The pattern takes more for equal than `lower` does, a long s for an s.
-                found.update(dict.fromkeys(self.documents.get(match[0].lower(), ())))
+        for start, end in self._spans(text):
+            if self._counts(text[start:end], capitals=capitals):
+                found.update(dict.fromkeys(self.documents[folded(text[start:end])]))
         return tuple(found)
+
+    def replace(self, text: str, by: str) -> str:
+        """Return a text with something else in the place of every name, capitals or not."""
+        parts, last = [], 0
+        for start, end in self._spans(text):
+            parts += [text[last:start], by]
+            last = end
+        return "".join([*parts, text[last:]])
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where names stand as whole words, the longest at every place."""
+        plain = folded(text)
+        last = 0
+        for start, letter in enumerate(plain):
+            lengths = self.lengths.get(letter, ())
+            if not lengths or start < last or (start and _in_word(plain[start - 1])):
+                continue
+            for length in lengths:
+                end = start + length
+                if plain[start:end] in self.documents and not _in_word(plain[end : end + 1]):
+                    yield start, end
+                    last = end
+                    break
 
     def _counts(self, name: str, *, capitals: bool) -> bool:
         """Return whether what is spelled like a name is meant as one."""
-        if name.lower() in self.abbreviations and not name.isupper():
+        if folded(name) in self.abbreviations and not name.isupper():
             common = name.lower() in EMPTY_WORDS
             return not capitals and not common and len(name) > _SHORTEST_NAME
         return not capitals or not name[0].islower()
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _forms(name: str) -> Iterator[str]:

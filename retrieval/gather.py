@@ -95,10 +95,11 @@ class Passage:
 def take_apart(question: str, names: NameTable) -> Parts:
     """Return the parts of a question, given what documents may be called."""
     question = spelled(question)
-    relation, measure = _find_comparison(find_phrases(question, names.pattern))
+    nameless = names.replace(question, ", ")
+    relation, measure = _find_comparison(find_phrases(nameless))
     return Parts(
         names.find(question),
-        find_aspects(question, names.pattern),
+        find_aspects(nameless),
         tuple(_find_unknown(question, names))[:UNKNOWN_LIMIT],
         relation,
         measure,
@@ -125,8 +126,7 @@ def _find_unknown(question: str, names: NameTable) -> Iterator[Unknown]:
         return
     for clause in _CLAUSE.split(question):
         for name in _capitalised(clause):
-            rest = names.pattern.sub("", name) if names.pattern else name
-            if _WORD.search(rest) and len(name.split()) <= _LONGEST_NAME:
+            if _WORD.search(names.replace(name, "")) and len(name.split()) <= _LONGEST_NAME:
                 yield Unknown(name, clause.strip())
 
 

@@ -14,6 +14,15 @@ def spelled(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_QUOTES)
 
 
+def folded(text: str) -> str:
+    """Return a text of the same length in which letters that differ in case alone are equal."""
+    if text.isascii():
+        return text.lower()
+    return "".join(
+        plain if len(plain := letter.casefold()) == 1 else letter.lower()[0] for letter in text
+    )
+
+
 def unmarked(text: str) -> str:
     """Return a text without accents and compatibility forms, as many type it: "Cote d'Ivoire"."""
     return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFKD", text)))

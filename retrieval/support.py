@@ -103,7 +103,7 @@ def measure_support(
 
 def _asked(question: str, names: NameTable) -> _Asked:
     question = spelled(question)
-    bare = names.pattern.sub(" , ", question) if names.pattern else question
+    bare = names.replace(question, " , ")
     stems = dict.fromkeys(split_words(_DEGREE_ASKED.sub(" ", bare)))
     years = frozenset(_YEAR.findall(bare))
     return _Asked(tuple(w for w in stems if w not in _EMPTY_STEMS and w not in years), years)

@@ -94,7 +94,7 @@ def _documents(like: Patterns) -> Iterator[list[Point]]:
     chance = np.random.default_rng(0)
     for number in count():
         name = f"document-{number}"
-        title = like.titles[number] if number < len(like.titles) else f"Document {number}"
+        title = like.titles[number] if number < len(like.titles) else _name(number)
         drawn = chance.integers(len(like.chunks), size=DOCUMENT_CHUNKS)
         chunks = [
             replace(
@@ -130,6 +130,11 @@ def _point(like: Pattern, chunk: Chunk, vector: Vector, chance: np.random.Genera
     own = {"id": chunk.id, "document": chunk.document, "title": chunk.title}
     payload = scoped("chunk", {**like.payload, **own})
     return Point(point_id("chunk", chunk.id), payload, vector, terms)
+
+
+def _name(number: int) -> str:
+    """Return a title of letters: those that differ in digits alone name copies of one document."""
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in range(5)).capitalize()
 
 
 def _heading(chunk: Chunk) -> str:

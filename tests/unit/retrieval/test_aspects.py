@@ -36,7 +36,7 @@ def test_aspects_are_the_phrases_that_name_something(
     question: str, aspects: tuple[str, ...] | None
 ) -> None:
     expected = aspects if aspects is not None else ("GDP", "inflation rate", "unemployment")
-    assert find_aspects(question, NAMES) == expected
+    assert find_aspects(NAMES.sub(", ", question)) == expected
 
 
 def test_the_business_plan_question_has_its_aspects() -> None:
@@ -44,7 +44,7 @@ def test_the_business_plan_question_has_its_aspects() -> None:
         "Can you create a business plan for a new mobile network company in India, "
         "specifically for young people?"
     )
-    assert find_aspects(question, NAMES) == (
+    assert find_aspects(NAMES.sub(", ", question)) == (
         "business plan",
         "mobile network company",
         "young people",
@@ -66,7 +66,7 @@ def test_there_are_only_so_many_aspects() -> None:
 
 @given(st.text(max_size=60))
 def test_aspects_of_any_question_are_phrases_of_it(question: str) -> None:
-    aspects = find_aspects(question, NAMES)
+    aspects = find_aspects(NAMES.sub(", ", question))
     words = " ".join(question.split())
     assert all(aspect in words and len(aspect) >= 3 for aspect in aspects)
     assert len({aspect.lower() for aspect in aspects}) == len(aspects)
