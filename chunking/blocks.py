@@ -10,6 +10,8 @@ from chunking.cuts import Span, line_spans
 
 _FENCE = re.compile(r"`{3,}(?=[^`]*\Z)|~{3,}")
 """Opens a program in Markdown; one of backticks has none behind it in its line."""
+_NEVER_CLOSED = "\0"
+"""The fence of a text that is a program from its beginning to its end."""
 _UNDERLINE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?")
 """What Markdown has below the names of columns."""
 _PIPE = re.compile(r"(?<!\\)\|")
@@ -34,21 +36,22 @@ class Line(NamedTuple):
     columns: str = ""
 
 
-def lines_of(text: str, start: int, end: int) -> Sequence[Line]:
+def lines_of(text: str, start: int, end: int, *, program: bool = False) -> Sequence[Line]:
     """Return the visible lines between two places, and what each belongs to.
 
-    Blocks are parted by blank lines; those of a fenced program only by blank lines before a line
-    that is not indented. A table is one whose names are underlined, as in Markdown.
+    Blocks are parted by blank lines; those of a program, fenced or the whole text, only by blank
+    lines before a line that is not indented. A table is one whose names are underlined, as in
+    Markdown.
     """
     spans = list(line_spans(text, start, end))
     if "|" not in text[start:end] and not _BLANK_LINE.search(text, start, end):
         return [Line(begin, stop) for begin, stop in spans]
-    return list(_told_apart(text, spans))
+    return list(_told_apart(text, spans, _NEVER_CLOSED if program else ""))
 
 
-def _told_apart(text: str, spans: Sequence[Span]) -> Iterator[Line]:
+def _told_apart(text: str, spans: Sequence[Span], fence: str) -> Iterator[Line]:
     block = part = names_left = 0
-    fence = table = ""
+    table = ""
     for at, (start, end) in enumerate(spans):
         line = text[start:end]
         gap = text[spans[at - 1][1] : start] if at else ""

@@ -20,6 +20,7 @@ from chunking.document import (
 from chunking.errors import UnreadableDocument
 from chunking.measures import Measure
 from chunking.packing import Headings, Unit, pack
+from chunking.programs import SOURCE_CODE
 from chunking.words import TextCounts, text_counts
 
 __all__ = ["Measure", "Splitter", "boundaries"]
@@ -109,7 +110,8 @@ class Splitter:
         text = document.text
         groups = groupby(_sections(document), key=lambda section: section.path[:1])
         places = [(section, group) for group, (_, run) in enumerate(groups) for section in run]
-        lines = [lines_of(text, section.start, section.end) for section, _ in places]
+        program = document.media_type == SOURCE_CODE
+        lines = [lines_of(text, s.start, s.end, program=program) for s, _ in places]
         counts = iter(self._counts.count([text[ln.start : ln.end] for of in lines for ln in of]))
         for (section, group), of_section in zip(places, lines, strict=True):
             path, header = section.path, headers[section.path]

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from chunking.errors import UnreadableDocument
+from chunking.programs import SOURCE_CODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Format:
 
     Attributes:
         name: what people call it.
-        media_type: as registered with IANA.
+        media_type: as registered with IANA, or ours where none is.
         suffixes: of file names, in lower case.
         revision: changes with what our reader makes of the same bytes.
         reader: "module:function" that a child process calls; empty where none is needed.
@@ -85,6 +86,17 @@ MARKDOWN = Format(
     revision=2,
     reader=f"{_READERS}.plain:read_markdown",
 )
+CODE = Format(
+    "code",
+    SOURCE_CODE,
+    tuple(
+        ".py .pyi .js .mjs .cjs .jsx .ts .tsx .java .kt .scala .go .rs .c .h .cc .cpp .hpp .cs "
+        ".swift .rb .php .pl .lua .r .jl .sh .bash .zsh .ps1 .sql .proto .tf .ex .exs .hs .ml "
+        ".clj .vue .svelte".split()
+    ),
+    # In a child process, as all parsers are: Python's own is for programs that one trusts.
+    reader=f"{_READERS}.plain:read_code",
+)
 JSON = Format("json", "application/json", (".json",), reader=f"{_READERS}.plain:read_json_file")
 JSON_LINES = Format("jsonl", "application/jsonl", (".jsonl", ".ndjson"))
 CSV = Format("csv", "text/csv", (".csv", ".tsv", ".tab"), reader=f"{_READERS}.plain:read_csv")
@@ -98,6 +110,7 @@ HTML = Format(
 FORMATS = (
     TEXT,
     MARKDOWN,
+    CODE,
     JSON,
     JSON_LINES,
     CSV,

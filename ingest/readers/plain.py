@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chunking.document import Section
 from chunking.errors import UnreadableDocument
+from chunking.programs import python_sections
 from chunking.sections import field_sections, markdown_sections, wiki_sections
 from ingest.readers.dates import iso_date
 from ingest.readers.manuscript import Reading
@@ -15,6 +16,7 @@ from ingest.records import record_fields
 from ingest.texts import decode, read_json
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_PYTHON = (".py", ".pyi")
 _STATED = re.compile(
     r"""^(title|date):[ \t]*["']?(.*?)["']?[ \t]*$""", re.MULTILINE | re.IGNORECASE
 )
@@ -52,6 +54,17 @@ def read_markdown(data: bytes, *, name: str) -> Reading:
     stated = {key.lower(): value for key, value in _STATED.findall(front[1])}
     title = stated.get("title") or _first_heading(sections)
     return Reading(text, sections, title, iso_date(stated.get("date", "")))
+
+
+def read_code(data: bytes, *, name: str) -> Reading:
+    """Return the reading of a program, titled by its file; definitions of Python are sections.
+
+    Raises:
+        UnreadableDocument: the bytes are no text.
+    """
+    text = decode(data, name=name)
+    python = Path(name).suffix.lower() in _PYTHON
+    return Reading(text, python_sections(text) if python else (), Path(name).name)
 
 
 def read_csv(data: bytes, *, name: str) -> Reading:

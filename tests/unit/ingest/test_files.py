@@ -228,3 +228,14 @@ def test_a_text_too_long_for_one_document_is_refused(
 def test_every_suffix_belongs_to_one_format() -> None:
     suffixes = [suffix for form in FORMATS for suffix in form.suffixes]
     assert len(set(suffixes)) == len(suffixes)
+
+
+def test_a_program_is_titled_by_its_file_and_python_has_sections(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    text = "class Ship:\n    def sail(self): ...\n"
+    python = document_of(put(tmp_path, "ships.py", text), sandbox)
+    assert (python.text, python.title, python.media_type) == (text, "ships.py", "text/x-source")
+    assert [section.path for section in python.sections] == [("Ship",), ("Ship", "sail")]
+    go = document_of(put(tmp_path, "ships.go", "package ships\n"), sandbox)
+    assert (go.title, go.sections, go.media_type) == ("ships.go", (), "text/x-source")
