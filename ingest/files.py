@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+from chunking.aliases import find_aliases
 from chunking.document import Document
 from chunking.errors import UnreadableDocument
 from ingest.formats import CSV, JSON, MARKDOWN, TEXT, Format, check_content, format_of
@@ -62,13 +63,15 @@ def _document(data: bytes, *, form: Format, name: str, source: str, sandbox: San
     reading = _read(data, form, name, sandbox)
     check_length(reading.text, name=name)
     stem = Path(name).stem
+    title = reading.title or stem
     return Document(
         id=name,
         text=reading.text,
-        title=reading.title or stem,
+        title=title,
         source=source,
         media_type=form.media_type,
         sections=reading.sections,
+        aliases=find_aliases(title, reading.text),
         date=reading.date,
     )
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chunking.aliases import find_aliases
 from chunking.document import Document
 from chunking.errors import DocumentChanged, UnreadableDocument
 from ingest.files import IN_PLACE_LIMIT_BYTES, printable_name, refused_file
@@ -161,13 +162,15 @@ def _document(data: bytes, *, name: str, place: str, source: str, sandbox: Sandb
     else:
         reading = _read(line.text, line.media_type, place, sandbox)
     check_length(reading.text, name=place)
+    title = " ".join(line.title.split()) or reading.title or name
     return Document(
         id=name,
         text=reading.text,
-        title=" ".join(line.title.split()) or reading.title or name,
+        title=title,
         source=line.source or source,
         media_type=line.media_type if line.text is not None else JSON_LINES.media_type,
         sections=reading.sections,
+        aliases=find_aliases(title, reading.text),
         date=iso_date(line.date or "") or reading.date,
     )
 
