@@ -33,6 +33,7 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
     whatever the copy is called.
     """
     first: dict[tuple[str, tuple[str, ...], str], int] = {}
+    numbered: dict[tuple[tuple[str, ...], str], int] = {}
     copied: dict[tuple[str, tuple[str, ...], str], int] = {}
     sketched: dict[str, tuple[int, ...]] = {}
     wordings: dict[int, Wording] = {}
@@ -41,9 +42,10 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
         chunk = one.chunk
         # A whole document whose text was not read yet is known by its id alone.
         known_by = chunk.text or chunk.id
-        # With a sketch, titles that differ in digits alone are as good as equal.
-        title, path = ("", heading_words(chunk)) if one.sketch else (chunk.title, chunk.path)
-        same = first.setdefault((title, path, known_by), place)
+        same = first.setdefault((chunk.title, chunk.path, known_by), place)
+        if same == place and one.sketch:
+            # Titles that differ in digits alone are then as good as equal.
+            same = numbered.setdefault((heading_words(chunk), known_by), place)
         if same == place and one.origin:
             same = copied.setdefault((one.origin, chunk.path, known_by), place)
         repeated = [] if same == place else [same]

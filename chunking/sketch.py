@@ -55,18 +55,21 @@ class Wording:
     Attributes:
         heading: the words of its breadcrumb, without those with a digit.
         numbers: the words with a digit, in order.
+        capitalised: the words that begin with a capital letter.
         words: all words, as they are written.
     """
 
     heading: tuple[str, ...]
     numbers: tuple[str, ...]
+    capitalised: frozenset[str]
     words: frozenset[str]
 
     @classmethod
     def of(cls, chunk: Chunk) -> Self:
         """Return the wording of a chunk."""
         words = _WORD.findall(chunk.text)
-        return cls(heading_words(chunk), tuple(_numbers(words)), frozenset(words))
+        capitalised = frozenset(word for word in words if word[0].isupper())
+        return cls(heading_words(chunk), tuple(_numbers(words)), capitalised, frozenset(words))
 
 
 def near_duplicates(one: Wording, other: Wording) -> bool:
@@ -77,9 +80,9 @@ def near_duplicates(one: Wording, other: Wording) -> bool:
     a number or a name state different facts, however alike they are. Headings may differ in digits
     and marks ("report", "report (1)"), but not in words: what a field says, it says of its title.
     """
-    if one.heading != other.heading or one.numbers != other.numbers:
+    if (one.heading, one.numbers) != (other.heading, other.numbers):
         return False
-    if any(word[0].isupper() for word in one.words ^ other.words):
+    if one.capitalised != other.capitalised:
         return False
     return len(one.words & other.words) >= NEAR * len(one.words | other.words)
 

@@ -28,7 +28,7 @@ class Format:
     name: str
     media_type: str
     suffixes: tuple[str, ...]
-    revision: int = 1
+    revision: int = 2
     reader: str = ""
     library: str = ""
     signatures: tuple[bytes, ...] = ()
@@ -77,13 +77,13 @@ TEXT = Format(
     "text",
     "text/plain",
     (".txt", ".text", ".rst", ".adoc", ".asciidoc", ".vtt", ".srt"),
-    revision=2,
+    revision=3,
 )
 MARKDOWN = Format(
     "markdown",
     "text/markdown",
     (".md", ".markdown"),
-    revision=2,
+    revision=3,
     reader=f"{_READERS}.plain:read_markdown",
 )
 CODE = Format(

@@ -12,6 +12,7 @@ from typing import Self
 from retrieval.aspects import EMPTY_WORDS
 from retrieval.records import DocumentRecord
 from retrieval.spelling import folded, spelled, unmarked
+from retrieval.terms import STOP_WORDS
 
 _SHORTEST_NAME = 2
 
@@ -20,8 +21,8 @@ _SHORTEST_NAME = 2
 class NameTable:
     """The names of a collection's documents, made ready for recognition.
 
-    What a text costs does not depend on how many names there are: at the beginning of every word
-    the text is looked up in as many lengths as names that begin with its first letter have.
+    Names are looked up, not searched one by one: at the beginning of every word, in each of the
+    lengths that names with its first letter have.
 
     Attributes:
         documents: for every folded name, the documents that bear it.
@@ -74,7 +75,7 @@ class NameTable:
         American Samoa; where a question has no capitals at all, it needs three letters.
         """
         text = spelled(question)
-        capitals = any(w[0].isupper() and w != "I" for w in re.findall(r"\w+", question)[1:])
+        capitals = _has_capitals(question)
         found: dict[str, None] = {}
         for start, end in self._spans(text):
             if self._counts(text[start:end], capitals=capitals):
@@ -82,11 +83,17 @@ class NameTable:
         return tuple(found)
 
     def replace(self, text: str, by: str) -> str:
-        """Return a text with something else in the place of every name, capitals or not."""
+        """Return a text with something else in the place of every name.
+
+        Capitals do not count but for abbreviations, which are words of the language without them.
+        """
+        capitals = _has_capitals(text)
         parts, last = [], 0
         for start, end in self._spans(text):
-            parts += [text[last:start], by]
-            last = end
+            name = text[start:end]
+            if folded(name) not in self.abbreviations or self._counts(name, capitals=capitals):
+                parts += [text[last:start], by]
+                last = end
         return "".join([*parts, text[last:]])
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
@@ -107,9 +114,14 @@ class NameTable:
     def _counts(self, name: str, *, capitals: bool) -> bool:
         """Return whether what is spelled like a name is meant as one."""
         if folded(name) in self.abbreviations and not name.isupper():
-            common = name.lower() in EMPTY_WORDS
+            common = name.lower() in EMPTY_WORDS | STOP_WORDS
             return not capitals and not common and len(name) > _SHORTEST_NAME
         return not capitals or not name[0].islower()
+
+
+def _has_capitals(question: str) -> bool:
+    """Return whether a question uses capitals at all: its first word has one in any case."""
+    return any(word[0].isupper() and word != "I" for word in re.findall(r"\w+", question)[1:])
 
 
 def _in_word(character: str) -> bool:

@@ -40,7 +40,7 @@ _WORD = re.compile(
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _PART = re.compile(r"[^\W_]+")
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     # Lucene's list.
     "a an and are as at be but by for if in into is it no not of on or such that the their then "
     "there these they this to was will with "
@@ -111,7 +111,7 @@ def _written(word: str) -> Iterator[str]:
     if len(parts) > 1:
         yield word.replace(",", "") if _THOUSANDS.fullmatch(word) else word
     for part in parts:
-        if part not in _STOP_WORDS:
+        if part not in STOP_WORDS:
             yield _stem(part)
 
 

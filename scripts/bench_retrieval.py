@@ -142,7 +142,11 @@ def measure_peer(case: Case, arm: str, counter: TextCounter) -> Scores:
         "depth": DEPTH,
     }
     written = json.dumps(task)
-    made_by = [PEERS.constraints, ROOT / "scripts" / "bench_retrieval_worker.py"]
+    made_by = [
+        PEERS.constraints,
+        ROOT / "scripts" / "bench_retrieval_worker.py",
+        ROOT / "scripts" / "kept_vectors.py",
+    ]
     versions = (file.read_text(encoding="utf-8") for file in made_by)
     key = content_id(arm, written, *versions)[:12]
     path, ranked = FOLDER / f"task-{case.name}.json", FOLDER / f"ranked-{key}.json"

@@ -35,6 +35,8 @@ class KeptVectors:
 
     def embed(self, texts: Sequence[str]) -> Rows:
         """Return one row for each text; what was embedded once is not embedded again."""
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
         keys = [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
         known = self._find(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}

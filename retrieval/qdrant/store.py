@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 from uuid import UUID
 
@@ -105,15 +106,27 @@ class QdrantPointStore:
                 self._ranking_of_both(sought, terms, limit=limit, chosen=chosen),
                 self._ranking(terms, limit=limit, chosen=chosen, payloads=False),
             ]
-        found, *worded = self._call(
+        found, *worded = self._ask(asked)
+        scores = {_hex(hit.id): hit.score for hit in chain.from_iterable(worded)}
+        # Of several shards, each has its own best by terms, and the nearest of all push them out.
+        missing = scores.keys() - {_hex(hit.id) for hit in found}
+        if missing:
+            chosen = _filter(where, sorted(missing))
+            [others] = self._ask([self._ranking(sought, limit=len(missing), chosen=chosen)])
+            found += others
+        hits = [
+            ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
+            for name, hit in ((_hex(hit.id), hit) for hit in found)
+        ]
+        ranked = sorted(hits, key=lambda hit: (-hit.score, hit.id))
+        return [hit for place, hit in enumerate(ranked) if place < limit or hit.id in scores]
+
+    def _ask(self, asked: Sequence[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
+        """Return what each of the queries finds, in one request."""
+        answered = self._call(
             "search", lambda: self._client.query_batch_points(self._collection, asked)
         )
-        scores = {hit.id: hit.score for ranked in worded for hit in ranked.points}
-        hits = [
-            ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}, scores.get(hit.id))
-            for hit in found.points
-        ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+        return [response.points for response in answered]
 
     def _ranking(
         self,

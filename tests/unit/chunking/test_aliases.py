@@ -19,10 +19,21 @@ from chunking.aliases import find_aliases
         ),
         ("United States of America", "United States of America (U.S.A.)", ("U.S.A.",)),
         ("Eswatini", "Eswatini (formerly Swaziland) lies inland.", ("Swaziland",)),
+        ("eswatini", "Eswatini (formerly Swaziland) lies inland.", ("Swaziland",)),
         ("Eswatini", "Eswatini, formerly known as Swaziland, lies inland.", ("Swaziland",)),
         ("Burma", "Burma (also known as Myanmar or Birma) is", ("Myanmar", "Birma")),
-        ("Kettle", "A Kettle (or Teapot, also old) boils.", ("Teapot",)),
+        ("Holland", "Holland (also known as the Netherlands)", ("Netherlands",)),
+        ("Kyiv", "Kyiv (also spelled Kiev)", ("Kiev",)),
+        ("Peru", "Peru, officially known as the Republic of Peru, is", ("Republic of Peru",)),
+        ("New York", "New\nYork (formerly New Amsterdam)", ("New Amsterdam",)),
+        ("Zaire", "Zaire (formerly Belgian Congo from 1908, July 3)", ()),
         ("Eswatini", "Eswatini (aka Ngwane)", ("Ngwane",)),
+        ("Java", "You may use Java, or Python or Ruby, for it.", ()),
+        ("Berlin", "The capital is Berlin, previously Bonn, in", ()),
+        ("Chad", "Send it to Chad, or Sudan, today", ()),
+        ("Portland", "Visit Portland, OR USA. Portland (OREGON). Portland (or Oregon)", ()),
+        ("Mosul", "Mosul (ORGANIZATION)", ()),
+        ("Peru", "Peru Peru Peru Peru (formerly Ubangi)", ()),
         ("Paris", "Paris (France) is a city. Paris, the capital, Paris, Texas.", ()),
         ("Health", "Health (WHO) reports", ()),
         ("Oman", "Omani Oman2 (OM)", ()),
@@ -42,4 +53,4 @@ def test_a_text_says_what_its_title_goes_by(
 
 @given(st.text(max_size=20), st.text(max_size=200))
 def test_aliases_of_any_text_stand_in_it(title: str, text: str) -> None:
-    assert all(alias in text for alias in find_aliases(title, text))
+    assert all(alias in " ".join(text.split()) for alias in find_aliases(title, text))

@@ -96,6 +96,22 @@ def test_sections_are_all_of_the_text_in_order(lines: list[str]) -> None:
     assert all(left.end == right.start for left, right in pairwise(sections))
 
 
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ('def a():\n    return """\n# no comment"""\ndef b(): pass\n', "def b"),
+        ("def a():\n    pass\n    # of a\ndef b(): pass\n", "def b"),
+        ("def a(): pass\n# of b\ndef b(): pass\n", "# of b"),
+        ("def a(): pass\n@(\n  deco\n)\ndef b(): pass\n", "@("),
+        ('def a(): return "\\d"\ndef b(): pass\n', "def b"),
+    ],
+)
+def test_a_definition_begins_at_its_decorators_and_comments(text: str, begins: str) -> None:
+    first, second = python_sections(text)
+    assert (first.path, second.path) == (("a",), ("b",))
+    assert text[second.start :].startswith(begins)
+
+
 GO = (
     "package ships\n\n"
     "func Distance(s Ship) int {\n\ta := s.Miles\n\n\treturn a + s.Offset\n}\n\n"

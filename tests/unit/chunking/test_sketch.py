@@ -4,7 +4,7 @@ import pytest
 
 from chunking.document import Chunk, Document
 from chunking.duplicates import find_duplicates
-from chunking.sketch import Wording, near_duplicates, sketch_of
+from chunking.sketch import Sketch, Wording, near_duplicates, sketch_of
 
 TEXT = (
     "The country has a long coast and many rivers, most of which rise in the mountains of the east "
@@ -86,3 +86,13 @@ def test_a_text_under_many_numbered_titles_repeats_the_first_of_them() -> None:
 
     assert found == dict.fromkeys(range(1, 201), (0,))
     assert Reading.reads < 1000  # not one for each pair
+
+
+def test_an_exact_copy_is_found_whether_it_has_a_sketch_or_not() -> None:
+    class Plain:
+        def __init__(self, *, sketch: Sketch) -> None:
+            self.chunk, self.sketch, self.origin = chunk(), sketch, ""
+
+    pair = [Plain(sketch=sketch_of(chunk())), Plain(sketch=())]
+    assert find_duplicates(pair) == {1: (0,)}
+    assert find_duplicates(pair[::-1]) == {1: (0,)}

@@ -203,3 +203,13 @@ def test_words_that_questions_are_made_of_name_nothing_unless_spelled_as_a_name(
     assert names.find("who is the president of chad?") == ()
     assert names.find("what are the exports?") == ()
     assert names.find("When did The Who begin, and what did WHO say?") == ("band", "who")
+
+
+def test_abbreviations_that_are_common_words_count_in_capitals_only() -> None:
+    table = NameTable.of(
+        [record("Acute Lymphoblastic Leukemia", "ALL"), record("Federal Office", "FOR")]
+    )
+    assert table.find("list all rivers for me") == ()
+    assert table.replace("list all rivers for me", "") == "list all rivers for me"
+    assert table.find("What causes ALL?") == ("Acute Lymphoblastic Leukemia",)
+    assert table.replace("What causes ALL?", "it") == "What causes it?"
