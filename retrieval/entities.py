@@ -113,9 +113,11 @@ class NameTable:
 
     def _counts(self, name: str, *, capitals: bool) -> bool:
         """Return whether what is spelled like a name is meant as one."""
+        common = folded(name) in EMPTY_WORDS | STOP_WORDS
         if folded(name) in self.abbreviations and not name.isupper():
-            common = name.lower() in EMPTY_WORDS | STOP_WORDS
             return not capitals and not common and len(name) > _SHORTEST_NAME
+        if common and not name.isupper():
+            return capitals and name[0].isupper()
         return not capitals or not name[0].islower()
 
 

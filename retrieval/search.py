@@ -156,13 +156,16 @@ class _Search:
         ]
         for unknown in self.parts.unknown:
             focuses += self._bridge(unknown, focuses)
+        bridged = len(focuses) > len(named)
         if not focuses:  # nothing to merge, and repetitions are last already
             return latest_first(self.question, around)
         streams = by_turns([focus.streams for focus in focuses])
         if self.parts.relation and len(focuses) == 1:
             streams = [*self._hop(focuses[0], around, allowed), *streams]
         # What was asked for comes first; what surrounds it may have what room is left.
-        first = take_turns([stream[:_FIRST_TURNS] for stream in streams], limit=self.limit)
+        # Where a name leads to is a guess: what is best of all keeps its place beside it.
+        lead = [around, *streams] if bridged else streams
+        first = take_turns([stream[:_FIRST_TURNS] for stream in lead], limit=self.limit)
         rest = [*streams, *by_turns([focus.sections for focus in focuses]), around]
         merged = take_turns(
             [[*first, *take_turns(rest, limit=2 * self.limit)]], limit=2 * self.limit

@@ -213,3 +213,10 @@ def test_abbreviations_that_are_common_words_count_in_capitals_only() -> None:
     assert table.replace("list all rivers for me", "") == "list all rivers for me"
     assert table.find("What causes ALL?") == ("Acute Lymphoblastic Leukemia",)
     assert table.replace("What causes ALL?", "it") == "What causes it?"
+
+
+def test_a_title_that_is_a_common_word_counts_only_as_a_name() -> None:
+    table = NameTable.of([record("in"), record("It")])
+    assert table.find("articles published in open format") == ()
+    assert table.find("Is it in Peru?") == ()
+    assert table.find("Who wrote It in Maine?") == ("It",)
