@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 from chunking.aliases import find_aliases
 from chunking.document import Document
 from chunking.errors import UnreadableDocument
+from chunking.sensitivity import Sensitivity
 from ingest.formats import CSV, JSON, MARKDOWN, TEXT, Format, check_content, format_of
 from ingest.readers.manuscript import Reading
 from ingest.readers.plain import read_csv, read_json_file, read_markdown, read_text
@@ -37,14 +38,20 @@ def source_file(path: Path, *, name: str, sandbox: Sandbox) -> SourceFile:
     )
 
 
-def refused_file(name: str, error: UnreadableDocument, *, hides_others: bool = False) -> SourceFile:
+def refused_file(
+    name: str,
+    error: UnreadableDocument,
+    *,
+    hides_others: bool = False,
+    stated: Sensitivity | None = None,
+) -> SourceFile:
     """Return the source file of what cannot be read; `load` raises the error.
 
     Args:
-        hides_others: see `SourceFile`.
+        hides_others, stated: see `SourceFile`.
     """
     refuse = partial(_refuse, error)
-    return SourceFile(name, refuse, refuse, "none/1", hides_others=hides_others)
+    return SourceFile(name, refuse, refuse, "none/1", hides_others=hides_others, stated=stated)
 
 
 def _refuse(error: UnreadableDocument, data: bytes = b"") -> NoReturn:
