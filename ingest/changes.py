@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from chunking.document import Document
-from chunking.errors import UnreadableDocument
+from chunking.errors import UnreadableDocument, UnreadableLabel
 from chunking.sensitivity import Sensitivity
 from ingest.files import refused_file
 from ingest.texts import SourceFile
@@ -110,10 +111,16 @@ def examine(
         origin: the document that the name belongs to, if any.
     """
     held = origin or record
-    sensitivity = file.sensitivity(None if held is None else held.sensitivity)
+    label_of = partial(file.sensitivity, None if held is None else held.sensitivity)
+    sensitivity = label_of()
     try:
-        document = _read(file, record, counted_by)
+        data = file.load()
+        sensitivity = label_of(own=file.states(data))
+        document = _read(file, data, record, counted_by)
     except UnreadableDocument as error:
+        if isinstance(error, UnreadableLabel):
+            # Somebody meant to protect it: what the collection holds of it does not stay open.
+            sensitivity = Sensitivity.RESTRICTED
         label = raised_label(held, sensitivity)
         return Quarantined.of(file.name, error, hides_others=file.hides_others, label=label)
     if document is None:
@@ -135,10 +142,9 @@ def raised_label(held: DocumentRecord | None, sensitivity: Sensitivity) -> str:
 
 
 def _read(
-    file: SourceFile, record: DocumentRecord | None, counted_by: Collection[str]
+    file: SourceFile, data: bytes, record: DocumentRecord | None, counted_by: Collection[str]
 ) -> Document | None:
     """Return the document of a file; None where the index holds it as it is."""
-    data = file.load()
     digest = file.digest(data)
     if record is not None and record.digest == digest and record.counts.keys() >= set(counted_by):
         return None

@@ -21,7 +21,7 @@ from chunking.errors import (
     UnreadableDocument,
     UnreadableLabel,
 )
-from chunking.sensitivity import Sensitivity, parse_sensitivity
+from chunking.sensitivity import parse_sensitivity
 from ingest.files import IN_PLACE_LIMIT_BYTES, printable_name, refused_file
 from ingest.formats import HTML, JSON_LINES, MARKDOWN, TEXT, check_content
 from ingest.readers.dates import iso_date
@@ -143,9 +143,8 @@ def _named_line(
         label = head.get("sensitivity")
         stated = None if label is None else parse_sensitivity(label)
     except UnknownSensitivity as error:
-        # Somebody meant to protect it: what the collection holds of it does not stay open.
         unreadable = UnreadableLabel(f"{place}: {error.message}", hint=error.hint, param=place)
-        return refused_file(name, unreadable, stated=Sensitivity.RESTRICTED)
+        return refused_file(name, unreadable)
     parse = partial(_document, name=name, place=place, source=source, sandbox=sandbox)
     parser = f"{JSON_LINES.parser} {HTML.parser}"
     return SourceFile(name, partial(bytes, line), parse, parser, stated=stated)

@@ -34,6 +34,12 @@ _MARKS = (
 )
 
 
+def states_nothing(data: bytes) -> Sensitivity | None:
+    """Return no label, whatever the bytes."""
+    del data
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A document that can be read when its turn comes, in this process or, pickled, in another.
@@ -45,8 +51,10 @@ class SourceFile:
         parser: name and version of what parses, as in "pdf/1+pypdfium2-5.15.2".
         hides_others: whether it stands for documents whose names could not be listed.
         inside: of a line of JSONL, the name of its file.
-        stated: the label that anything states of it; None where nothing does.
-        default: the label where nothing does.
+        stated: the label that is stated of it before it is read; None where none is.
+        default: the label where nothing states any.
+        states: returns the label that the bytes themselves state, if any, and reads no more of them
+            than that; raises `UnreadableLabel`.
     """
 
     name: str
@@ -57,16 +65,21 @@ class SourceFile:
     inside: str = ""
     stated: Sensitivity | None = None
     default: Sensitivity = UNLABELLED
+    states: Callable[[bytes], Sensitivity | None] = states_nothing
 
-    def sensitivity(self, stored: Sensitivity | None) -> Sensitivity:
+    def sensitivity(
+        self, stored: Sensitivity | None, *, own: Sensitivity | None = None
+    ) -> Sensitivity:
         """Return the label of the document.
 
         Args:
+            own: what its bytes state, if they were read.
             stored: that of the version that a collection holds, which falls only where something
                 states so; None where it holds none.
         """
-        if self.stated is not None:
-            return self.stated
+        stated = [one for one in (self.stated, own) if one is not None]
+        if stated:
+            return highest(stated)
         return self.default if stored is None else highest((stored, self.default))
 
     def digest(self, data: bytes) -> str:
@@ -80,7 +93,7 @@ class SourceFile:
             UnreadableDocument: the bytes cannot be read or parsed.
         """
         data = self.load()
-        label = self.sensitivity(None)
+        label = self.sensitivity(None, own=self.states(data))
         return replace(self.parse(data), digest=self.digest(data), sensitivity=label)
 
 

@@ -353,3 +353,42 @@ def test_a_label_changed_behind_the_back_is_found(bench: Bench) -> None:
     point = bench.store.points[name]
     bench.store.points[name] = Point(name, {**point.payload, "sensitivity": "public"})
     assert [one.defect for one in verify(bench.index()).findings] == ["altered"]
+
+
+@pytest.mark.parametrize(
+    ("front", "label"),
+    [
+        ("sensitivity: restricted", RESTRICTED),
+        ("title: Pay\nSensitivity: 'Confidential'  # of 2025", CONFIDENTIAL),
+        ("sensitivity: public\nsensitivity: restricted", RESTRICTED),
+        ("title: Pay", INTERNAL),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_front_matter_states_the_label_of_a_markdown_file(
+    bench: Bench, tmp_path: Path, front: str, label: Sensitivity, encoding: str
+) -> None:
+    (tmp_path / "a.md").write_text(f"---\n{front}\n---\n\nsensitivity: public\n", encoding)
+    files = list(list_source(str(tmp_path / "a.md"), factbook=tmp_path))
+    bench.run(files)
+    assert bench.labels() == {"a.md": label}
+    assert files[0].read().sensitivity is label
+    assert bench.run(files, Labelling(run=PUBLIC)).relabelled == (label is INTERNAL)
+
+
+def test_front_matter_that_states_no_label_is_quarantined_and_closes_what_is_stored(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.md"
+
+    def run(front: str) -> IngestReport:
+        path.write_text(f"---\n{front}\n---\n\nText.\n")
+        return bench.run(list_source(str(path), factbook=tmp_path))
+
+    run("sensitivity: public")
+    [quarantined] = run("sensitivity: restrcted").quarantined
+    assert quarantined.reason == "a.md: front matter: 'restrcted' is no label of sensitivity"
+    assert quarantined.hint == "did you mean 'restricted'?"
+    assert bench.labels() == {"a.md": RESTRICTED}
+    run("sensitivity: public")
+    assert bench.labels() == {"a.md": PUBLIC}
