@@ -43,6 +43,7 @@ class Counts:
     collection_chunks: int
     quarantined: int
     seconds: float
+    relabelled: int = 0
 
     @classmethod
     def of(cls, report: IngestReport) -> Self:
@@ -64,6 +65,7 @@ class Counts:
             removed_documents=self.removed_documents,
             removed_chunks=self.removed_chunks + again.removed_chunks,
             seconds=self.seconds + again.seconds,
+            relabelled=self.relabelled + again.relabelled,
         )
 
 

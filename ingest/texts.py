@@ -98,7 +98,11 @@ class SourceFile:
 
 
 def document_file(document: Document) -> SourceFile:
-    """Return the source file of a document that is in memory already, to ingest it as it is."""
+    """Return the source file of a document that is in memory already, to ingest it as it is.
+
+    A document that is `UNLABELLED` states no label, so that one made without a thought of labels
+    lowers none.
+    """
     # Its label is no part of what is parsed: a change of it alone leaves the digest as it is.
     facts = {name: value for name, value in asdict(document).items() if name != "sensitivity"}
     data = json.dumps(facts, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -107,7 +111,7 @@ def document_file(document: Document) -> SourceFile:
         partial(bytes, data),
         partial(_given, document),
         "document/1",
-        stated=document.sensitivity,
+        stated=None if document.sensitivity is UNLABELLED else document.sensitivity,
     )
 
 
