@@ -29,12 +29,14 @@ from ingest.sources import list_source
 from ingest.tally import IngestReport
 from ingest.texts import SourceFile, document_file
 from ingest.verify import verify
+from ingest.workbench import open_workbench
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.points import MemoryEngine, MemoryPointStore, Point, Where
 from retrieval.providers import fingerprint_of
 from retrieval.settings import IndexSettings, LabelRule
 from retrieval.writer import IndexWriter
+from tests.unit.ingest.jobs_bench import AWAY, job_of
 
 PUBLIC, INTERNAL, CONFIDENTIAL, RESTRICTED = Sensitivity
 LABELS = st.sampled_from(Sensitivity)
@@ -392,3 +394,23 @@ def test_front_matter_that_states_no_label_is_quarantined_and_closes_what_is_sto
     assert bench.labels() == {"a.md": RESTRICTED}
     run("sensitivity: public")
     assert bench.labels() == {"a.md": PUBLIC}
+
+
+def test_rules_hold_for_whoever_uses_the_workbench(tmp_path: Path) -> None:
+    rule = LabelRule(glob="hr/**", label=RESTRICTED)
+    settings = IndexSettings(home=tmp_path, embedder="hash:64", tokenizers=(), labels=(rule,))
+    with open_workbench(settings) as bench:
+        with bench.work([file("hr/a"), file("b")], "c") as ingest:
+            ingest()
+        labels = {one.id: one.sensitivity for one in bench.records("c").values()}
+    assert labels == {"hr/a": RESTRICTED, "b": INTERNAL}
+
+
+def test_a_later_job_stands_in_for_an_earlier_label_only_with_a_word_of_its_own() -> None:
+    restricted, public, silent = (
+        job_of(AWAY, source="/s", sensitivity=label) for label in ("restricted", "public", "")
+    )
+    assert public.covers(restricted)
+    assert restricted.covers(silent)
+    assert not silent.covers(restricted)
+    assert replace(silent, sensitivity="damaged").label is RESTRICTED
