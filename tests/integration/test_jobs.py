@@ -42,7 +42,7 @@ from tests.serving import SETTINGS, fill, mistral, small_runtime
 from tests.unit.ingest.jobs_bench import died
 
 ROOT = Path(__file__).parents[2]
-SENT = {
+SENT: dict[str, Any] = {
     "collection": "sent",
     "documents": [
         {"id": "peru", "text": "# Peru\n\nCapital: Lima\n", "media_type": "text/markdown"},
