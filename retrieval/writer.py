@@ -184,7 +184,7 @@ class IndexWriter:
             self.records[name] = replace(held[name], sensitivity=labels[name])
 
     def _announce(self, document: str, label: Sensitivity) -> None:
-        """Have readers look at labels before one changes: none goes on with the old if this dies."""
+        """Have readers look at labels before one changes, so that none misses it if this dies."""
         known = self.records.get(document)
         if known is None or known.sensitivity is label:
             return
