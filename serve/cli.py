@@ -39,6 +39,13 @@ _GATE_FAILED = 5
 # A proxy of the environment would carry the question to a third party.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter", help="KEY=VALUE of document, sensitivity, source or title; repeatable."
+    ),
+]
+
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
@@ -51,10 +58,7 @@ def ask(
     max_output_tokens: Annotated[int | None, typer.Option(help="Room for the answer.")] = None,
     order: Annotated[Order | None, typer.Option(help="relevance or document.")] = None,
     trim: Annotated[bool, typer.Option(help="Cut the best chunk left out, to fit.")] = False,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", help="KEY=VALUE of document, title or source; repeatable."),
-    ] = None,
+    filters: Filters = None,
     searches: Annotated[
         list[str] | None,
         typer.Option("--search", help="What else to search for; repeatable, 4 at most."),

@@ -205,7 +205,9 @@ def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> 
 
 def _is_version(document: Document | None, chunk: Chunk) -> bool:
     """Return whether a document is the one that an unread chunk stands for."""
-    return document is not None and chunk.id == _whole_id(document.id, document.version)
+    if document is None or document.sensitivity > chunk.sensitivity:
+        return False  # a label that was raised since is none that the plan was made by
+    return chunk.id == _whole_id(document.id, document.version)
 
 
 def _whole_id(document: str, version: str) -> str:
@@ -223,4 +225,5 @@ def _unread(record: DocumentRecord) -> Chunk:
         end=record.characters,
         text="",
         position=0,
+        sensitivity=record.sensitivity,
     )

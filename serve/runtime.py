@@ -13,6 +13,7 @@ from typing import Any
 
 from chunking.counters import EstimatedCounter, load_counter
 from chunking.errors import ConfigurationError, DependencyMissing
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
@@ -49,6 +50,9 @@ class Runtime:
     """Everything a request needs besides itself; safe to share between threads.
 
     Build it with `Runtime.open` from settings, or from parts in a test.
+
+    Attributes:
+        unlabelled: see `Index.unlabelled`.
     """
 
     engine: Engine
@@ -60,6 +64,7 @@ class Runtime:
     requests: RequestStore | None = None
     calibration: Calibration = field(default_factory=Calibration)
     rerankers: Rerankers = field(default_factory=Rerankers)
+    unlabelled: Sensitivity = UNLABELLED
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -109,6 +114,7 @@ class Runtime:
             requests,
             calibration,
             rerankers,
+            unlabelled=index_settings.default_sensitivity,
         )
 
     def plan(self, ask: Ask) -> Plan:
@@ -133,6 +139,7 @@ class Runtime:
         with self._lock:
             if collection not in self._searchers:
                 index = Index.open(self.engine, collection, self.fingerprint)
+                index.unlabelled = self.unlabelled
                 self._searchers[collection] = Searcher(index, self.embedder)
             searcher = self._searchers[collection]
         reranker = self.rerankers.choose(None if profile is None else profile.reranker)
