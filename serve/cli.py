@@ -195,7 +195,8 @@ async def _ask_here(body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
 
 async def _answer(ask: Ask, runtime: Runtime, settings: ServeSettings) -> dict[str, Any]:
     request_id = uuid.uuid4().hex
-    given = await answer(ask, runtime, upstream_check=settings.upstream_check)
+    check = settings.upstream_check
+    given = await answer(ask, runtime, upstream_check=check, request_id=request_id)
     await keep_answer(given, runtime, request_id=request_id)
     return AnswerResponse.of(given, request_id=request_id).model_dump(mode="json")
 

@@ -34,6 +34,7 @@ from serve.backends.scripted import ScriptedBackend
 from serve.backends.server_counter import ServerCounter
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
@@ -60,6 +61,7 @@ class Runtime:
     requests: RequestStore | None = None
     calibration: Calibration = field(default_factory=Calibration)
     rerankers: Rerankers = field(default_factory=Rerankers)
+    ledger: Ledger | None = None
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Runtime:
             requests,
             calibration,
             rerankers,
+            Ledger(index_settings.home / FILE_NAME),
         )
 
     def plan(self, ask: Ask) -> Plan:
@@ -225,6 +228,8 @@ class Runtime:
         await asyncio.gather(*(backend.close() for backend in self._backends.values()))
         if self.requests is not None:
             self.requests.close()
+        if self.ledger is not None:
+            self.ledger.close()
         self.engine.close()
 
 

@@ -33,7 +33,7 @@ def with_price(own: Any) -> ModelProfile:
 def test_a_local_model_costs_nothing_by_the_token(name: str) -> None:
     made = cost(PROFILES[name], prompt_tokens=8000, output_tokens=100)
 
-    assert made == Cost(Decimal(0), "no per-token charge; hardware not counted")
+    assert made == Cost(Decimal(0), "no per-token charge")
 
 
 @pytest.mark.parametrize("profile", CLOUD, ids=lambda profile: str(profile.name))

@@ -1,0 +1,134 @@
+"""Follows one call from its request to its end, and writes its row into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from chunking.errors import WindowfitError
+from serve.account import Bill, Progress, bill_of, row_of
+from serve.backends.protocol import Completion
+from serve.ledger import CallRow, Ledger, Outcome
+from serve.plan import Plan
+from serve.profiles import ModelProfile
+
+_NO_ANSWER = Completion(text="", prompt_tokens=None, output_tokens=0)
+
+
+class CallRecord:
+    """The record of one call: entered around it, it has written its row when it is left.
+
+    Attributes:
+        text: what of the answer has arrived.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None,
+        profile: ModelProfile | None,
+        *,
+        request_id: str | None,
+        streamed: bool,
+    ) -> None:
+        """Prepare the record.
+
+        Args:
+            ledger: where the row goes; None writes none.
+            profile: of the model that was asked for, where there is one.
+            request_id: made up where there is none.
+            streamed: whether the caller gets the answer piece by piece.
+        """
+        self.text = ""
+        self._ledger = ledger
+        self._started = self._called = time.perf_counter()
+        self._progress = Progress(
+            call=uuid.uuid4().hex,
+            request_id=request_id or uuid.uuid4().hex,
+            began=datetime.now(UTC),
+            streamed=streamed,
+            profile=profile,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write the row; an error of the call is raised after it, as it is."""
+        now = time.perf_counter()
+        progress = self._progress
+        if progress.sent and progress.completion is None:
+            progress = replace(progress, call_seconds=now - self._called)
+        self._progress = replace(progress, total_seconds=now - self._started)
+        await asyncio.to_thread(self._write, *_ended(error))
+
+    def plan(self, plan: Plan) -> None:
+        """Remember the plan of the call.
+
+        Raises:
+            ConfigurationError: the price list does not hold the model.
+        """
+        self._progress = replace(self._progress, plan=plan, profile=plan.profile)
+        bill_of(plan, _NO_ANSWER, at=self._progress.began, seconds=0)
+
+    async def send(self) -> None:
+        """Say that the prompt is about to be handed to the model; of the cloud, in the ledger."""
+        profile = self._progress.profile
+        self._progress = replace(self._progress, sent=True)
+        if profile is not None and profile.place == "cloud":
+            await asyncio.to_thread(self._write, "open", None)
+        self._called = time.perf_counter()
+
+    def note_first_text(self) -> None:
+        """Remember when the first text of the answer arrived; only the first counts."""
+        if self._progress.first_token_seconds is None:
+            seconds = time.perf_counter() - self._started
+            self._progress = replace(self._progress, first_token_seconds=seconds)
+
+    def complete(self, completion: Completion) -> Bill:
+        """Remember the whole answer, and return what it cost."""
+        self.note_first_text()
+        plan = self._progress.plan
+        assert plan is not None  # noqa: S101 - nothing completes that was not planned
+        seconds = time.perf_counter() - self._called
+        self._progress = replace(self._progress, completion=completion, call_seconds=seconds)
+        return bill_of(plan, completion, at=self._progress.began, seconds=seconds)
+
+    def _write(self, outcome: Outcome, error_code: str | None) -> None:
+        if self._ledger is not None:
+            self._ledger.append(self._row(outcome, error_code))
+
+    def _row(self, outcome: Outcome, error_code: str | None) -> CallRow:
+        progress = self._progress
+        if progress.plan is not None and progress.completion is None and self.text:
+            written = _count(progress.plan, self.text)
+            progress = replace(progress, written_tokens=written)
+        return row_of(progress, outcome=outcome, error_code=error_code)
+
+
+def _ended(error: BaseException | None) -> tuple[Outcome, str | None]:
+    """Return how a call ended, and the code of its error."""
+    if error is None:
+        return "answered", None
+    if isinstance(error, Exception):
+        return "failed", error.code if isinstance(error, WindowfitError) else "internal_error"
+    # Cancelled, or a generator that was closed: nobody waits for the answer any more.
+    return "abandoned", None
+
+
+def _count(plan: Plan, text: str) -> int:
+    """Return the tokens of what had arrived; none where the server that counts is away."""
+    try:
+        return plan.counter.count(text)
+    except WindowfitError:
+        return 0
