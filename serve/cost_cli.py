@@ -40,7 +40,7 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print exact figures as CSV."
 
 
 @dataclass(frozen=True, slots=True)
-class _Period:
+class Period:
     """The ledger and the days that are looked at."""
 
     path: Path
@@ -48,9 +48,11 @@ class _Period:
     until: date | None
 
     def rows(self) -> Iterable[CallRow]:
+        """Read the calls of these days, see `read_ledger`."""
         return read_ledger(self.path, since=self.since, until=self.until)
 
     def told(self) -> dict[str, Any]:
+        """Return what a program must know to judge the figures."""
         aside = [path.name for path in damaged_files(self.path)]
         days = {"since": self.since, "until": self.until}
         shown = {name: day.isoformat() if day else None for name, day in days.items()}
@@ -76,7 +78,7 @@ def report(
     provider may bill them.
     """
     names = tuple(dict.fromkeys(by or (By.DAY, By.MODEL)))
-    period = _period(since, until)
+    period = period_of(since, until)
     groups, total = sum_up(period.rows(), by=names)
     if as_json:
         _write_json(period, names, groups, total)
@@ -100,7 +102,7 @@ def egress(
     Every prompt that was handed to a cloud model counts, answered or not. Ends with 5 where one of
     them held anything restricted.
     """
-    period = _period(since, until)
+    period = period_of(since, until)
     groups, total = sum_up(departures(period.rows()), by=_WHY)
     labels = {label: _calls(groups, label) for label in (RESTRICTED, "none")}
     if as_json:
@@ -119,11 +121,16 @@ def egress(
         raise typer.Exit(_GATE_FAILED)
 
 
-def _period(since: datetime | None, until: datetime | None) -> _Period:
+def period_of(since: datetime | None, until: datetime | None) -> Period:
+    """Return the days of the ledger that the settings name.
+
+    Raises:
+        InputError: the first day is after the last.
+    """
     first, last = since and since.date(), until and until.date()
     if first and last and first > last:
         raise InputError(f"--since {first} is after --until {last}", param="since")
-    return _Period(IndexSettings.load().home / FILE_NAME, first, last)
+    return Period(IndexSettings.load().home / FILE_NAME, first, last)
 
 
 def _calls(groups: Iterable[Spending], label: str) -> int:
@@ -131,7 +138,7 @@ def _calls(groups: Iterable[Spending], label: str) -> int:
 
 
 def _write_json(
-    period: _Period,
+    period: Period,
     names: Sequence[By],
     groups: Sequence[Spending],
     total: Spending,
@@ -200,7 +207,7 @@ def _print_egress(groups: Iterable[Spending]) -> None:
     print_table((*_WHY, *columns), rows, numbers_from=len(_WHY))
 
 
-def _print_notes(period: _Period, total: Spending) -> None:
+def _print_notes(period: Period, total: Spending) -> None:
     days = f"{period.since or 'the first day'} to {period.until or 'today'}, UTC"
     _say(f"{period.path}: {days}; amounts are rounded to {_CENTS}, --json has all digits")
     if total.planned:
