@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -22,6 +25,7 @@ from serve.profiles import ModelProfile, PerMillionPrice, SnapshotPrice, load_pr
 from serve.runtime import Runtime
 from tests.serving import country, fill, mistral, profile, small_runtime
 
+ROOT = Path(__file__).parents[3]
 ASK = Ask("What is the capital of Peru?", collection="small", model="scripted")
 PRICED = PerMillionPrice(input_usd=Decimal(3), output_usd=Decimal(15))
 CLOUD = profile(price=PRICED, place="cloud")
@@ -265,6 +269,32 @@ def test_a_call_to_the_cloud_stands_in_the_ledger_before_anything_is_sent(
     assert all(row.prompt_tokens == given.report.prompt_tokens for row in seen)
     assert all(row.sent_documents > 0 for row in seen)
     assert [row.outcome for row in desk.rows] == ["answered"]
+
+
+def test_a_process_killed_in_mid_call_cannot_hide_what_had_left(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from serve.answer import answer\n"
+        "from serve.backends.scripted import ScriptedBackend\n"
+        "from tests.unit.serve.test_call_record import ASK, Desk\n"
+        "class Telling(ScriptedBackend):\n"
+        "    async def complete(self, request):\n"
+        "        print('sent', flush=True)\n"
+        "        return await super().complete(request)\n"
+        "Desk(Path(sys.argv[1]), Telling(['Lima'], delay_seconds=60)).answer()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as caller:
+        assert caller.stdout is not None
+        assert caller.stdout.readline() == "sent\n"
+        caller.send_signal(signal.SIGKILL)
+
+    (row,) = read_ledger(tmp_path / FILE_NAME)
+    assert (row.outcome, row.place, row.sent) == ("open", "cloud", True)
+    assert row.prompt_tokens > 0
+    assert row.price_usd == row.prompt_tokens * Decimal(3) / 1_000_000
 
 
 def test_the_hardware_of_a_local_model_is_charged_by_its_measured_seconds(tmp_path: Path) -> None:
