@@ -13,7 +13,7 @@ from typing import Self
 from chunking.errors import WindowfitError
 from serve.account import Bill, Progress, bill_of, row_of
 from serve.backends.protocol import Completion
-from serve.ledger import CallRow, Ledger, Outcome
+from serve.ledger import Ledger, Outcome
 from serve.plan import Plan
 from serve.profiles import ModelProfile
 
@@ -70,7 +70,8 @@ class CallRecord:
         if progress.sent and progress.completion is None:
             progress = replace(progress, call_seconds=now - self._called)
         self._progress = replace(progress, total_seconds=now - self._started)
-        await asyncio.to_thread(self._write, *_ended(error))
+        # Shielded: a caller that cancels twice would take a row back that waits for its thread.
+        await asyncio.shield(asyncio.to_thread(self._write, self._progress, *_ended(error)))
 
     def plan(self, plan: Plan) -> None:
         """Remember the plan of the call.
@@ -83,10 +84,10 @@ class CallRecord:
 
     async def send(self) -> None:
         """Say that the prompt is about to be handed to the model; of the cloud, in the ledger."""
-        profile = self._progress.profile
-        self._progress = replace(self._progress, sent=True)
-        if profile is not None and profile.place == "cloud":
-            await asyncio.to_thread(self._write, "open", None)
+        sent = replace(self._progress, sent=True)
+        if sent.profile is not None and sent.profile.place == "cloud":
+            await asyncio.to_thread(self._write, sent, "open", None)
+        self._progress = sent
         self._called = time.perf_counter()
 
     def note_first_text(self) -> None:
@@ -104,16 +105,13 @@ class CallRecord:
         self._progress = replace(self._progress, completion=completion, call_seconds=seconds)
         return bill_of(plan, completion, at=self._progress.began, seconds=seconds)
 
-    def _write(self, outcome: Outcome, error_code: str | None) -> None:
-        if self._ledger is not None:
-            self._ledger.append(self._row(outcome, error_code))
-
-    def _row(self, outcome: Outcome, error_code: str | None) -> CallRow:
-        progress = self._progress
+    def _write(self, progress: Progress, outcome: Outcome, error_code: str | None) -> None:
+        if self._ledger is None:
+            return
         if progress.plan is not None and progress.completion is None and self.text:
             written = _count(progress.plan, self.text)
             progress = replace(progress, written_tokens=written)
-        return row_of(progress, outcome=outcome, error_code=error_code)
+        self._ledger.append(row_of(progress, outcome=outcome, error_code=error_code))
 
 
 def _ended(error: BaseException | None) -> tuple[Outcome, str | None]:

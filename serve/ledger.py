@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -33,6 +34,8 @@ _LOG = logging.getLogger("windowfit.serve")
 _VERSION: Final = 1
 _WAITING_LIMIT: Final = 10_000
 """Rows that wait in memory for a file that takes them; more are lost, and counted."""
+_PAUSE_SECONDS: Final = 10.0
+"""How long rows wait once a file was busy, so that answers do not queue for it."""
 _LARGEST: Final = 2**63 - 1
 
 FILE_NAME: Final = "ledger.sqlite3"
@@ -147,6 +150,7 @@ class Ledger:
         self._lock = Lock()
         self._lost = 0
         self._reason = ""
+        self._paused_until = 0.0
 
     @property
     def problem(self) -> str | None:
@@ -160,7 +164,7 @@ class Ledger:
         """Write a row, and those that wait, and return whether they are written; never raises."""
         with self._lock:
             self._waiting.append(row)
-            if self._write():
+            if monotonic() >= self._paused_until and self._write():
                 return True
             if len(self._waiting) > _WAITING_LIMIT:
                 self._waiting.popleft()
@@ -182,6 +186,8 @@ class Ledger:
                 connection.executemany(_INSERT, map(_values, self._waiting))
         except (sqlite3.Error, OSError) as error:
             self._reason = f"{self._database.path}: {error}"
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                self._paused_until = monotonic() + _PAUSE_SECONDS
             return False
         self._waiting.clear()
         return True
@@ -205,9 +211,9 @@ def read_ledger(
     try:
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-            if check_version(connection, _VERSION):
-                for values in connection.execute(_SELECT, (_text(first), _text(last))):
-                    yield _row(values)
+            check_version(connection, _VERSION)
+            for values in connection.execute(_SELECT, (_text(first), _text(last))):
+                yield _row(values)
     except (sqlite3.Error, ValueError, ArithmeticError) as error:
         raise LedgerUnavailable(f"cannot read {path}: {error}") from error
 

@@ -12,6 +12,7 @@ PROFILE = "[profiles.quote]\nhardware_usd_per_hour = 0.07\npower_usd_per_hour = 
 
 
 def windowfit(*arguments: str) -> str:
+    """Run a command and return what it prints."""
     command = [sys.executable, "-m", "windowfit", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -28,7 +29,9 @@ for question in ("What is the capital of Chad?", "What does Chad export?", "Wher
     print(f"${answer['cost_usd']:.12f}: {answer['context']['cost_basis']}")
 
 total = json.loads(windowfit("cost", "report", "--json"))["total"]
-print(f"{total['answered']} answers, ${Decimal(total['usd']):f}, p50 {total['total_seconds_p50']} s")
+print(
+    f"{total['answered']} answers, ${Decimal(total['usd']):f}, p50 {total['total_seconds_p50']} s"
+)
 
 left = json.loads(windowfit("cost", "egress", "--json"))["total"]
 print(f"{left['calls']} calls left for the cloud")

@@ -5,7 +5,10 @@ import itertools
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -248,6 +251,58 @@ def test_a_cancelled_answer_leaves_a_row(tmp_path: Path) -> None:
     (row,) = desk.rows
     assert (row.outcome, row.sent) == ("abandoned", True)
     assert row.call_seconds > 0
+
+
+def test_a_row_is_written_though_its_caller_cancels_twice_and_all_threads_are_busy(
+    tmp_path: Path,
+) -> None:
+    backend = ScriptedBackend(["Lima"], delay_seconds=30)
+    desk = Desk(tmp_path, backend, profile())
+
+    async def leave(runtime: Runtime) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        asking = asyncio.create_task(answer(ASK, runtime))
+        while not backend.requests:  # noqa: ASYNC110 - the backend has no event for it
+            await asyncio.sleep(0.01)
+        busy = asyncio.create_task(asyncio.to_thread(time.sleep, 0.3))
+        await asyncio.sleep(0.05)
+        for _ in range(2):
+            asking.cancel()
+            await asyncio.sleep(0.05)
+        assert asking.cancelled()
+        await busy
+        await asyncio.to_thread(lambda: None)
+
+    desk.run(leave)
+
+    assert [row.outcome for row in desk.rows] == ["abandoned"]
+
+
+def test_a_caller_that_leaves_while_the_call_is_written_down_has_sent_nothing(
+    tmp_path: Path,
+) -> None:
+    backend = ScriptedBackend(["Lima"])
+    desk = Desk(tmp_path, backend)
+    append = desk.ledger.append
+
+    async def leave(runtime: Runtime) -> None:
+        asking = asyncio.create_task(answer(ASK, runtime))
+        loop = asyncio.get_running_loop()
+
+        def slowly(row: CallRow) -> bool:
+            if row.outcome == "open":
+                loop.call_soon_threadsafe(asking.cancel)
+                time.sleep(0.1)
+            return append(row)
+
+        desk.ledger.append = slowly  # type: ignore[method-assign]
+        with suppress(asyncio.CancelledError):
+            await asking
+
+    desk.run(leave)
+
+    assert backend.requests == []
+    assert [(row.outcome, row.sent) for row in desk.rows] == [("abandoned", False)]
 
 
 @pytest.mark.parametrize(("place", "expected"), [("cloud", ["open"]), ("local", [])])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -181,6 +182,27 @@ def test_rows_that_cannot_be_written_wait_and_are_told(
     assert [one.call for one in read(tmp_path)] == ["a", "b", "c"]
 
 
+def test_a_busy_file_is_waited_for_once_and_not_by_every_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.database._BUSY_SECONDS", 0.2)
+    kept = ledger(tmp_path)
+    kept.append(row("a"))
+    other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    begun = monotonic()
+    for number in range(20):
+        assert kept.append(row(str(number))) is False
+    assert monotonic() - begun < 2
+    other.execute("ROLLBACK")
+    other.close()
+    monkeypatch.setattr(kept, "_paused_until", 0.0)
+
+    assert kept.append(row("last"))
+    assert len(read(tmp_path)) == 22
+
+
 def test_a_row_that_waited_and_was_written_after_all_is_there_once(tmp_path: Path) -> None:
     kept = ledger(tmp_path)
 
@@ -226,6 +248,13 @@ def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
 
     assert [found.name for found in tmp_path.glob("*.damaged*")] == []
     with pytest.raises(LedgerUnavailable, match="version 99, this is 1"):
+        read(tmp_path)
+
+
+def test_an_emptied_file_is_not_taken_for_a_ledger_without_calls(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()
+
+    with pytest.raises(LedgerUnavailable, match="no such table"):
         read(tmp_path)
 
 
