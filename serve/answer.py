@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from serve.account import call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
-from serve.call_record import CallRecord
+from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
 from serve.errors import UpstreamError, UpstreamSilentTruncation
@@ -41,17 +41,17 @@ async def answer(
     runtime: Runtime,
     *,
     upstream_check: UpstreamCheck = "refuse",
-    request_id: str | None = None,
+    origin: Origin | None = None,
 ) -> Answer:
     """Answer a request and account for everything the model saw.
 
     Args:
-        request_id: under which the call stands in the ledger; made up where there is none.
+        origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
-    async with _record(ask, runtime, request_id) as record:
+    async with _record(ask, runtime, origin) as record:
         call = await _begin(ask, runtime, upstream_check, record)
         await record.send()
         completion = await call.backend.complete(call.request)
@@ -66,7 +66,7 @@ async def stream_answer(
     runtime: Runtime,
     *,
     upstream_check: UpstreamCheck = "refuse",
-    request_id: str | None = None,
+    origin: Origin | None = None,
 ) -> AsyncGenerator[Plan | str | Answer]:
     """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
 
@@ -74,12 +74,12 @@ async def stream_answer(
     cancels the call upstream.
 
     Args:
-        request_id: under which the call stands in the ledger; made up where there is none.
+        origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; what has been yielded by then is void.
     """
-    async with _record(ask, runtime, request_id, streamed=True) as record:
+    async with _record(ask, runtime, origin, streamed=True) as record:
         call = await _begin(ask, runtime, upstream_check, record)
         yield call.plan
         await record.send()
@@ -104,10 +104,10 @@ async def stream_answer(
 
 
 def _record(
-    ask: Ask, runtime: Runtime, request_id: str | None, *, streamed: bool = False
+    ask: Ask, runtime: Runtime, origin: Origin | None, *, streamed: bool = False
 ) -> CallRecord:
     profile = runtime.profiles.get(ask.model)
-    return CallRecord(runtime.ledger, profile, request_id=request_id, streamed=streamed)
+    return CallRecord(runtime.ledger, profile, origin=origin, streamed=streamed)
 
 
 class _Completing(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,20 @@ from serve.profiles import ModelProfile
 _NO_ANSWER = Completion(text="", prompt_tokens=None, output_tokens=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The request that a call is made for; several calls for one request share it.
+
+    Attributes:
+        request_id: under which its calls stand in the ledger.
+        at: when it was taken up; `started` is the same on the clock that measures.
+    """
+
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started: float = field(default_factory=time.perf_counter)
+
+
 class CallRecord:
     """The record of one call: entered around it, it has written its row when it is left.
 
@@ -32,24 +46,26 @@ class CallRecord:
         ledger: Ledger | None,
         profile: ModelProfile | None,
         *,
-        request_id: str | None,
-        streamed: bool,
+        origin: Origin | None = None,
+        streamed: bool = False,
     ) -> None:
         """Prepare the record.
 
         Args:
             ledger: where the row goes; None writes none.
             profile: of the model that was asked for, where there is one.
-            request_id: made up where there is none.
+            origin: the request; one that begins now where there is none.
             streamed: whether the caller gets the answer piece by piece.
         """
         self.text = ""
         self._ledger = ledger
-        self._started = self._called = time.perf_counter()
+        origin = origin or Origin()
+        self._started = origin.started
+        self._called = time.perf_counter()
         self._progress = Progress(
             call=uuid.uuid4().hex,
-            request_id=request_id or uuid.uuid4().hex,
-            began=datetime.now(UTC),
+            request_id=origin.request_id,
+            began=origin.at,
             streamed=streamed,
             profile=profile,
         )
@@ -65,10 +81,19 @@ class CallRecord:
         traceback: TracebackType | None,
     ) -> None:
         """Write the row; an error of the call is raised after it, as it is."""
+        await self.end(error)
+
+    async def end(self, error: BaseException | None) -> None:
+        """Write the row of a call that ended like this.
+
+        For a request that was refused before it had a call, a new record can be ended at once.
+        """
         now = time.perf_counter()
         progress = self._progress
         if progress.sent and progress.completion is None:
             progress = replace(progress, call_seconds=now - self._called)
+            if _refused_here(error, progress):
+                progress = replace(progress, sent=False, call_seconds=0.0)
         self._progress = replace(progress, total_seconds=now - self._started)
         # Shielded: a caller that cancels twice would take a row back that waits for its thread.
         await asyncio.shield(asyncio.to_thread(self._write, self._progress, *_ended(error)))
@@ -122,6 +147,16 @@ def _ended(error: BaseException | None) -> tuple[Outcome, str | None]:
         return "failed", error.code if isinstance(error, WindowfitError) else "internal_error"
     # Cancelled, or a generator that was closed: nobody waits for the answer any more.
     return "abandoned", None
+
+
+def _refused_here(error: BaseException | None, progress: Progress) -> bool:
+    """Return whether an error says that a call was refused on its way out, so that nothing left.
+
+    A policy refuses all calls of a plan alike; a full queue may refuse one of several.
+    """
+    code = error.code if isinstance(error, WindowfitError) else ""
+    single = progress.plan is not None and progress.plan.exhaustion is None
+    return code.startswith("policy_") or (code == "queue_full" and single)
 
 
 def _count(plan: Plan, text: str) -> int:

@@ -16,11 +16,17 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import ConfigurationError, ContextLengthExceeded, ModelNotFound
+from chunking.errors import (
+    ConfigurationError,
+    ContextLengthExceeded,
+    ModelNotFound,
+    WindowfitError,
+)
 from retrieval.points import MemoryEngine
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.call_record import CallRecord, Origin
 from serve.errors import UpstreamSilentTruncation, UpstreamTimeout
 from serve.ledger import FILE_NAME, CallRow, Ledger, read_ledger
 from serve.plan import Ask
@@ -93,7 +99,7 @@ def test_an_answer_leaves_one_row_with_its_tokens_price_and_times(tmp_path: Path
     )
     desk = Desk(tmp_path, backend)
 
-    given = desk.answer(request_id="wanted", upstream_check="report")
+    given = desk.answer(origin=Origin("wanted"), upstream_check="report")
 
     (row,) = desk.rows
     assert (row.request_id, row.outcome, row.error_code) == ("wanted", "answered", None)
@@ -200,6 +206,72 @@ def test_a_request_that_is_refused_sends_nothing_and_its_row_holds_no_name_of_th
     assert (row.outcome, row.sent, row.llm_calls) == ("failed", False, 0)
     assert (row.usd, row.prompt_tokens, row.sent_documents) == (Decimal(0), 0, 0)
     assert row.price_basis == "nothing was sent"
+
+
+class NoRoute(WindowfitError):
+    code = "policy_no_route"
+
+
+class QueueFull(WindowfitError):
+    code = "queue_full"
+
+
+@pytest.mark.parametrize("error", [NoRoute("restricted"), QueueFull("8 of 8")])
+def test_a_call_that_was_refused_on_its_way_out_has_sent_nothing(
+    tmp_path: Path, error: WindowfitError
+) -> None:
+    desk = Desk(tmp_path, ScriptedBackend([error]))
+
+    with pytest.raises(WindowfitError):
+        desk.answer()
+
+    (row,) = desk.rows
+    assert (row.outcome, row.error_code, row.sent) == ("failed", error.code, False)
+    assert (row.usd, row.prompt_tokens, row.call_seconds) == (Decimal(0), 0, 0)
+    assert row.collection == "small"
+
+
+def test_of_several_calls_a_full_queue_may_have_refused_one(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    fill(engine, COUNTRIES, counter=mistral())
+    small = replace(CLOUD, window=900, output_limit=200, default_output=180)
+    desk = Desk(tmp_path, ScriptedBackend([QueueFull("8 of 8")]), small, engine)
+
+    with pytest.raises(QueueFull):
+        desk.answer(replace(ASK, mode="exhaustive"))
+
+    assert [row.sent for row in desk.rows] == [True]
+
+
+def test_calls_of_one_request_share_its_id_and_its_beginning(tmp_path: Path) -> None:
+    backend = ScriptedBackend([UpstreamTimeout("slow"), "Lima"], delay_seconds=0.05)
+    desk = Desk(tmp_path, backend)
+
+    async def fall_back(runtime: Runtime) -> None:
+        origin = Origin("wanted")
+        with suppress(UpstreamTimeout):
+            await answer(ASK, runtime, origin=origin)
+        await answer(ASK, runtime, origin=origin)
+
+    desk.run(fall_back)
+
+    first, second = desk.rows
+    assert first.request_id == second.request_id == "wanted"
+    assert (first.at, first.outcome, second.outcome) == (second.at, "failed", "answered")
+    assert second.total_seconds > first.total_seconds
+    assert second.first_token_seconds is not None
+    assert second.first_token_seconds > first.total_seconds
+
+
+def test_a_request_that_was_refused_before_it_had_a_call_can_have_a_row(tmp_path: Path) -> None:
+    kept = Ledger(tmp_path / FILE_NAME)
+    record = CallRecord(kept, None, origin=Origin("refused"), streamed=True)
+
+    asyncio.run(record.end(NoRoute("restricted")))
+
+    (row,) = read_ledger(tmp_path / FILE_NAME)
+    assert (row.request_id, row.error_code, row.streamed) == ("refused", "policy_no_route", True)
+    assert (row.model, row.sent) == (None, False)
 
 
 def test_a_model_without_a_price_is_refused_and_the_row_says_so(tmp_path: Path) -> None:
