@@ -7,15 +7,14 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Literal, Protocol
 
+from serve.account import call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
+from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
-from serve.cost import Cost, price
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
@@ -37,50 +36,78 @@ class Answer:
     plan: Plan
 
 
-async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse") -> Answer:
+async def answer(
+    ask: Ask,
+    runtime: Runtime,
+    *,
+    upstream_check: UpstreamCheck = "refuse",
+    origin: Origin | None = None,
+) -> Answer:
     """Answer a request and account for everything the model saw.
+
+    Args:
+        origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
-    call = await _begin(ask, runtime, upstream_check)
-    completion = await call.backend.complete(call.request)
-    call.take(completion.text)
-    given = call.finish(completion, upstream_check)
+    async with _record(ask, runtime, origin) as record:
+        call = await _begin(ask, runtime, upstream_check, record)
+        await record.send()
+        completion = await call.backend.complete(call.request)
+        call.take(completion.text)
+        given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
     return given
 
 
 async def stream_answer(
-    ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse"
+    ask: Ask,
+    runtime: Runtime,
+    *,
+    upstream_check: UpstreamCheck = "refuse",
+    origin: Origin | None = None,
 ) -> AsyncGenerator[Plan | str | Answer]:
     """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
 
     The pieces join to the answer's text: false citations are gone from both. Closing the generator
     cancels the call upstream.
 
+    Args:
+        origin: the request that this is made for, where it has begun before.
+
     Raises:
         WindowfitError: see `chunking.errors`; what has been yielded by then is void.
     """
-    call = await _begin(ask, runtime, upstream_check)
-    yield call.plan
-    completion: Completion | None = None
-    async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Completion):
-                completion = piece
-                continue
-            call.note_first_piece()
-            if text := call.take(piece):
-                yield text
-    if completion is None:
-        raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
-    before = len(call.text)
-    finished = call.finish(completion, upstream_check)
+    async with _record(ask, runtime, origin, streamed=True) as record:
+        call = await _begin(ask, runtime, upstream_check, record)
+        yield call.plan
+        await record.send()
+        completion: Completion | None = None
+        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Completion):
+                    completion = piece
+                    continue
+                call.note_first_piece()
+                if text := call.take(piece):
+                    yield text
+        if completion is None:
+            name = call.plan.profile.name
+            raise UpstreamError(f"the stream of {name} ended without its completion")
+        before = len(call.text)
+        finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
     if rest := finished.text[before:]:
         yield rest
     yield finished
+
+
+def _record(
+    ask: Ask, runtime: Runtime, origin: Origin | None, *, streamed: bool = False
+) -> CallRecord:
+    profile = runtime.profiles.get(ask.model)
+    return CallRecord(runtime.ledger, profile, origin=origin, streamed=streamed)
 
 
 class _Completing(Protocol):
@@ -94,8 +121,11 @@ class _Completing(Protocol):
 class _Call:
     """One call of a model between its plan and its answer."""
 
-    def __init__(self, plan: Plan, backend: _Completing, started: float) -> None:
+    def __init__(
+        self, plan: Plan, backend: _Completing, started: float, record: CallRecord
+    ) -> None:
         self.plan = plan
+        self.record = record
         self.backend = backend
         self.request = _request(plan)
         self.text = ""
@@ -108,31 +138,33 @@ class _Call:
     def note_first_piece(self) -> None:
         """Remember how long the model took to its first piece."""
         self._seconds.setdefault("first_piece", time.perf_counter() - self._called)
+        self.record.note_first_text()
 
     def take(self, piece: str) -> str:
         """Return what can be shown of one more piece of the answer."""
         decided = piece if self._check is None else self._check.feed(piece)
         self.text += decided
+        self.record.text = self.text
         return decided
 
     def finish(self, completion: Completion, upstream_check: UpstreamCheck) -> Answer:
         """Check what the server read, price it, and write the report."""
         completed = time.perf_counter()
+        bill = self.record.complete(completion)
         upstream = check_upstream(self.plan, completion, upstream_check)
         text, markers, removed = self.text, set(completion.markers or ()), 0
         if self._check is not None:
             text += self._check.finish()
             markers |= self._check.cited
             removed = self._check.removed + completion.removed_citations
-        cost = _price(self.plan, completion)
         report = replace(
             self.plan.report,
             upstream=upstream,
             removed_citations=removed,
-            llm_calls=_calls(self.plan, completion),
+            llm_calls=call_count(self.plan, completion),
             exhaustive=_exhausted(self.plan.report.exhaustive, completion),
-            cost_usd=float(cost.usd),
-            cost_basis=cost.basis,
+            cost_usd=float(bill.usd),
+            cost_basis=bill.basis,
         )
         seconds = {
             **self._seconds,
@@ -150,17 +182,19 @@ class _Call:
         )
 
 
-async def _begin(ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck) -> _Call:
+async def _begin(
+    ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck, record: CallRecord
+) -> _Call:
     started = time.perf_counter()
     plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
-    _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
+    record.plan(plan)
     backend = await runtime.verified_backend(plan.profile)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
         calls = ShardCalls(backend, plan.exhaustion, plan.counter, check)
-        return _Call(plan, calls, started)
-    return _Call(plan, backend, started)
+        return _Call(plan, calls, started, record)
+    return _Call(plan, backend, started, record)
 
 
 def check_upstream(
@@ -174,7 +208,7 @@ def check_upstream(
     """
     if completion.prompt_tokens is None:
         return None
-    planned, served = _planned(plan, completion), completion.prompt_tokens
+    planned, served = planned_tokens(plan, completion), completion.prompt_tokens
     cut = plan.report.count == "exact" and served < planned
     if cut and upstream_check == "refuse":
         raise UpstreamSilentTruncation(
@@ -207,14 +241,6 @@ def _verbatim(plan: Plan) -> bool:
     return plan.profile.backend == "quote" or plan.ask.response_format is not None
 
 
-def _planned(plan: Plan, completion: Completion) -> int:
-    return completion.planned_tokens or plan.report.prompt_tokens
-
-
-def _calls(plan: Plan, completion: Completion) -> int:
-    return 0 if plan.profile.backend == "quote" else max(1, len(completion.parts))
-
-
 def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> ExhaustivePlan | None:
     """Return the plan of mode `exhaustive` with what the joining call took."""
     if planned is None or len(completion.parts) <= 1:
@@ -227,20 +253,3 @@ def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> Exhaus
         notes_cut=completion.notes_cut,
         notes_unfinished=unfinished,
     )
-
-
-def _price(plan: Plan, completion: Completion) -> Cost:
-    """Return what the calls cost together; a price may depend on the length of each."""
-    costs = [
-        price(
-            plan.profile,
-            prompt_tokens=_planned(plan, part)
-            if part.prompt_tokens is None
-            else part.prompt_tokens,
-            cached_tokens=part.cached_tokens,
-            output_tokens=part.output_tokens,
-            at=datetime.now(UTC),
-        )
-        for part in completion.parts or (completion,)
-    ]
-    return Cost(sum((cost.usd for cost in costs), Decimal(0)), costs[-1].basis)

@@ -88,6 +88,8 @@ class ProfileEntry(_Entry):
     temperature: float | None = Field(default=None, ge=0, le=2)
     system_role: bool = True
     reranker: str | None = Field(default=None, min_length=1)
+    hardware_usd_per_hour: Decimal | None = Field(default=None, ge=0)
+    power_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     reviewed: date
     sources: dict[str, SourceEntry]
 

@@ -84,6 +84,8 @@ class ModelProfile:
         system_role: whether the chat template takes a system message.
         reranker: what orders the first hits for this model, see `retrieval.rerank`; "none" for
             nothing, None for what the settings name.
+        hardware_usd_per_hour, power_usd_per_hour: what the machine of the model costs while it
+            answers; None where that is not counted.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
     """
@@ -108,6 +110,8 @@ class ModelProfile:
     reviewed: date
     sources: Mapping[str, Source] = field(hash=False)
     reranker: str | None = None
+    hardware_usd_per_hour: Decimal | None = None
+    power_usd_per_hour: Decimal | None = None
 
     def prompt_limit(self, reserved_output: int) -> int:
         """Return the most prompt tokens a request with that much room for the answer may have."""

@@ -35,6 +35,7 @@ from serve.backends.scripted import ScriptedBackend
 from serve.backends.server_counter import ServerCounter
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
@@ -65,6 +66,7 @@ class Runtime:
     calibration: Calibration = field(default_factory=Calibration)
     rerankers: Rerankers = field(default_factory=Rerankers)
     unlabelled: Sensitivity = UNLABELLED
+    ledger: Ledger | None = None
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -115,6 +117,7 @@ class Runtime:
             calibration,
             rerankers,
             unlabelled=index_settings.default_sensitivity,
+            ledger=Ledger(index_settings.home / FILE_NAME),
         )
 
     def plan(self, ask: Ask) -> Plan:
@@ -232,6 +235,8 @@ class Runtime:
         await asyncio.gather(*(backend.close() for backend in self._backends.values()))
         if self.requests is not None:
             self.requests.close()
+        if self.ledger is not None:
+            self.ledger.close()
         self.engine.close()
 
 
