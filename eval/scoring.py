@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from chunking.cuts import boundaries
-from eval.abstention import abstains, without_citations
 from eval.cells import AnswerType, AskedQuestion
 from eval.dates import YEAR, find_dates
 from eval.quantities import Quantity, agrees, comparable, find_quantities, find_years
 from eval.wording import states, words
+from serve.abstention import abstains, without_citations
 
 FindNames = Callable[[str], Sequence[str]]
 """Returns keys of the known names in a text, in its order; two names of one thing share a key."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.abstention import abstains
 from eval.cells import AnswerType, AskedQuestion, Expected
 from eval.scoring import Judgement, score_answer
+from serve.abstention import abstains
 
 KNOWN = {
     "Bosnia and Herzegovina": "ba",
