@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from eval.compare_cli import compare
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
@@ -22,6 +23,7 @@ from serve.settings import ServeSettings
 app = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers.")
 app.command()(retrieval)
 app.command()(significance)
+app.command()(compare)
 
 
 @app.command()
