@@ -17,6 +17,7 @@ from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
 from eval.questions_cli import questions as make
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
+from eval.window_cli import window
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
@@ -26,6 +27,7 @@ app.command()(retrieval)
 app.command()(significance)
 app.command("questions")(make)
 app.command()(compare)
+app.command()(window)
 
 
 @app.command()
