@@ -178,7 +178,7 @@ def _stated_names(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
 def _sentences(text: str) -> Iterator[list[_Word]]:
     """Yield the words of each sentence or line."""
     for start, end in pairwise([0, *boundaries(text), len(text)]):
-        words = []
+        words: list[_Word] = []
         for match in _WORD.finditer(text, start, end):
             capitalised = match[0][0].isupper() and len(match[0]) > 1
             words.append(_Word(_fold(match[0]), match.start(), match.end(), capitalised, not words))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def write_json_lines(folder: Path) -> None:
 
 @pytest.mark.parametrize("write", [write_markdown, write_rows, write_json_lines])
 def test_questions_of_every_type_are_made_of_any_corpus_with_fields(
-    command: Command, tmp_path: Path, write
+    command: Command, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     (tmp_path / "world").mkdir()
     write(tmp_path / "world")
@@ -117,7 +118,13 @@ def test_made_questions_measure_a_window_and_a_second_run_asks_nothing(
 def test_a_window_is_measured_of_local_models_alone_and_up_to_theirs(
     command: Command, tmp_path: Path
 ) -> None:
-    line = {"id": "q", "type": "t", "question": "Who?", "answer": None, "evidence": []}
+    line: dict[str, object] = {
+        "id": "q",
+        "type": "t",
+        "question": "Who?",
+        "answer": None,
+        "evidence": [],
+    }
     (tmp_path / "made.jsonl").write_text(json.dumps(line) + "\n")
     window = ("eval", "window", "--questions", "made.jsonl")
 

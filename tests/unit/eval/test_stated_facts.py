@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from chunking.document import Document
@@ -5,11 +7,11 @@ from chunking.sections import markdown_sections
 from eval.stated_facts import VALUE_LIMIT, find_facts
 
 
-def document(text, *, title="Peru"):
+def document(text: str, *, title: str = "Peru") -> Document:
     return Document("peru.md", text, title, "peru.md", sections=markdown_sections(text))
 
 
-def stated(text):
+def stated(text: str) -> list[tuple[str, str, str]]:
     return [(fact.subject, fact.field, fact.value) for fact in find_facts(document(text))[0]]
 
 
@@ -24,7 +26,7 @@ def stated(text):
         "| Capital | Lima |",
     ],
 )
-def test_a_field_and_its_value_are_found_however_the_line_is_written(line):
+def test_a_field_and_its_value_are_found_however_the_line_is_written(line: str) -> None:
     facts, _ = find_facts(document(f"# Peru\n\n{line}\n"))
     assert [(fact.field, fact.value, fact.line) for fact in facts] == [
         ("Capital", "Lima", line.strip())
@@ -46,11 +48,11 @@ def test_a_field_and_its_value_are_found_however_the_line_is_written(line):
         "12:30 is noon",
     ],
 )
-def test_a_line_that_states_no_field_is_none(line):
+def test_a_line_that_states_no_field_is_none(line: str) -> None:
     assert stated(line) == []
 
 
-def test_rows_that_name_their_columns_are_facts_of_their_first_cell():
+def test_rows_that_name_their_columns_are_facts_of_their_first_cell() -> None:
     text = "Country: Peru; Capital: Lima; Area: 5 sq km\nCountry: Chad; Capital: N'Djamena"
     assert stated(text + "\nCountry: Mali; Capital: Bamako") == [
         ("Peru", "Capital", "Lima"),
@@ -60,12 +62,12 @@ def test_rows_that_name_their_columns_are_facts_of_their_first_cell():
     ]
 
 
-def test_a_field_under_two_headings_is_told_apart_by_them():
+def test_a_field_under_two_headings_is_told_apart_by_them() -> None:
     text = "## Area\n\ntotal: 5 sq km\n\n## People\n\ntotal: 7\n"
     assert stated(text) == [("Peru", "total (Area)", "5 sq km"), ("Peru", "total (People)", "7")]
 
 
-def test_what_is_left_out_is_counted_with_its_reason():
+def test_what_is_left_out_is_counted_with_its_reason() -> None:
     text = f"Area: 5\nArea: 6\nStory: {'x' * (VALUE_LIMIT + 1)}\nCapital: Lima"
     facts, left = find_facts(document(text))
     assert [fact.field for fact in facts] == ["Capital"]
