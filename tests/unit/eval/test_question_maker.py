@@ -82,7 +82,7 @@ def test_a_field_that_one_document_lacks_cannot_be_answered() -> None:
 
 def test_a_lack_that_the_text_makes_up_for_is_no_question() -> None:
     laos = documents()[-1]
-    told = replace(laos, text=laos.text + "It has few railways, 3 km in all.\n")
+    told = replace(laos, text=laos.text + "\nIt has few railways, 3 km in all.\n")
     made = make_questions([*documents()[:-1], told], count=5, types=["unanswerable_field"])
     assert made.questions == ()
     assert made.short == {"unanswerable_field": 5}
