@@ -58,3 +58,10 @@ class UpstreamSilentTruncation(UpstreamError):
         "set the server's window to the profile's window, or the profile's to the server's"
     )
     default_retry_after_seconds: ClassVar[int | None] = None
+
+
+class QueueFull(UpstreamError):
+    """As many calls of the model run and wait as the profile allows; none was made for this one."""
+
+    code: ClassVar[str] = "queue_full"
+    default_hint: ClassVar[str] = "wait, or raise the limits of the profile's calls"
