@@ -30,3 +30,4 @@ def test_what_the_question_says_itself_is_not_looked_for() -> None:
 
 def test_years_dates_and_citations_are_no_claims() -> None:
     assert missing("In 1999 [77], on 4 July 1776, it was so.") == ()
+    assert missing("It is one of the two.") == ()
