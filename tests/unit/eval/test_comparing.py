@@ -184,6 +184,18 @@ def test_no_call_is_made_that_could_cost_more_than_is_left(tmp_path: Path, paral
         assert 0 < store.spent() <= limit
 
 
+def test_calls_that_wait_for_money_are_freed_by_one_that_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ConfigurationError("the disk is full")
+
+    monkeypatch.setattr(CellStore, "end", full)
+
+    with pytest.raises(ConfigurationError, match="disk is full"):
+        run(wanted(cost_limit_usd=Decimal("0.9"), parallel=3), tmp_path, RIGHT)
+
+
 def test_a_route_goes_on_where_the_first_answer_is_in_doubt(tmp_path: Path) -> None:
     local = ("It is 77 sq km [1].", "Lima [1].", "The sources do not say.")
     full = ("It is 1,284,000 sq km [1].", "The sources do not say.")
