@@ -30,7 +30,7 @@ from eval.kept_cells import CellStore
 from eval.packages import SCIPY_STATS, load_package
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
-from eval.tables import open_console
+from serve.tables import wide_console
 from eval.written import write_text
 from retrieval.lock import FolderLock
 from retrieval.settings import IndexSettings
@@ -132,7 +132,7 @@ def compare(
     elif as_json:
         _print_json({"estimates": [to_json(one) for one in made]})
     else:
-        print_estimates(made, open_console())
+        print_estimates(made, wide_console())
 
 
 def _gates(stated: Sequence[str], wanted: Wanted) -> tuple[Gate, ...]:
@@ -182,7 +182,7 @@ def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_j
             }
         )
     else:
-        print_comparison(comparison, open_console())
+        print_comparison(comparison, wide_console())
     _end(comparison, results)
 
 

@@ -314,7 +314,7 @@ def test_an_arm_that_cannot_be_asked_is_refused_before_any_call(open_with: OpenW
         open_with(wanted(ModelArm("a", "scripted", "full", None, 9999)), [profile()])
 
 
-def test_a_cloud_judge_is_not_shown_what_a_local_arm_wrote(open_with: OpenWith) -> None:
+def test_a_judge_in_the_cloud_is_refused(open_with: OpenWith) -> None:
     cloud = profile(name="cloud-judge", place="cloud")
 
     with pytest.raises(InputError, match="in the cloud"):
