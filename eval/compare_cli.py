@@ -30,13 +30,13 @@ from eval.kept_cells import CellStore
 from eval.packages import SCIPY_STATS, load_package
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
-from serve.tables import wide_console
 from eval.written import write_text
 from retrieval.lock import FolderLock
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
 from serve.schema import as_json as to_json
 from serve.settings import ServeSettings
+from serve.tables import wide_console
 
 _UNAVAILABLE = 4
 """Exit code of a comparison that lacks answers because a server failed."""
