@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from chunking.errors import InputError
+from chunking.errors import InputError, StoreLocked
 from eval.arms import choose_arms, read_arms
 from eval.asked import load_asked, sample_asked
 from eval.cells import AskedQuestion
@@ -145,7 +145,7 @@ async def _run(
     wanted: Wanted, settings: ServeSettings, folder: Path, *, dry_run: bool, watch: Any
 ) -> Comparison | tuple[Estimate, ...]:
     with ExitStack() as opened:
-        opened.callback(FolderLock(folder).release)
+        opened.callback(_hold(folder).release)
         store = opened.enter_context(CellStore(folder / "calls.sqlite3"))
         runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
         try:
@@ -155,6 +155,15 @@ async def _run(
             return await comparer.compare(watch)
         finally:
             await runtime.close()
+
+
+def _hold(folder: Path) -> FolderLock:
+    """Keep other runs out of the folder: they would make the same calls, and pay them twice."""
+    try:
+        return FolderLock(folder)
+    except StoreLocked as error:
+        hint = "wait until it has ended, or give another folder with --run"
+        raise StoreLocked(error.message.replace("the store at", "the run in"), hint=hint) from error
 
 
 def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_json: bool) -> None:
