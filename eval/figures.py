@@ -10,6 +10,9 @@ _SPACE = "\u00a0"
 """A figure and its unit stay on one line."""
 _MINUS = "\u2212"
 _DIGITS_LIMIT = 4
+_NOISE = 9
+"""Digits of a percentage behind which there is only the noise of floating point."""
+_HALF = 50
 _CENT_FROM = Decimal("0.995")
 _WHOLE_FROM = Decimal(1000)
 _SIGNIFICANT = 2
@@ -80,9 +83,11 @@ def join_words(words: list[str]) -> str:
 
 
 def _percent(share: float) -> str:
-    value = 100 * share
+    value = round(100 * share, _NOISE)
     for digits in range(_DIGITS_LIMIT):
         shown = f"{value:.{digits}f}"
         if float(shown) not in (0.0, 100.0) or value in (0.0, 100.0):
             return shown
-    return shown
+    least = 0.1 ** (_DIGITS_LIMIT - 1)
+    shown = f"<{least:.{_DIGITS_LIMIT - 1}f}"
+    return shown if value < _HALF else f">{100 - least:.{_DIGITS_LIMIT - 1}f}"

@@ -99,9 +99,9 @@ def _verdict(pairs: Sequence[Pairing]) -> str:
         return f" The difference, {spell_difference(pairs[0])}, is not distinguishable from none."
     if not won:
         return " No two of them are distinguishable."
-    told = [_lead(pair, name) for pair, name in won]
+    told = _lead(*won[0]) if len(won) == 1 else _leads(won)
     rest = "" if len(won) == len(pairs) else "; no other difference is distinguishable from none"
-    return f" {join_words(told)}{rest}."
+    return f" {told}{rest}."
 
 
 def _lead(pair: Pairing, name: str) -> str:
@@ -112,6 +112,21 @@ def _lead(pair: Pairing, name: str) -> str:
     return (
         f"{name} is ahead of {other} by {spell_points(sign * found.difference)} points "
         f"({spell_points(low)} to {spell_points(high)})"
+    )
+
+
+def _leads(won: Sequence[tuple[Pairing, str]]) -> str:
+    """Return who is ahead of whom; those ahead of the same arms are told together."""
+    behind: dict[str, list[str]] = {}
+    for pair, name in won:
+        behind.setdefault(name, []).append(pair.second if name == pair.first else pair.first)
+    ahead: dict[tuple[str, ...], list[str]] = {}
+    for name, others in behind.items():
+        ahead.setdefault(tuple(others), []).append(name)
+    return "; ".join(
+        f"{join_words(names)} {'is' if len(names) == 1 else 'are each'} ahead of "
+        f"{join_words(list(others))}"
+        for others, names in ahead.items()
     )
 
 

@@ -6,6 +6,8 @@ const AXIS = 34;
 const NARROW = 520;
 const LABEL_SHARE = 0.36;
 const CHARACTER = 7.1;
+const CROWD = 150;
+const LABEL = 80;
 
 const SHAPES = [
   (x, y) => draw("circle", { cx: x, cy: y, r: 5, class: "mark" }),
@@ -41,7 +43,7 @@ function keepDrawn(canvas, chart) {
 /** Return where rows lie: their labels beside them, or above them where there is little room. */
 function layOut(groups, width, rowsOf) {
   const narrow = width < NARROW;
-  const longest = Math.max(...groups.map((group) => group.label.length)) * CHARACTER + 16;
+  const longest = Math.max(...groups.map((group) => group.label.length)) * CHARACTER + 20;
   const left = narrow ? 8 : Math.min(longest, width * LABEL_SHARE);
   let y = 6;
   const places = groups.map((group) => {
@@ -150,15 +152,16 @@ function drawDots(chart, width) {
     const { label, top } = layout.places[at];
     const middle = top + (tall * ROW) / 2;
     const xs = row.values.map((value) => scale.at(value));
-    const offsets = spread(xs, 2.6, ROW - 6);
+    const radius = xs.length > CROWD ? 1.6 : 2.6;
+    const offsets = spread(xs, radius, ROW - 6);
     svg.append(writeLabel(row.label, layout, label));
     svg.append(draw("g", { class: armClass(row.arm) },
-      xs.map((x, one) => draw("circle", { cx: x.toFixed(1), cy: (middle + offsets[one]).toFixed(1), r: 2.6, class: "mark dot" }))));
+      xs.map((x, one) => draw("circle", { cx: x.toFixed(1), cy: (middle + offsets[one]).toFixed(1), r: radius, class: "mark dot" }))));
     for (const [name, value, place] of row.marks) {
       const x = scale.at(value);
       svg.append(draw("g", {}, draw("title", {}, `${name} ${unitOf(chart, value)}`),
         draw("line", { x1: x, x2: x, y1: top + 3, y2: top + tall * ROW - 3, class: "tick" }),
-        draw("text", { x: place === "end" ? x + 4 : x - 4, y: top + 12, "text-anchor": place === "end" ? "start" : "end", class: "axis" }, name)));
+        draw("text", { x: place === "end" ? x + 4 : x - 4, y: top + 12, "text-anchor": place === "end" ? "start" : "end", class: "axis over" }, name)));
     }
   });
   return svg;
@@ -204,7 +207,7 @@ function drawLines(chart, width) {
   }
   for (const [rank, mark] of chart.crossings.entries()) {
     const x = across.at(mark.x);
-    const turned = x > (left + right) / 2;
+    const turned = rank ? x > right - LABEL : x > (left + right) / 2 || (chart.crossings.length > 1 && x > left + LABEL);
     svg.append(draw("line", { x1: x, x2: x, y1: top, y2: bottom, class: "zero", "stroke-dasharray": "4 4" }),
       draw("text", { x: turned ? x - 6 : x + 6, y: top + 10 + 18 * rank, "text-anchor": turned ? "end" : "start" }, mark.label));
   }

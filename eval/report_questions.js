@@ -81,6 +81,7 @@ function makeQuestion(question, at, page) {
 function openNamed() {
   const named = /^#question-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
   if (!named) return;
+  named.hidden = false;
   named.open = true;
   named.scrollIntoView();
 }
@@ -138,18 +139,20 @@ function makeReceipt(receipt, page) {
   return [
     make("h4", {}, `Window of ${count(receipt.window)} tokens, count ${receipt.count}`), bar,
     make("ul", { class: "parts" }, legend),
-    make("p", { class: "small muted" }, sayReceipt(receipt)),
+    make("p", { class: "small muted" }, sayReceipt(receipt, page)),
     ...makeFates(receipt, page), ...makeCitations(receipt, page), ...makeEntries(receipt, page),
   ];
 }
 
-function sayReceipt(receipt) {
-  const said = [`${Number(receipt.percent.toPrecision(3))} % of the corpus of ${count(receipt.documents)} documents in the prompt`];
+function sayReceipt(receipt, page) {
+  const mode = page.strings[receipt.mode];
+  const said = [`mode ${mode}: ${Number(receipt.percent.toPrecision(3))} % of the corpus of ${count(receipt.documents)} documents in the prompt`];
+  if (receipt.unread) said.push(`${count(receipt.unread)} documents not in the prompt`);
   if (receipt.truncated) said.push("candidates left out for lack of room");
   if (receipt.insufficient) said.push("insufficient evidence in the prompt");
   if (receipt.drift) said.push(`the server read ${count(Math.abs(receipt.drift))} tokens ${receipt.drift > 0 ? "more" : "fewer"} than planned`);
   if (receipt.removed) said.push(`${count(receipt.removed)} citations of nothing in the prompt were removed`);
-  if (receipt.calls > 1) said.push(`${count(receipt.calls)} calls`);
+  if (receipt.calls > 1) said.push(`${count(receipt.calls)} calls${mode === "exhaustive" ? ", the window is that of the longest" : ""}`);
   return `${said.join("; ")}.`;
 }
 

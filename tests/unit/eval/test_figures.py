@@ -25,7 +25,16 @@ def plain(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("share", "told"),
-    [(0.0, "0 %"), (1.0, "100 %"), (0.683, "68 %"), (0.9966, "99.7 %"), (0.0023, "0.2 %")],
+    [
+        (0.0, "0 %"),
+        (1.0, "100 %"),
+        (0.683, "68 %"),
+        (0.9966, "99.7 %"),
+        (0.0023, "0.2 %"),
+        (1e-17, "0 %"),
+        (1e-7, "<0.001 %"),
+        (0.9999999, ">99.999 %"),
+    ],
 )
 def test_a_share_is_spelled_in_percent(share: float, told: str) -> None:
     assert plain(spell_share(share)) == told

@@ -99,6 +99,22 @@ def test_several_pairs_ask_for_more_evidence_from_each() -> None:
     assert any("divided by 3" in told for told in found.cautions)
 
 
+def test_several_winners_are_told_together() -> None:
+    third = replace(ONE, name="self-route", kind="self-route")
+    comparison = compared([20, 45, 46], low=0.2, high=0.5, p=1e-6, facts=(ONE, OTHER, third))
+    none = replace(comparison.pairs[2], mcnemar_p=1.0)
+    found = find(replace(comparison, pairs=(*comparison.pairs[:2], none)))
+    all_three = find(comparison)
+
+    assert found.headline.endswith(
+        " cloud-full and self-route are each ahead of local-rag; "
+        "no other difference is distinguishable from none."
+    )
+    assert all_three.headline.endswith(
+        " cloud-full is ahead of local-rag; self-route is ahead of local-rag and cloud-full."
+    )
+
+
 @given(
     st.integers(0, 40),
     st.integers(0, 40),

@@ -42,6 +42,18 @@ def test_a_receipt_keeps_its_numbers_whole() -> None:
     assert (receipt["entries"], receipt["unlisted"]) == ([], 10)
 
 
+def test_documents_that_were_not_read_are_counted() -> None:
+    told = report(LOCAL, truncated=False, kept=2)
+    told["mode"] = "full"
+    told["coverage"]["unread"] = ["peru.json", "chad.json"]
+    held = Held()
+    parsed = TypeAdapter(ContextReport).validate_python(told)
+    values = set_receipt(parsed, (), shown=Shown(0, 0), held=held)
+    receipt = dict(zip(held.fields["receipt"], values, strict=True))
+
+    assert (receipt["unread"], list(held.places)[receipt["mode"]]) == (2, "full")
+
+
 @given(st.integers(0, 30), st.integers(0, 40))
 def test_every_entry_is_listed_or_counted_as_unlisted(kept: int, limit: int) -> None:
     receipt, held = made(kept=kept, shown=Shown(limit, 0))
