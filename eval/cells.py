@@ -20,6 +20,8 @@ class AskedQuestion:
     Attributes:
         stale: what was right in another edition; None where the set does not know one.
         documents: the documents that its evidence stands in.
+        tolerance: share of an expected number by which an answer may be off; None for the rule of
+            `eval.quantities`.
     """
 
     id: str
@@ -29,6 +31,7 @@ class AskedQuestion:
     expected: Expected
     stale: Expected = None
     documents: tuple[str, ...] = ()
+    tolerance: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

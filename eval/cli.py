@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from eval.compare_cli import compare
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
 from eval.report_cli import report
@@ -23,6 +24,7 @@ from serve.settings import ServeSettings
 app = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers.")
 app.command()(retrieval)
 app.command()(significance)
+app.command()(compare)
 app.command()(report)
 
 

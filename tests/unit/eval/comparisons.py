@@ -82,26 +82,7 @@ QUESTIONS = (
 
 def report(arm: ArmFacts, *, truncated: bool, kept: int) -> dict[str, Any]:
     """Return a context report whose parts sum as a real one's do."""
-    entries = [
-        {
-            "chunk": f"chunk-{rank}",
-            "document": "south-america/co.json",
-            "breadcrumb": "Colombia > Geography > Land boundaries",
-            "start": 100 * rank,
-            "end": 100 * rank + 90,
-            "rank": rank,
-            "tokens": 200,
-            "fate": "kept" if rank <= kept else "dropped",
-            "score": round(1 / rank, 3),
-            "via": "question",
-            "marker": rank if rank <= kept else None,
-            "reason": None if rank <= kept else "over_budget",
-            "duplicate_of": None,
-            "trimmed_from": None,
-            "shard": None,
-        }
-        for rank in range(1, kept + (4 if truncated else 1))
-    ]
+    entries = _entries(kept + (3 if truncated else 0), kept=kept)
     prompt = 23 + 90 + 0 + 19 + 200 * kept
     reserved = 512
     return {
@@ -143,6 +124,29 @@ def report(arm: ArmFacts, *, truncated: bool, kept: int) -> dict[str, Any]:
         "cost_basis": FREE,
         "exhaustive": None,
     }
+
+
+def _entries(candidates: int, *, kept: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "chunk": f"chunk-{rank}",
+            "document": "south-america/co.json",
+            "breadcrumb": "Colombia > Geography > Land boundaries",
+            "start": 100 * rank,
+            "end": 100 * rank + 90,
+            "rank": rank,
+            "tokens": 200,
+            "fate": "kept" if rank <= kept else "dropped",
+            "score": round(1 / rank, 3),
+            "via": "question",
+            "marker": rank if rank <= kept else None,
+            "reason": None if rank <= kept else "over_budget",
+            "duplicate_of": None,
+            "trimmed_from": None,
+            "shard": None,
+        }
+        for rank in range(1, candidates + 1)
+    ]
 
 
 def cell(arm: ArmFacts, question: AskedQuestion, drawn: random.Random, **changes: Any) -> Cell:
