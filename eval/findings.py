@@ -131,8 +131,12 @@ def _leads(won: Sequence[tuple[Pairing, str]]) -> str:
 
 
 def _cost(arms: Iterable[ArmSummary]) -> str:
-    told = [f"{spell_usd(arm.cost_per_1000_usd)} with {arm.arm}{_basis(arm)}" for arm in arms]
-    return f"1,000 such questions cost {join_words(told)}; computed from the tokens of this run."
+    alike: dict[tuple[str, str], list[str]] = {}
+    for arm in arms:
+        alike.setdefault((spell_usd(arm.cost_per_1000_usd), _basis(arm)), []).append(arm.arm)
+    told = [f"{usd} with {join_words(names)}{basis}" for (usd, basis), names in alike.items()]
+    costs = "; ".join(told)
+    return f"1,000 such questions cost {costs}. This is computed from the tokens of this run."
 
 
 def _basis(arm: ArmSummary) -> str:
@@ -205,18 +209,19 @@ def _cautions(comparison: Comparison, facts: Mapping[str, ArmFacts]) -> Iterator
         yield f"A language model, {run.judge}, judged too; its verdicts count in no figure here."
 
 
-def _lacks(arms: Iterable[ArmSummary]) -> Iterator[str]:
+def _lacks(arms: Sequence[ArmSummary]) -> Iterator[str]:
     for arm in arms:
         if arm.failed:
             yield (
                 f"{arm.arm} gave no answer to {arm.failed:,} of {arm.questions:,} questions; "
                 "they count as wrong."
             )
-        if arm.tokens.source == "planned":
-            yield (
-                f"Some servers of {arm.arm} did not say what they read: its tokens, and what is "
-                "computed from them, are partly the plan's."
-            )
+    planned = [arm.arm for arm in arms if arm.tokens.source == "planned"]
+    if planned:
+        yield (
+            f"Not every call of {join_words(planned)} came back with the tokens that were read: "
+            "where one did not, the plan's are counted."
+        )
     few = min((arm.questions for arm in arms), default=0)
     if few < FEW_QUESTIONS:
         yield f"{few:,} questions are few: only large differences would show."

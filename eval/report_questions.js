@@ -180,9 +180,9 @@ function makeEntries(receipt, page) {
   for (let at = 0; at < receipt.entries.length; at += ENTRY_SIZE) entries.push(receipt.entries.slice(at, at + ENTRY_SIZE));
   const table = makeTable({
     caption: "By rank, with the number in the prompt",
-    columns: [["rank", "number"], ["chunk", "text"], ["tokens", "number"], ["fate", "text"]],
+    columns: [["rank", "number"], ["chunk", "text"], ["tokens", "number"]],
     rows: entries.map(([rank, label, tokens, fate, marker]) =>
-      [count(rank), page.strings[label], count(tokens), marker ? `${page.strings[fate]} [${marker}]` : page.strings[fate]]),
+      [count(rank), `${page.strings[fate]}${marker ? ` [${marker}]` : ""}: ${page.strings[label]}`, count(tokens)]),
   });
   entries.forEach((entry, at) => { if (!entry[4]) table.querySelectorAll("tbody tr")[at].classList.add("left-out"); });
   return [make("details", { class: "entries" },

@@ -168,8 +168,8 @@ def test_a_price_of_nothing_says_what_it_leaves_out() -> None:
     found = find(replace(comparison, arms=(comparison.arms[0], paid)))
 
     assert found.points[0] == (
-        "1,000 such questions cost $0 with local-rag (no per-token charge; hardware not counted) "
-        "and $10 with cloud-full; computed from the tokens of this run."
+        "1,000 such questions cost $0 with local-rag (no per-token charge; hardware not counted); "
+        "$10 with cloud-full. This is computed from the tokens of this run."
     )
 
 
