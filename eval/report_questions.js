@@ -166,8 +166,8 @@ function makeFates(receipt, page) {
 
 function makeCitations(receipt, page) {
   if (!receipt.citations.length) return [];
-  return [make("h4", {}, "Cited"), make("ul", { class: "cited" }, receipt.citations.map(([marker, label, place, quote, left]) =>
-    make("li", {}, make("span", {}, `[${marker}] ${page.strings[label]} `), make("span", { class: "muted" }, `(${page.strings[place]})`),
+  return [make("h4", {}, "Cited"), make("ul", { class: "cited" }, receipt.citations.map(([marker, label, source, start, end, quote, left]) =>
+    make("li", {}, make("span", {}, `[${marker}] ${page.strings[label]} `), make("span", { class: "muted" }, `(${page.strings[source]}, characters ${start} to ${end})`),
       page.strings[quote] ? make("blockquote", { dir: "auto" }, `${page.strings[quote]}${left ? "…" : ""}`) : null)))];
 }
 

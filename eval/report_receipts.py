@@ -124,14 +124,15 @@ def _set_entry(entry: Entry, held: Held) -> list[int]:
 
 
 def _set_citation(citation: Mapping[str, Any], limit: int, held: Held) -> list[Any]:
-    """Return marker, headings, where it stands, and the beginning of the cited text."""
-    place = f"{citation.get('source', '')}, characters {citation.get('start')}"
+    """Return marker, headings, source, span, the beginning of the text, and how much it lacks."""
     label = citation.get("breadcrumb") or citation.get("document", "")
     quote, left = held.shorten(str(citation.get("text") or ""), limit)
     return [
         citation.get("marker"),
         held.place(str(label)),
-        held.place(f"{place} to {citation.get('end')}"),
+        held.place(str(citation.get("source", ""))),
+        citation.get("start"),
+        citation.get("end"),
         held.place(quote),
         left,
     ]

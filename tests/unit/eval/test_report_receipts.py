@@ -75,13 +75,13 @@ def test_a_short_list_holds_what_was_cited_and_some_of_what_was_left_out() -> No
 
 def test_a_citation_names_its_place_and_begins_its_text() -> None:
     receipt, held = made(kept=4, shown=Shown(0, 6), cited=True)
-    marker, label, place, quote, left = receipt["citations"][0]
+    marker, label, source, start, end, quote, left = receipt["citations"][0]
     texts = list(held.places)
 
-    assert (marker, left) == (2, 9)
-    assert [texts[at] for at in (label, place, quote)] == [
+    assert (marker, start, end, left) == (2, 200, 290, 9)
+    assert [texts[at] for at in (label, source, quote)] == [
         "Colombia > Geography",
-        "co.json, characters 200 to 290",
+        "co.json",
         "Brazil",
     ]
 
