@@ -54,16 +54,19 @@ function makeTable(table) {
   const rows = table.rows.map((cells) =>
     make("tr", {}, cells.map((cell, at) =>
       at ? make("td", { class: kind(at) }, cell) : make("th", { scope: "row", class: kind(at) }, cell))));
-  return keepReachable(make("div", { class: "scroll", role: "region", "aria-label": table.caption },
-    make("table", {}, make("caption", {}, make("span", {}, table.caption)), make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))));
+  return keepReachable(make("div", { class: "scroll" }, make("table", {},
+    make("caption", {}, make("span", {}, table.caption)),
+    make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows))), table.caption);
 }
 
 /** Let the keyboard reach what has to be scrolled, and only that. */
-function keepReachable(element) {
+function keepReachable(element, label) {
   new ResizeObserver(() => {
     const hidden = element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1;
-    if (hidden) element.setAttribute("tabindex", "0");
-    else element.removeAttribute("tabindex");
+    for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", label]]) {
+      if (hidden) element.setAttribute(name, value);
+      else element.removeAttribute(name);
+    }
   }).observe(element);
   return element;
 }

@@ -116,8 +116,8 @@ function makeSide(answer, arm, page) {
       make("span", { class: `verdict ${verdict}` }, `${VERDICTS[verdict]} ${VERDICT_WORDS[verdict]}`)),
     make("p", { class: "small muted" }, said));
   if (!answer) return side;
-  side.append(keepReachable(make("div", { class: "given", role: "region", "aria-label": `Answer of ${page.arms[arm].name}`, dir: "auto" },
-    answer.text || "(no text)")));
+  side.append(keepReachable(make("div", { class: "given", dir: "auto" }, answer.text || "(no text)"),
+    `Answer of ${page.arms[arm].name}`));
   if (answer.cut) side.append(make("p", { class: "small muted" }, `${count(answer.cut)} more characters are left out of this page.`));
   side.append(make("p", { class: "small muted numbers" }, spellSpent(answer, page)));
   if (answer.notes.length) side.append(list("ul", "notes", answer.notes.map((note) => page.strings[note])));
