@@ -29,13 +29,16 @@ def ground(
 ) -> Grounding:
     """Return which numbers and names of an answer neither its sources nor the question hold.
 
-    A number is held where a source states one that it is a rounding or conversion of. That all is
-    held does not make an answer right: it may be the value of another line.
+    Numbers in words are not looked for: "one of them" claims nothing. A number is held where a
+    source states one that it is a rounding or conversion of. That all is held does not make an
+    answer right: it may be the value of another line.
     """
     text, shown = without_citations(answer), tuple(sources)
     given = find_quantities(question)
     numbers = [
-        one for one in find_quantities(text) if not any(one.value == other.value for other in given)
+        one
+        for one in find_quantities(text)
+        if _in_digits(text, one) and not any(one.value == other.value for other in given)
     ]
     held = [one for source in shown for one in _quantities(source)]
     missing = [text[one.start : one.end] for one in numbers if not _held(one, held)]
@@ -46,6 +49,10 @@ def ground(
             break
         sought -= set(find_names(source))
     return Grounding(len(numbers) + len(names), (*missing, *sorted(sought)))
+
+
+def _in_digits(text: str, one: Quantity) -> bool:
+    return any(letter.isdigit() for letter in text[one.start : one.end])
 
 
 def _held(one: Quantity, held: Sequence[Quantity]) -> bool:

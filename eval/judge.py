@@ -101,10 +101,9 @@ class Judge:
         right = "; ".join(expected) if isinstance(expected, tuple) else expected or _NOTHING
         shown = f"Question: {question.question}\n\nExpected: {right}\n\nAnswer: {cell.answer}"
         said = defuse(shown, self.counter.control_tokens)
+        messages: tuple[Message, ...] = (Message("user", f"{INSTRUCTIONS}\n\n{said}"),)
         if self.profile.system_role:
             messages = (Message("system", INSTRUCTIONS), Message("user", said))
-        else:
-            messages = (Message("user", f"{INSTRUCTIONS}\n\n{said}"),)
         return CompletionRequest(messages, self.profile.default_output, question.question, ())
 
     def _key(self, cell: Cell, question: AskedQuestion) -> str:
