@@ -46,7 +46,7 @@ def find(comparison: Comparison) -> Findings:
     """Return the findings of a comparison of at least one arm."""
     facts = {arm.name: arm for arm in comparison.run.arms}
     headline = f"{_scores(comparison.arms, facts)}{_verdict(comparison.pairs)}"
-    points = [_cost(comparison.arms), _time(comparison.arms), _sight(comparison.arms)]
+    points = [_cost(comparison.arms), _time(comparison.arms, facts), _sight(comparison.arms)]
     points += _evens(comparison.break_even)
     return Findings(headline, tuple(filter(None, points)), tuple(_cautions(comparison, facts)))
 
@@ -145,15 +145,17 @@ def _basis(arm: ArmSummary) -> str:
     return f" ({'; '.join(arm.cost_basis)})" if free else ""
 
 
-def _time(arms: Iterable[ArmSummary]) -> str:
+def _time(arms: Iterable[ArmSummary], facts: Mapping[str, ArmFacts]) -> str:
     timed = [(arm.arm, arm.total_seconds) for arm in arms if arm.total_seconds]
     if not timed:
         return ""
     halves = [f"{spell_seconds(time.p50)} with {name}" for name, time in timed]
     most = [spell_seconds(time.p95) for _, time in timed]
+    routes = [name for name, _ in timed if facts[name].route]
+    computed = f"; of {join_words(routes)}, computed as its arms' times in turn" if routes else ""
     return (
         f"Half of the answers took at most {join_words(halves)}; "
-        f"95 of 100 at most {join_words(most)}; measured."
+        f"95 of 100 at most {join_words(most)}; measured{computed}."
     )
 
 

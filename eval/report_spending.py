@@ -34,6 +34,11 @@ def latency_section(comparison: Comparison) -> dict[str, Any]:
         (arm.arm, *spell_times(arm.first_seconds), *spell_times(arm.total_seconds))
         for arm in comparison.arms
     ]
+    routes = [
+        f"{arm.name} makes no call of its own: its times are computed, those of its arms in turn."
+        for arm in comparison.run.arms
+        if arm.route
+    ]
     drawn = [row for row in rows if row["values"]]
     chart = dots_chart("Seconds to the first piece and to the whole answer", drawn, unit=" s")
     waiting = f", with up to {comparison.run.parallel} calls at a time"
@@ -45,7 +50,7 @@ def latency_section(comparison: Comparison) -> dict[str, Any]:
         "p50, 95 of 100 at most p95.",
         charts=[chart] if chart["rows"] else [],
         tables=[table("Seconds to the first piece and to the whole answer", columns, told)],
-        notes=["The axis is logarithmic."] if chart["logarithmic"] else [],
+        notes=[*(["The axis is logarithmic."] if chart["logarithmic"] else []), *routes],
     )
 
 

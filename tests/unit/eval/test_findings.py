@@ -190,6 +190,12 @@ def test_time_and_break_even_are_told_with_how_they_are_known() -> None:
     ]
 
 
+def test_times_of_a_route_are_called_computed() -> None:
+    told = find(EXAMPLE).points[1]
+
+    assert told.endswith("; measured; of self-route, computed as its arms' times in turn.")
+
+
 def test_what_is_missing_is_said() -> None:
     comparison = compared([41, 45])
     failed = replace(comparison.arms[1], failed=3, total_seconds=None)

@@ -84,6 +84,7 @@ def test_calls_at_the_same_time_are_told_with_the_times() -> None:
 
     assert "with up to 8 calls at a time" in latency_section(busy)["reading"]
     assert "at a time" not in latency_section(EXAMPLE)["reading"]
+    assert latency_section(EXAMPLE)["notes"][-1].startswith("self-route makes no call of its own")
 
 
 def test_a_cost_comes_with_its_basis() -> None:
