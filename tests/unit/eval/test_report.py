@@ -23,7 +23,7 @@ from tests.unit.eval.crowded_comparisons import crowded
 
 pytest.importorskip("scipy", reason="needs the extra `eval`")
 
-HOSTILE = "</script><img src=x onerror=alert(1)><!--<script>]]>\u2028\ud800&lt;"
+HOSTILE = "</script </script/</script><img src=x onerror=alert(1)><!--<script>]]>\u2028\ud800&lt;"
 
 
 class Elements(HTMLParser):
@@ -117,6 +117,7 @@ def test_any_text_comes_out_as_it_went_in_and_makes_no_element(text: str) -> Non
     html = render_report(asked(text, text))
 
     assert Elements(html).tags == plain
+    assert "<" not in html.split('id="comparison">')[1].split("</script>\n<script>")[0]
     said = data_of(html)["questions"][0]["text"]
     assert said == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
