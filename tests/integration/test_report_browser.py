@@ -28,7 +28,10 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"
 ).split()
-HOSTILE = "</script ><img src=x></script><img src=x onerror=alert(1)><script>alert(2)</script>&lt;b&gt;\u202e"
+HOSTILE = (
+    "</script ><img src=x></script><img src=x onerror=alert(1)><script>alert(2)</script>"
+    "&lt;b&gt;\u202e"
+)
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 
