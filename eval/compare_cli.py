@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from chunking.errors import InputError
+from chunking.errors import InputError, StoreLocked
 from eval.arms import choose_arms, read_arms
 from eval.asked import load_asked, sample_asked
 from eval.cells import AskedQuestion
@@ -30,13 +30,13 @@ from eval.kept_cells import CellStore
 from eval.packages import SCIPY_STATS, load_package
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
-from eval.tables import open_console
 from eval.written import write_text
 from retrieval.lock import FolderLock
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
 from serve.schema import as_json as to_json
 from serve.settings import ServeSettings
+from serve.tables import wide_console
 
 _UNAVAILABLE = 4
 """Exit code of a comparison that lacks answers because a server failed."""
@@ -132,7 +132,7 @@ def compare(
     elif as_json:
         _print_json({"estimates": [to_json(one) for one in made]})
     else:
-        print_estimates(made, open_console())
+        print_estimates(made, wide_console())
 
 
 def _gates(stated: Sequence[str], wanted: Wanted) -> tuple[Gate, ...]:
@@ -145,7 +145,7 @@ async def _run(
     wanted: Wanted, settings: ServeSettings, folder: Path, *, dry_run: bool, watch: Any
 ) -> Comparison | tuple[Estimate, ...]:
     with ExitStack() as opened:
-        opened.callback(FolderLock(folder).release)
+        opened.callback(_hold(folder).release)
         store = opened.enter_context(CellStore(folder / "calls.sqlite3"))
         runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
         try:
@@ -155,6 +155,15 @@ async def _run(
             return await comparer.compare(watch)
         finally:
             await runtime.close()
+
+
+def _hold(folder: Path) -> FolderLock:
+    """Keep other runs out of the folder: they would make the same calls, and pay them twice."""
+    try:
+        return FolderLock(folder)
+    except StoreLocked as error:
+        hint = "wait until it has ended, or give another folder with --run"
+        raise StoreLocked(error.message.replace("the store at", "the run in"), hint=hint) from error
 
 
 def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_json: bool) -> None:
@@ -173,7 +182,7 @@ def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_j
             }
         )
     else:
-        print_comparison(comparison, open_console())
+        print_comparison(comparison, wide_console())
     _end(comparison, results)
 
 

@@ -87,7 +87,7 @@ class Comparer:
         facts = describe_arms(wanted.arms, parts, profiles)
         if wanted.judge is not None:
             judge = check_arm(ModelArm("judge", wanted.judge, "retrieve"), runtime)
-            check_judge(judge, facts)
+            check_judge(judge)
         searcher = runtime.searcher(wanted.collection)
         catalog = searcher.catalog()
         asker = Asker(

@@ -56,7 +56,8 @@ def _in_digits(text: str, one: Quantity) -> bool:
 
 
 def _held(one: Quantity, held: Sequence[Quantity]) -> bool:
-    return any(one.value == other.value or agrees(one, other) for other in held)
+    # "Fell by 5.2%" says what "-5.2%" does, so the sign is not looked at.
+    return any(abs(one.value) == abs(other.value) or agrees(one, other) for other in held)
 
 
 @lru_cache(maxsize=4096)

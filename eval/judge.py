@@ -16,7 +16,6 @@ from chunking.errors import InputError, WindowfitError
 from chunking.pieces import defuse
 from chunking.tokens import Message, TokenCounter
 from eval.cells import AskedQuestion, Cell, Seconds, Spent, Tokens, Verdict
-from eval.comparison import ArmFacts
 from eval.kept_cells import CellStore, Given, key_of
 from eval.purse import Purse
 from eval.run import work_off
@@ -35,20 +34,23 @@ _RIGHT = frozenset({"right", "correct", "yes"})
 _NOTHING = "(Nothing answers the question.)"
 
 
-def check_judge(profile: ModelProfile, arms: Iterable[ArmFacts]) -> None:
-    """Refuse a judge that cannot judge, or that would show a cloud model what it has not seen.
+def check_judge(profile: ModelProfile) -> None:
+    """Refuse a judge that cannot judge, or that would show the cloud what it has not seen.
 
     Raises:
-        InputError: no language model is behind the profile, or it is in the cloud and an arm is
-            not: what a local arm wrote may rest on restricted text.
+        InputError: no language model is behind the profile, or it is in the cloud: what it is shown
+            may rest on restricted text, and its calls are in no ledger.
     """
     if profile.backend == "quote":
-        raise InputError(f"--judge {profile.name}: no language model is behind it", param="judge")
-    local = [arm.name for arm in arms if arm.place == "local" or arm.kind == "self-route"]
-    if profile.place == "cloud" and local:
         raise InputError(
-            f"--judge {profile.name} is in the cloud, and answers of {', '.join(local)} are not",
-            hint="judge with a local profile, or compare cloud arms alone",
+            f"--judge {profile.name}: no language model is behind it",
+            hint="judge with the profile of a local language model",
+            param="judge",
+        )
+    if profile.place == "cloud":
+        raise InputError(
+            f"--judge {profile.name} is in the cloud, and would be shown every question and answer",
+            hint="judge with a local profile",
             param="judge",
         )
 

@@ -196,4 +196,5 @@ def test_two_runs_at_once_in_one_folder_are_refused(ask: Command, tmp_path: Path
         held.release()
 
     assert ended.code == 4
-    assert "held by" in ended.err
+    assert "the run in comparison is held by" in ended.err
+    assert "--run" in ended.err

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.cells import Cell
 from eval.compare import (
     break_even,
     cohen_kappa,
@@ -31,7 +32,7 @@ pytest.importorskip("scipy", reason="needs the extra `eval`")
 KNOWN = {question.id: question for question in QUESTIONS}
 
 
-def right(arm: object, *correct: bool) -> list[object]:
+def right(arm: str, *correct: bool) -> list[Cell]:
     cells = [cell(LOCAL, question, random.Random(1)) for question in QUESTIONS]
     return [
         replace(one, arm=arm, score=replace(one.score, correct=good))
@@ -79,7 +80,7 @@ def test_declining_is_told_apart_for_what_can_be_answered_and_what_cannot() -> N
 def test_a_pair_counts_what_one_arm_alone_has_right() -> None:
     first = right("a", True, True, True, False, False, True)
     second = right("b", True, False, True, True, False, True)
-    pair = pair_arms(first, second, seed=0)  # type: ignore[arg-type]
+    pair = pair_arms(first, second, seed=0)
 
     assert (pair.both, pair.first_only, pair.second_only, pair.neither) == (3, 1, 1, 1)
     assert pair.accuracy.difference == 0

@@ -184,6 +184,18 @@ def test_no_call_is_made_that_could_cost_more_than_is_left(tmp_path: Path, paral
         assert 0 < store.spent() <= limit
 
 
+def test_calls_that_wait_for_money_are_freed_by_one_that_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ConfigurationError("the disk is full")
+
+    monkeypatch.setattr(CellStore, "end", full)
+
+    with pytest.raises(ConfigurationError, match="disk is full"):
+        run(wanted(cost_limit_usd=Decimal("0.9"), parallel=3), tmp_path, RIGHT)
+
+
 def test_a_route_goes_on_where_the_first_answer_is_in_doubt(tmp_path: Path) -> None:
     local = ("It is 77 sq km [1].", "Lima [1].", "The sources do not say.")
     full = ("It is 1,284,000 sq km [1].", "The sources do not say.")
@@ -302,7 +314,7 @@ def test_an_arm_that_cannot_be_asked_is_refused_before_any_call(open_with: OpenW
         open_with(wanted(ModelArm("a", "scripted", "full", None, 9999)), [profile()])
 
 
-def test_a_cloud_judge_is_not_shown_what_a_local_arm_wrote(open_with: OpenWith) -> None:
+def test_a_judge_in_the_cloud_is_refused(open_with: OpenWith) -> None:
     cloud = profile(name="cloud-judge", place="cloud")
 
     with pytest.raises(InputError, match="in the cloud"):

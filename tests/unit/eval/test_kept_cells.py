@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError
 from eval.cells import Seconds, Spent, Tokens
 from eval.kept_cells import CellStore, Given, key_of
 
@@ -69,12 +70,26 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(newer) as raw:
         raw.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(InputError, match="cannot keep a run"):
+    with pytest.raises(ConfigurationError, match="cannot keep a run"):
         CellStore(other)
-    with pytest.raises(InputError, match="version 99"):
+    with pytest.raises(ConfigurationError, match="version 99"):
         CellStore(newer)
 
 
 def test_equal_facts_have_one_key_and_others_another() -> None:
     assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
     assert key_of({"a": 1}) != key_of({"a": "1"})
+
+
+def test_a_write_that_fails_is_told_and_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite3"
+    with CellStore(path) as store:
+        store.end(0, "key", GIVEN, arm="a", question="q")
+        with sqlite3.connect(path) as other:
+            other.execute("DROP TABLE under_way")
+        other.close()
+        with pytest.raises(ConfigurationError, match="cannot keep a run"):
+            store.begin("more", usd_at_most=Decimal(1))
+        with pytest.raises(ConfigurationError, match="cannot keep a run"):
+            store.end(0, "key", replace(GIVEN, answer="other"), arm="a", question="q")
+        assert store.get("key") == GIVEN
