@@ -28,6 +28,7 @@ from eval.comparison_tables import describe_gate, print_comparison, print_estima
 from eval.gates import Gate, GateResult, check_gates, parse_gate
 from eval.kept_cells import CellStore
 from eval.packages import SCIPY_STATS, load_package
+from eval.report import write_report
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
 from eval.written import write_text
@@ -105,7 +106,7 @@ def compare(
     """Ask the same questions of several arms: what is right, how fast, and for how much.
 
     Everything is checked before the first call. Each answer is kept: a second run makes no call.
-    Writes comparison.json and comparison.csv into the folder of the run.
+    Writes comparison.html, comparison.json and comparison.csv into the folder of the run.
     """
     load_package(SCIPY_STATS)
     declared = read_arms(arms_file) if arms_file else {}
@@ -169,11 +170,13 @@ def _hold(folder: Path) -> FolderLock:
 def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_json: bool) -> None:
     write_comparison(comparison, folder / "comparison.json")
     write_text(write_csv(comparison), folder / "comparison.csv")
+    write_report(comparison, folder / "comparison.html")
     results = check_gates(gates, comparison)
     if as_json:
         _print_json(
             {
                 "comparison": str(folder / "comparison.json"),
+                "html": str(folder / "comparison.html"),
                 "complete": comparison.run.complete,
                 "arms": [to_json(arm) for arm in comparison.arms],
                 "pairs": [to_json(pair) for pair in comparison.pairs],

@@ -104,6 +104,9 @@ def test_three_arms_are_asked_and_written_and_a_second_run_asks_nothing(
     assert "McNemar" in second.out
     lines = (tmp_path / "comparison" / "comparison.csv").read_text().splitlines()
     assert len(lines) == 10
+    page = (tmp_path / "comparison" / "comparison.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert first.json["html"].endswith("comparison.html")
 
 
 def test_a_dry_run_prints_what_it_would_take_and_calls_nothing(
