@@ -24,6 +24,7 @@ _VERBS = {
     "ask": ("serve.cli:ask", "Answer one question and show what the model saw."),
     "replay": ("serve.cli:replay", "Rebuild the prompt of a kept request and compare it."),
     "serve": ("serve.cli:serve", "Run the HTTP service."),
+    "models": ("serve.models_cli:app", "Show the models and review them."),
     "eval": ("eval.cli:app", "Measure retrieval and answers."),
     "config": ("serve.config_cli:app", "Show the settings in force."),
     "doctor": ("serve.config_cli:doctor", "Test store, embedder, tokenizers, models and disk."),

@@ -24,6 +24,7 @@ from retrieval.places import collection_names
 from retrieval.providers import open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings, TableSettings, config_file
 from serve.profiles import ModelProfile, find_profile
+from serve.review import require_approved
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
@@ -193,6 +194,7 @@ def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
 async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
     subject = f"model {profile.name}"
     try:
+        require_approved(profile.name, profile.review)
         verification = await runtime.verify(profile)
     except WindowfitError as error:
         return _problem(subject, error)

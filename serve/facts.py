@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from retrieval.rerank import Reranker
 from serve.profiles import ModelProfile
+from serve.review import ReviewStatus
 
 
 class ModelCard(BaseModel):
@@ -25,6 +26,7 @@ class ModelCard(BaseModel):
     tokenizer: str
     place: Literal["local", "cloud"]
     licence: str
+    review: ReviewStatus
     collection: str | None = None
     reranker: str | None = None
 
@@ -50,6 +52,7 @@ class ModelCard(BaseModel):
             tokenizer=profile.tokenizer,
             place=profile.place,
             licence=profile.licence,
+            review=profile.review.status,
             reranker=None if reranker is None else reranker.name,
         )
 

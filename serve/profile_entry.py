@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from chunking.errors import ConfigurationError
+from serve.review import ReviewEntry, WeightsEntry
 
 BackendName = Literal["openai", "quote", "scripted"]
 Place = Literal["local", "cloud"]
@@ -90,6 +91,7 @@ class ProfileEntry(_Entry):
     reranker: str | None = Field(default=None, min_length=1)
     reviewed: date
     sources: dict[str, SourceEntry]
+    review: ReviewEntry | None = None
 
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
@@ -112,6 +114,12 @@ class ProfileEntry(_Entry):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
+        if self.tokenizer.startswith("server:") and self.place == "cloud":
+            # Every candidate is counted before it is decided whether its text may leave.
+            raise ValueError(
+                f"tokenizer {self.tokenizer!r} would send text to a cloud before its route is"
+                " decided: name a tokenizer that counts here, such as estimated:tiktoken:o200k_base"
+            )
         return self
 
     @model_validator(mode="after")
@@ -155,6 +163,8 @@ def _describe(problem: Any) -> str:
 def _known_keys(place: list[str]) -> Iterable[str]:
     if place[0] == "sources":
         return SourceEntry.model_fields
+    if place[0] == "review":
+        return WeightsEntry.model_fields if "weights" in place[1:-1] else ReviewEntry.model_fields
     if "snapshot" in place[1:]:
         return SnapshotPriceEntry.model_fields
     if "per_million" in place[1:]:

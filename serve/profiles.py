@@ -24,6 +24,7 @@ from serve.profile_entry import (
     parse_entry,
     unknown_name,
 )
+from serve.review import PENDING, ModelReview, laid_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class ModelProfile:
             nothing, None for what the settings name.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
+        review: whether the model may be used; pending where nobody said so.
     """
 
     name: str
@@ -108,6 +110,7 @@ class ModelProfile:
     reviewed: date
     sources: Mapping[str, Source] = field(hash=False)
     reranker: str | None = None
+    review: ModelReview = PENDING
 
     def prompt_limit(self, reserved_output: int) -> int:
         """Return the most prompt tokens a request with that much room for the answer may have."""
@@ -174,10 +177,11 @@ def _lay_over(
     changed = datetime.fromtimestamp(user_file.stat().st_mtime, tz=UTC).date()
     own = {"url": user_file.resolve().as_uri(), "read": changed}
     given = override.get("sources", {})
+    merged = {**table, **override, "review": laid_over(table.get("review"), override)}
     if not isinstance(given, dict):
-        return {**table, **override}
+        return merged
     stated = {fact: own for fact in SOURCED_FACTS if fact in override}
-    return {**table, **override, "sources": {**table.get("sources", {}), **stated, **given}}
+    return {**merged, "sources": {**table.get("sources", {}), **stated, **given}}
 
 
 def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
@@ -185,6 +189,7 @@ def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
     values = {key: getattr(entry, key) for key in ProfileEntry.model_fields}
     values["default_output"] = entry.default_output or min(512, entry.output_limit)
     values["price"] = _price(entry.price)
+    values["review"] = PENDING if entry.review is None else entry.review.review()
     values["sources"] = {fact: Source(**entry.sources[fact].model_dump()) for fact in SOURCED_FACTS}
     return ModelProfile(name=name, **values)
 

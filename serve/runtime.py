@@ -37,6 +37,7 @@ from serve.context.report import ContextReport
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
+from serve.review import require_approved
 from serve.settings import ServeSettings
 from serve.verify import Verification, verify_profile
 
@@ -112,8 +113,13 @@ class Runtime:
         )
 
     def plan(self, ask: Ask) -> Plan:
-        """Return the plan of a request; see `make_plan`."""
+        """Return the plan of a request; see `make_plan`.
+
+        Raises:
+            ModelUnapproved: the model has no approved review.
+        """
         profile = find_profile(self.profiles, ask.model)
+        require_approved(profile.name, profile.review)
         return make_plan(
             ask,
             profile=profile,
