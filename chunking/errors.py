@@ -4,6 +4,7 @@
     ├── InputError                        validation_error            422   exit 2
     │   ├── UnreadableDocument            unreadable_document         422   exit 3
     │   │   └── DocumentChanged           document_changed            422   exit 3
+    │   ├── UnknownSensitivity            unknown_sensitivity         422   exit 2
     │   ├── CollectionNotFound            collection_not_found        404   exit 2
     │   ├── DocumentNotFound              document_not_found          404   exit 2
     │   ├── ModelNotFound                 model_not_found             404   exit 2
@@ -111,6 +112,13 @@ class DocumentChanged(UnreadableDocument):
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "run the same ingestion again when nothing writes to the file"
     default_retry_after_seconds: ClassVar[int | None] = 5
+
+
+class UnknownSensitivity(InputError):
+    """A label of sensitivity is none of the known ones; nothing was read or routed by it."""
+
+    code: ClassVar[str] = "unknown_sensitivity"
+    default_hint: ClassVar[str] = "labels: public, internal, confidential, restricted"
 
 
 class CollectionNotFound(InputError):
