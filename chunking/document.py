@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from chunking.sensitivity import UNLABELLED, Sensitivity
+
 BREADCRUMB_SEPARATOR = " > "
 
 
@@ -50,6 +52,7 @@ class Document:
         aliases: other names a question may use for it ("Republic of India").
         date: ISO 8601 date or time that the source states for the document, if any.
         digest: sha256 of the bytes it was read from, together with what parsed them.
+        sensitivity: how far its text may travel; no part of `version`, as no chunk depends on it.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Document:
     aliases: tuple[str, ...] = ()
     date: str | None = None
     digest: str = ""
+    sensitivity: Sensitivity = UNLABELLED
 
     @property
     def version(self) -> str:
@@ -85,6 +89,7 @@ class Chunk:
         start, end: character span in the document's text.
         text: the span itself.
         position: ordinal of the chunk in its document, from 0.
+        sensitivity: that of its document; no part of the id.
     """
 
     id: str
@@ -95,6 +100,7 @@ class Chunk:
     end: int
     text: str
     position: int
+    sensitivity: Sensitivity = UNLABELLED
 
     @classmethod
     def of(
@@ -111,6 +117,7 @@ class Chunk:
             end=end,
             text=text,
             position=position,
+            sensitivity=document.sensitivity,
         )
 
     @property

@@ -23,12 +23,15 @@ from pydantic import Field, field_serializer
 
 from chunking.document import Chunk, Document, Section
 from chunking.sections import markdown_sections
+from chunking.sensitivity import read_sensitivity
 from chunking.split import Splitter
 
 CHUNK_KEY = "windowfit_chunk"
 """Metadata key of what LlamaIndex has no field for: document, headings, position; as JSON."""
 DOCUMENT_KEY = "windowfit_document"
 """Metadata key of a document's title, source, sections and aliases; as JSON."""
+SENSITIVITY_KEY = "sensitivity"
+"""Metadata key of the label; what others put under it and is no label counts as restricted."""
 
 _BREADCRUMB_KEY = "breadcrumb"
 _TITLE_KEYS = ("title", "file_name")
@@ -55,6 +58,7 @@ def to_node(chunk: Chunk) -> TextNode:
             CHUNK_KEY: json.dumps(
                 {"document": chunk.document, "path": chunk.path, "position": chunk.position}
             ),
+            SENSITIVITY_KEY: chunk.sensitivity.value,
         },
         relationships={
             NodeRelationship.SOURCE: RelatedNodeInfo(
@@ -95,6 +99,7 @@ def to_chunk(node: BaseNode) -> Chunk:
         end=start + len(text),
         text=text,
         position=record.get("position", 0),
+        sensitivity=read_sensitivity(node.metadata.get(SENSITIVITY_KEY)),
     )
 
 
@@ -110,6 +115,7 @@ def to_llama_document(document: Document) -> LlamaDocument:
         "title": document.title,
         "file_path": document.source,
         DOCUMENT_KEY: json.dumps(record),
+        SENSITIVITY_KEY: document.sensitivity.value,
     }
     return LlamaDocument(
         id_=document.id,
@@ -139,6 +145,7 @@ def to_document(node: BaseNode) -> Document:
             media_type=media_type,
             sections=tuple(Section(tuple(path), *span) for path, *span in record["sections"]),
             aliases=tuple(record["aliases"]),
+            sensitivity=read_sensitivity(node.metadata.get(SENSITIVITY_KEY)),
         )
     return Document(
         id=node.node_id,
@@ -147,6 +154,7 @@ def to_document(node: BaseNode) -> Document:
         source=_first_text(node.metadata, _SOURCE_KEYS) or node.node_id,
         media_type=media_type,
         sections=markdown_sections(text) if media_type == _MARKDOWN else (),
+        sensitivity=read_sensitivity(node.metadata.get(SENSITIVITY_KEY)),
     )
 
 

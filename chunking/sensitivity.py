@@ -43,6 +43,10 @@ class Sensitivity(StrEnum):
         return self.rank >= Sensitivity(other).rank
 
 
+UNLABELLED = Sensitivity.INTERNAL
+"""The label of a text that nobody labelled: it is not known to be public."""
+
+
 def highest(labels: Iterable[Sensitivity]) -> Sensitivity:
     """Return the label that protects most, which holds for all the texts taken together.
 
@@ -66,3 +70,15 @@ def parse_sensitivity(value: object, *, param: str | None = None) -> Sensitivity
     nearest = difflib.get_close_matches(written, known, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"labels: {', '.join(known)}"
     raise UnknownSensitivity(f"{told} is no label of sensitivity", hint=hint, param=param)
+
+
+def read_sensitivity(value: object) -> Sensitivity:
+    """Return the label that a store or another library kept; fails closed.
+
+    None is `UNLABELLED`: what was kept before there were labels. What names no label is restricted,
+    as somebody meant to protect it.
+    """
+    try:
+        return UNLABELLED if value is None else parse_sensitivity(value)
+    except UnknownSensitivity:
+        return Sensitivity.RESTRICTED

@@ -194,7 +194,9 @@ def _chunk(document: Document, units: Sequence[Unit], position: int) -> Chunk:
     if units[0].columns:
         path = (*path, units[0].columns)
     text = document.text[start:end]
-    return Chunk("", document.id, document.title, path, start, end, text, position)
+    return Chunk(
+        "", document.id, document.title, path, start, end, text, position, document.sensitivity
+    )
 
 
 def _divide(

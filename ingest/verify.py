@@ -12,7 +12,7 @@ from ingest.job import Ingestion, write_documents
 from retrieval.audit import Defect, Finding, audit_chunks, audit_documents
 from retrieval.index import Index
 from retrieval.scope import point_id
-from retrieval.writer import take_lease
+from retrieval.write_lease import take_lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,12 @@ def audit_documents(documents: Iterable[Point]) -> Iterator[DocumentRecord | Fin
         seal = payload.pop("seal", None)
         try:
             record = read_record(payload)
-            intact = seal == seal_of(payload) and read_document(payload).version == record.version
+            intact = (
+                seal == seal_of(payload)
+                and read_document(payload).version == record.version
+                # Whatever names no label is read as one that protects.
+                and payload.get("sensitivity", record.sensitivity) == record.sensitivity.value
+            )
         except (KeyError, TypeError, ValueError):
             yield Finding("altered", name, None, point.id, unreadable=True)
             continue

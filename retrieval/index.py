@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chunking.document import Document
 from chunking.errors import CollectionChanged, CollectionNotFound
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
@@ -17,6 +18,7 @@ from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Whe
 from retrieval.ranking import rank_visible, within
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
 from retrieval.scope import scope_of
+from retrieval.state import read_state, token_of
 from retrieval.terms import Terms
 
 T = TypeVar("T")
@@ -38,6 +40,8 @@ class Index:
         points: those of the place where the collection lies, as far as this index knows.
         place: the name of that place, see `retrieval.places`.
         engine: where the place may change; None where this index stays with its points.
+        unlabelled: what documents at least count as that were stored before there were labels; for
+            whoever opens the index to raise.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Index:
         self.points = points
         self.place = place or name
         self.engine = engine
+        self.unlabelled: Sensitivity = UNLABELLED
         self._known: tuple[float, Catalog] | None = None
         self._lock = RLock()
 
@@ -140,7 +145,9 @@ class Index:
         """Return the stored records of all documents, or of those named, by id."""
         where: Where = {} if documents is None else {"document": documents}
         return {
-            str(point.payload["document"]): stored_record(point.payload, collection=self.name)
+            str(point.payload["document"]): stored_record(
+                point.payload, collection=self.name, unlabelled=self.unlabelled
+            )
             for point in self.scroll("document", where, fields=(*RECORD_FIELDS, "document"))
         }
 
@@ -267,14 +274,11 @@ class Index:
 
     def _token(self) -> str:
         """Return what changes with every change of the collection, and when it is moved."""
-        state = self._state()
+        state = read_state(self)
         if state.get("moving"):
             self._follow()
-            state = self._state()
-        return f"{self.place} {state.get('token', '')}"
-
-    def _state(self) -> Mapping[str, Any]:
-        return next((p.payload for p in self.scroll("state", fields=("token", "moving"))), {})
+            state = read_state(self)
+        return f"{self.place} {token_of(state, self)}"
 
     def _follow(self) -> None:
         """Go to where the collection lies now.

@@ -14,7 +14,8 @@ from retrieval.lease import Lease
 from retrieval.places import Switch, next_place, open_place, other_places
 from retrieval.points import Engine, Point
 from retrieval.scope import point_id, scope_of, scoped
-from retrieval.writer import GRACE_SECONDS, take_lease
+from retrieval.write_lease import take_lease
+from retrieval.writer import GRACE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

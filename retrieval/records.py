@@ -8,7 +8,7 @@ point that is replaced at once: so the record alone decides what a reader sees.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +16,14 @@ from chunking.document import Chunk, Document, Section, gap_between
 from chunking.errors import StoreError
 from chunking.piece_counts import PieceCount, PieceCounts
 from chunking.pieces import PIECE_FORM
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest, read_sensitivity
 from chunking.sketch import Sketch, sketch_of
 from retrieval.points import Vector
-from retrieval.seals import probes
+from retrieval.seals import probes, seal_of, sealed
 
 RECORD_FIELDS = (
     "id title source media_type date digest version aliases chunk_ids spans gaps characters "
-    "piece_form counts"
+    "piece_form counts sensitivity"
 ).split()
 
 
@@ -38,6 +39,8 @@ class DocumentRecord:
         gaps: the white space before each of them; None where there is other text, or no chunk.
         counts: tokens of its pieces by `TokenCounter.identity`; empty where they were counted for
             another form of piece.
+        sensitivity: the label of the document and so of all its chunks, which have none of their
+            own in the store: one write changes them together.
     """
 
     id: str
@@ -53,6 +56,7 @@ class DocumentRecord:
     gaps: tuple[str | None, ...]
     characters: int
     counts: Mapping[str, PieceCounts]
+    sensitivity: Sensitivity = UNLABELLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ def record_of(
         gaps=tuple(gaps[: len(chunks)]),
         characters=len(document.text),
         counts=counts,
+        sensitivity=document.sensitivity,
     )
 
 
@@ -110,6 +115,7 @@ def read_hit(
         end=end,
         text=payload["text"],
         position=ordinal,
+        sensitivity=record.sensitivity,
     )
     return Hit(chunk, score, via, record.gaps[ordinal], tuple(payload.get("sketch", ())))
 
@@ -137,8 +143,17 @@ def document_payload(document: Document, record: DocumentRecord) -> dict[str, An
         "spans": [list(span) for span in record.spans],
         "gaps": list(record.gaps),
         "characters": record.characters,
+        "sensitivity": record.sensitivity.value,
         **_counts_payload(record.counts),
     }
+
+
+def relabelled(payload: Mapping[str, Any], sensitivity: Sensitivity) -> dict[str, Any]:
+    """Return a stored document under another label; one that was altered stays altered."""
+    facts = {key: value for key, value in payload.items() if key != "seal"}
+    changed = {**facts, "sensitivity": sensitivity.value}
+    seal = payload.get("seal")
+    return sealed(changed) if seal == seal_of(facts) else {**changed, "seal": seal}
 
 
 def read_document(payload: Mapping[str, Any]) -> Document:
@@ -156,23 +171,32 @@ def read_document(payload: Mapping[str, Any]) -> Document:
         aliases=tuple(payload["aliases"]),
         date=payload["date"],
         digest=payload["digest"],
+        sensitivity=read_sensitivity(payload.get("sensitivity")),
     )
 
 
-def stored_record(payload: Mapping[str, Any], *, collection: str) -> DocumentRecord:
+def stored_record(
+    payload: Mapping[str, Any], *, collection: str, unlabelled: Sensitivity = UNLABELLED
+) -> DocumentRecord:
     """Return the record in a payload of a collection.
+
+    Args:
+        unlabelled: what a record at least counts as that was written before there were labels.
 
     Raises:
         StoreError: it is damaged, or of another version of Windowfit.
     """
     try:
-        return read_record(payload)
+        record = read_record(payload)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"collection {collection!r}: the record of {payload.get('document')!r} is "
             "damaged, or of another version of Windowfit",
             hint="`windowfit ingest verify --repair` removes it; then ingest its source again",
         ) from error
+    if "sensitivity" in payload:
+        return record
+    return replace(record, sensitivity=highest((unlabelled, record.sensitivity)))
 
 
 def read_record(payload: Mapping[str, Any]) -> DocumentRecord:
@@ -192,6 +216,7 @@ def read_record(payload: Mapping[str, Any]) -> DocumentRecord:
         gaps=tuple(payload["gaps"]),
         characters=payload["characters"],
         counts={identity: _read_counts(one) for identity, one in counts.items()},
+        sensitivity=read_sensitivity(payload.get("sensitivity")),
     )
 
 

@@ -11,21 +11,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 from uuid import uuid4
 
 from chunking.document import Chunk, Document, content_id
-from chunking.errors import CollectionChanged, CollectionNotFound
 from chunking.piece_counts import PieceCounts
+from chunking.sensitivity import Sensitivity
 from retrieval.index import LEASE_SECONDS, Index
 from retrieval.lease import Lease
-from retrieval.places import find_place, other_places
+from retrieval.places import other_places
 from retrieval.points import Point, PointStore, Vector
-from retrieval.records import DocumentRecord, chunk_payload, document_payload, record_of
+from retrieval.records import (
+    DocumentRecord,
+    chunk_payload,
+    document_payload,
+    record_of,
+    relabelled,
+)
 from retrieval.scope import point_id, scoped
 from retrieval.seals import sealed
+from retrieval.state import state_point
 from retrieval.terms import chunk_terms
+from retrieval.write_lease import take_lease
 
 GRACE_SECONDS = 2 * LEASE_SECONDS
 """How long chunks stay stored after the last record that names them was replaced."""
@@ -52,6 +60,8 @@ class IndexWriter:
     _lease: Lease = field(init=False)
     _begun: bool = field(default=False, init=False)
     _unswept: bool = field(default=False, init=False)
+    _labelling: bool = field(default=False, init=False)
+    _raised: bool = field(default=False, init=False)
     _stale: dict[str, None] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -147,10 +157,40 @@ class IndexWriter:
         self._lease.confirm()
         self.begin()
         record = record_of(document, chunks, counts)
+        self._announce(document.id, record.sensitivity)
         payload = sealed(scoped("document", document_payload(document, record)))
         self._points.upsert([Point(point_id("document", document.id), payload)])
         self._forget(document.id, keep=set(record.chunk_ids))
         self.records[document.id] = record
+
+    def relabel(self, labels: Mapping[str, Sensitivity]) -> None:
+        """Give documents other labels; nothing else of them changes. Unknown ids are ignored.
+
+        Raises:
+            StoreError: another writer has taken over.
+        """
+        for document, label in labels.items():
+            known = self.records.get(document)
+            if known is None or known.sensitivity is label:
+                continue
+            self._lease.confirm()
+            self.begin()
+            self._announce(document, label)
+            for point in self.index.scroll("document", {"document": (document,)}, fields=None):
+                self._points.upsert([Point(point.id, relabelled(point.payload, label))])
+            self.records[document] = replace(known, sensitivity=label)
+
+    def _announce(self, document: str, label: Sensitivity) -> None:
+        """Have readers look at labels before one changes: whatever dies, none goes on with the old.
+
+        A document has one label, in its record, so that all of its chunks change in one write.
+        """
+        known = self.records.get(document)
+        if known is None or known.sensitivity is label:
+            return
+        self._raised = self._raised or label > known.sensitivity
+        if not self._labelling:
+            self._publish(swept=False, labelling=True)
 
     def remove(self, documents: Iterable[str]) -> None:
         """Make documents invisible; their chunks go with `finish`. Unknown ids are ignored."""
@@ -187,7 +227,8 @@ class IndexWriter:
         self._lease.check()
         self._publish(swept=False)
         stale = self._unnamed() if self._unswept else list(self._stale)
-        if stale:
+        # A label that was raised is in force for every reader once this returns.
+        if stale or self._raised:
             self.wait(self.grace_seconds)
             self._lease.check()
         for start in range(0, len(stale), _SWEPT_IN_ONE_GO):
@@ -195,7 +236,7 @@ class IndexWriter:
             self._points.delete([point_id("chunk", name) for name in names])
         self._publish(swept=True)
         self._stale.clear()
-        self._begun = self._unswept = False
+        self._begun = self._unswept = self._raised = False
         return len(stale)
 
     def drop_unfinished(self) -> None:
@@ -227,16 +268,19 @@ class IndexWriter:
         self._lease.check()
         self._publish(swept=False)
 
-    def _publish(self, *, swept: bool) -> None:
+    def _publish(self, *, swept: bool, labelling: bool = False) -> None:
         # At rest the token says what the collection holds, so that equal collections are equal.
         token = self._state() if swept else uuid4().hex
-        payload = {"token": token, "swept": "yes" if swept else "no"}
-        self._points.upsert([Point(point_id("state"), scoped("state", payload))])
+        self._points.upsert([state_point(token, swept=swept, labelling=labelling)])
+        self._labelling = labelling
         self.index.forget()
 
     def _state(self) -> str:
-        parts = sorted((one.id, one.version, one.digest) for one in self.records.values())
-        return content_id(*(part for three in parts for part in three))
+        parts = sorted(
+            (one.id, one.version, one.digest, one.sensitivity.value)
+            for one in self.records.values()
+        )
+        return content_id(*(part for four in parts for part in four))
 
     def _forget(self, document: str, *, keep: set[str]) -> None:
         """Note the chunks of the replaced record that the new one does not name."""
@@ -252,33 +296,3 @@ class IndexWriter:
         named = {name for record in self.records.values() for name in record.chunk_ids}
         stored = self.index.scroll("chunk", fields=("id",))
         return [name for point in stored if (name := point.payload["id"]) not in named]
-
-
-def take_lease(index: Index, *, wait: Callable[[float], None] = time.sleep) -> Lease:
-    """Return the lease on the place where an index looks, its collection being there.
-
-    Raises:
-        StoreLocked: a live writer holds it.
-        CollectionChanged: the collection was moved since the index was opened.
-    """
-    try:
-        lease = Lease(
-            index.points, scope=scoped("lease", {}), point_id=point_id("lease"), wait=wait
-        )
-    except CollectionNotFound as error:
-        raise _rebuilt(index) from error
-    try:
-        moved = index.engine is not None and find_place(index.engine, index.name) != index.place
-    except BaseException:
-        lease.release()
-        raise
-    if moved:
-        lease.release()
-        raise _rebuilt(index)
-    return lease
-
-
-def _rebuilt(index: Index) -> CollectionChanged:
-    return CollectionChanged(
-        f"collection {index.name!r} was rebuilt since it was opened", hint="run the job again"
-    )
