@@ -167,7 +167,7 @@ docs-check: setup data
 constraints: | $(BIN)/python
 	rm -rf .cache/constraints
 	$(PYTHON) -m venv .cache/constraints
-	.cache/constraints/bin/python -m pip install --quiet --quiet -e '.[dev,local]'
+	.cache/constraints/bin/python -m pip install --quiet --quiet -e '.[dev,local,personal]'
 	{ grep '^#' constraints.txt; .cache/constraints/bin/python -m pip freeze --exclude-editable \
 	  | grep -E '^[A-Za-z0-9_.-]+==' | sed -E 's/\+.*$$//'; } > constraints.new
 	mv constraints.new constraints.txt
