@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Literal, Protocol
 
+from chunking.sensitivity import highest
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
@@ -37,13 +38,22 @@ class Answer:
     plan: Plan
 
 
-async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse") -> Answer:
+async def answer(
+    ask: Ask,
+    runtime: Runtime,
+    *,
+    upstream_check: UpstreamCheck = "refuse",
+    plan: Plan | None = None,
+) -> Answer:
     """Answer a request and account for everything the model saw.
+
+    Args:
+        plan: the plan of this request for this model, where it was made already.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
-    call = await _begin(ask, runtime, upstream_check)
+    call = await _begin(ask, runtime, upstream_check, plan)
     completion = await call.backend.complete(call.request)
     call.take(completion.text)
     given = call.finish(completion, upstream_check)
@@ -52,17 +62,24 @@ async def answer(ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = 
 
 
 async def stream_answer(
-    ask: Ask, runtime: Runtime, *, upstream_check: UpstreamCheck = "refuse"
+    ask: Ask,
+    runtime: Runtime,
+    *,
+    upstream_check: UpstreamCheck = "refuse",
+    plan: Plan | None = None,
 ) -> AsyncGenerator[Plan | str | Answer]:
     """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
 
     The pieces join to the answer's text: false citations are gone from both. Closing the generator
     cancels the call upstream.
 
+    Args:
+        plan: see `answer`.
+
     Raises:
         WindowfitError: see `chunking.errors`; what has been yielded by then is void.
     """
-    call = await _begin(ask, runtime, upstream_check)
+    call = await _begin(ask, runtime, upstream_check, plan)
     yield call.plan
     completion: Completion | None = None
     async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
@@ -150,9 +167,12 @@ class _Call:
         )
 
 
-async def _begin(ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck) -> _Call:
+async def _begin(
+    ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck, plan: Plan | None
+) -> _Call:
     started = time.perf_counter()
-    plan = await asyncio.to_thread(runtime.plan, ask)
+    if plan is None:
+        plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
     backend = await runtime.verified_backend(plan.profile)
@@ -196,6 +216,7 @@ def _request(plan: Plan) -> CompletionRequest:
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,
         sampling=ask.sampling,
+        sensitivity=highest((ask.sensitivity, *(one.sensitivity for one in plan.context.chunks))),
     )
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from retrieval.embed import Embedder
 from retrieval.points import Engine
-from serve.answer import Answer, answer, stream_answer
+from serve.answer import Answer
 from serve.context.report import ContextReport
 from serve.live import EventStream, Json, Pieces, while_connected
 from serve.observe import Observed
@@ -22,6 +22,7 @@ from serve.openai_schema import ChatCompletion, ChatRequest
 from serve.plan import Ask, Plan
 from serve.problems import add_problem_handlers, documented, stream_failure
 from serve.replay import keep_answer, keep_preview
+from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.routes import add_facts, add_requests
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse, answer_events
@@ -100,7 +101,7 @@ class _Service:
     async def answer(self, ask: Ask, request: Request) -> Answer:
         """Return the answer, unless the client leaves."""
         check = self.settings.upstream_check
-        work = answer(ask, self.runtime, upstream_check=check)
+        work = answer_routed(ask, self.runtime, upstream_check=check)
         given = await while_connected(request, work)
         await keep_answer(given, self.runtime, request_id=request.state.request_id)
         return given
@@ -118,6 +119,9 @@ class _Service:
         try:
             plan = await anext(pieces)
             await pieces.arrives(self.settings.grace_seconds)
+            while isinstance(pieces.arrived, Plan):  # the model before it failed
+                plan = await anext(pieces)
+                await pieces.arrives(self.settings.grace_seconds)
         except BaseException:
             await pieces.close()
             raise
@@ -135,7 +139,7 @@ class _Service:
 
     async def _items(self, ask: Ask, request: Request) -> AsyncGenerator[Plan | str | Answer]:
         check = self.settings.upstream_check
-        live = stream_answer(ask, self.runtime, upstream_check=check)
+        live = stream_routed(ask, self.runtime, upstream_check=check)
         async with contextlib.aclosing(live):
             async for item in live:
                 if isinstance(item, Answer):
@@ -163,7 +167,7 @@ def _add_answers(app: FastAPI, service: _Service) -> None:
         body: AnswerRequest, request: Request, response: Response
     ) -> PreviewResponse:
         """Return the receipt and the messages that would be sent; no model is called."""
-        work = asyncio.to_thread(service.runtime.plan, body.ask(service.settings))
+        work = plan_routed(body.ask(service.settings), service.runtime)
         plan = await while_connected(request, work)
         await keep_preview(plan, service.runtime, request_id=request.state.request_id)
         _set_headers(request, response, plan.report)
@@ -213,4 +217,5 @@ def _set_headers(request: Request, response: Response, report: ContextReport) ->
         "kept": report.coverage.kept,
         "dropped": dropped,
         "count": report.count,
+        "rule": report.route.rule,
     }

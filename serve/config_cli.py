@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -78,6 +78,10 @@ def _shown(value: object) -> object:
         return _MASK
     if isinstance(value, str):
         return _CREDENTIALS.sub(f"//{_MASK}@", value)
+    if isinstance(value, tuple):
+        return [_shown(item) for item in value]
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
     return str(value) if isinstance(value, Path) else value
 
 

@@ -9,6 +9,7 @@ from math import ceil, floor
 
 from chunking.document import Chunk, Document, content_id
 from chunking.errors import CollectionChanged
+from chunking.sensitivity import highest
 from chunking.tokens import TokenCounter
 from retrieval.catalog import Catalog
 from retrieval.points import Where
@@ -132,7 +133,7 @@ class Gathering:
                     f"{name} was changed or removed while the request was planned"
                 )
         return tuple(
-            replace(chunk, text=found[chunk.document].text) if chunk.document in found else chunk
+            _with_text(chunk, found[chunk.document]) if chunk.document in found else chunk
             for chunk in chunks
         )
 
@@ -208,6 +209,12 @@ def _is_version(document: Document | None, chunk: Chunk) -> bool:
     return document is not None and chunk.id == _whole_id(document.id, document.version)
 
 
+def _with_text(chunk: Chunk, document: Document) -> Chunk:
+    """Return a whole document with its text, under the higher label where that was changed."""
+    label = highest((chunk.sensitivity, document.sensitivity))
+    return replace(chunk, text=document.text, sensitivity=label)
+
+
 def _whole_id(document: str, version: str) -> str:
     return content_id("whole", document, version)
 
@@ -223,4 +230,5 @@ def _unread(record: DocumentRecord) -> Chunk:
         end=record.characters,
         text="",
         position=0,
+        sensitivity=record.sensitivity,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from retrieval.settings import TableSettings
+from serve.profiles import ModelProfile
+from serve.routing import Policy, make_policy
+from serve.rules import CloudLimit, Rule
 
 
 class ServeSettings(TableSettings):
@@ -22,6 +27,29 @@ class ServeSettings(TableSettings):
     model: str = Field(default="quote", description="profile used when a request names none")
     profiles: Path | None = Field(
         default=None, description="TOML file of your own model profiles, added to the built-in ones"
+    )
+    route: str | None = Field(
+        default=None,
+        description="auto, local, cloud or a model, used when a request names neither route nor"
+        " model; unset means the default model",
+    )
+    rules: tuple[Rule, ...] = Field(
+        default=(), description="rules of the route auto, the first that holds decides"
+    )
+    local_models: tuple[str, ...] = Field(
+        default=(),
+        description="what the route local stands for, in order; empty means the approved ones",
+    )
+    cloud_models: tuple[str, ...] = Field(
+        default=(),
+        description="what the route cloud stands for, in order; empty means the approved ones",
+    )
+    cloud_limit: CloudLimit = Field(
+        default="internal",
+        description="highest label that may go to a cloud; restricted text never may",
+    )
+    request_sensitivity: Sensitivity = Field(
+        default=UNLABELLED, description="label of a request that states none"
     )
     collection: str = Field(
         default="factbook", description="collection used when a request names none"
@@ -47,3 +75,18 @@ class ServeSettings(TableSettings):
     requests_limit_bytes: int = Field(
         default=256 * 1024**2, ge=1024**2, description="most bytes of kept requests, compressed"
     )
+
+    def policy(self, profiles: Mapping[str, ModelProfile]) -> Policy:
+        """Return what these settings allow of the models there are.
+
+        Raises:
+            ConfigurationError: a name in them is no model; see `make_policy`.
+        """
+        return make_policy(
+            profiles,
+            default=self.model,
+            rules=self.rules,
+            local=self.local_models,
+            cloud=self.cloud_models,
+            cloud_limit=Sensitivity(self.cloud_limit),
+        )

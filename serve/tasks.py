@@ -17,32 +17,32 @@ _CODE = re.compile(
     r"|function (?:that|which|to)|write (?:an? |the |some )?(?:code|function|script|query))\b",
     re.IGNORECASE,
 )
-_WORDS: Final[Sequence[tuple[TaskType, re.Pattern[str]]]] = tuple(
-    (task, re.compile(rf"\b(?:{words})\b", re.IGNORECASE))
-    for task, words in (
-        (
-            "classification",
-            r"classif(?:y|ies|ied|ication)|categori[sz]e|which (?:category|class|label|topic)"
-            r"|label (?:this|these|the|each|as)|sentiment|spam or|what language is|true or false",
-        ),
-        (
-            "summarisation",
-            r"summari[sz]e|summary|summaries|tl;?dr|key (?:points|takeaways|findings)|overview of"
-            r"|gist|in brief|abstract of|condense|common themes",
-        ),
-        (
-            "extraction",
-            r"extract|list (?:all|every|the|each)|find (?:all|every)|pull out|fill in"
-            r"|name (?:all|every|each)|what (?:dates?|amounts?|names?|numbers?) (?:are|is|do|does)",
-        ),
-        (
-            "reasoning",
-            r"why|compare|comparison|contrast|versus|vs|explain|analy[sz]e|analysis|assess|evaluate"
-            r"|argue|derive|prove|recommend\w*|strategy|business plan|plan (?:for|to)|trade-?offs?"
-            r"|pros and cons|implications?|what if|how (?:would|could|should)|should (?:we|i)"
-            r"|(?:largest|smallest|highest|lowest|most|least|longest|shortest) (?:of|among)|reason",
-        ),
-    )
+_WORDS: Final[Sequence[tuple[TaskType, str]]] = (
+    (
+        "classification",
+        r"classif(?:y|ies|ied|ication)|categori[sz]e|which (?:category|class|label|topic)"
+        r"|label (?:this|these|the|each|as)|sentiment|spam or|what language is|true or false",
+    ),
+    (
+        "summarisation",
+        r"summari[sz]e|summary|summaries|tl;?dr|key (?:points|takeaways|findings)|overview of"
+        r"|gist|in brief|abstract of|condense|common themes",
+    ),
+    (
+        "extraction",
+        r"extract|list (?:all|every|the|each)|find (?:all|every)|pull out|fill in"
+        r"|name (?:all|every|each)|what (?:dates?|amounts?|names?|numbers?) (?:are|is|do|does)",
+    ),
+    (
+        "reasoning",
+        r"why|compare|comparison|contrast|versus|vs|explain|analy[sz]e|analysis|assess|evaluate"
+        r"|argue|derive|prove|recommend\w*|strategy|business plan|plan (?:for|to)|trade-?offs?"
+        r"|pros and cons|implications?|what if|how (?:would|could|should)|should (?:we|i)"
+        r"|(?:largest|smallest|highest|lowest|most|least|longest|shortest) (?:of|among)|reason",
+    ),
+)
+_PATTERNS: Final = tuple(
+    (task, re.compile(rf"\b(?:{words})\b", re.IGNORECASE)) for task, words in _WORDS
 )
 
 
@@ -65,7 +65,7 @@ def tell_task(
     if tools or _CODE.search(question):
         return "code"
     # A classification asks for a given form, too.
-    named = next((task for task, words in _WORDS if words.search(question)), None)
+    named = next((task for task, words in _PATTERNS if words.search(question)), None)
     if structured:
         return "classification" if named == "classification" else "extraction"
     return named or "other"

@@ -1,0 +1,225 @@
+"""One request on its way to a model: planned anew for each model whose turn it is.
+
+Nothing here calls a model. A plan is made for one window and one counter, and is never used for
+another model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from chunking.errors import (
+    CallLimitExceeded,
+    ConfigurationError,
+    ContextLengthExceeded,
+    WindowfitError,
+)
+from chunking.sensitivity import Sensitivity, highest
+from serve.context.report import ContextReport
+from serve.context.route import RouteInputs, RouteRecord
+from serve.cost import price_at_most
+from serve.errors import PolicyNoRoute, UpstreamError
+from serve.personal import find_personal
+from serve.plan import Ask, Plan
+from serve.profiles import find_profile
+from serve.review import require_approved
+from serve.routing import Decision, Standing, decide, expand
+from serve.rules import ROUTE_WORDS
+from serve.runtime import Runtime
+from serve.tasks import tell_task
+
+FALLS_BACK: Final = (UpstreamError, ConfigurationError, ContextLengthExceeded, CallLimitExceeded)
+"""What one model fails by and another may not."""
+
+
+class Journey:
+    """Decides, plans, and decides again with what the plan and the failures have shown.
+
+    What is known only grows: labels rise, costs become exact, models fail. So it ends.
+    """
+
+    def __init__(self, ask: Ask, runtime: Runtime) -> None:
+        """Begin; nothing is looked at yet but the request.
+
+        Raises:
+            ModelNotFound: the request names a model that there is not.
+        """
+        self._runtime = runtime
+        self._route = ask.route or ask.model
+        if self._route not in ROUTE_WORDS:
+            find_profile(runtime.profiles, self._route)
+        turns = (*ask.history, *ask.after)
+        label = highest((ask.sensitivity, *runtime.answered.labels_in(turns)))
+        self._ask = replace(ask, sensitivity=label)
+        self._plans: dict[str, Plan] = {}
+        self._failures: dict[str, WindowfitError] = {}
+        self._personal: dict[str, tuple[str, ...]] = {}
+        self._escalated = False
+        task = tell_task(
+            ask.question,
+            mode=ask.mode,
+            structured=ask.response_format is not None,
+            tools=bool(ask.tools),
+        )
+        self._inputs = RouteInputs(task=task, request_sensitivity=label)
+
+    async def plan(self) -> Plan:
+        """Return the plan for the model whose turn it is, its report saying why.
+
+        Raises:
+            PolicyNoRoute: no model that may see this text is left, or a rule refuses.
+            ModelUnapproved: the model has no approved review.
+            WindowfitError: what the last model failed by, where no policy speaks against it.
+        """
+        return await asyncio.to_thread(self._plan)
+
+    def fail(self, model: str, error: WindowfitError) -> None:
+        """Remember what a model failed by: its turn is over."""
+        self._failures[model] = error
+
+    def _plan(self) -> Plan:
+        if self._route == "auto" and self._runtime.policy.rules and not self._plans:
+            self._survey()
+        while True:
+            decision = self._decide()
+            models = decision.escalate if self._escalated else decision.models
+            if not models:
+                raise self._nowhere(decision) from self._cause(decision)
+            if models[0] in self._plans:
+                return self._recorded(self._plans[models[0]], decision)
+            # What a plan shows may change the decision, so it is taken again.
+            self._try(models[0])
+
+    def _survey(self) -> None:
+        """Plan once, so that rules know the labels, the window needed and what was found."""
+        policy = self._runtime.policy
+        for model in expand((policy.default, "local", "cloud"), policy):
+            if self._runtime.profiles[model].review.status == "approved":
+                self._try(model)
+            if self._plans:
+                return
+
+    def _decide(self) -> Decision:
+        inputs = replace(
+            self._inputs,
+            latency_seconds=self._runtime.latencies.seconds(),
+            unavailable=self._runtime.unavailable(),
+        )
+        self._inputs = inputs
+        return decide(self._route, self._runtime.policy, inputs, self._standings())
+
+    def _standings(self) -> Mapping[str, Standing]:
+        return {
+            name: Standing(
+                profile.place,
+                approved=profile.review.status == "approved",
+                problem=self._failures[name].code if name in self._failures else "",
+            )
+            for name, profile in self._runtime.profiles.items()
+        }
+
+    def _try(self, model: str) -> None:
+        """Plan for a model and learn from the plan, or remember why it cannot be."""
+        try:
+            plan = self._runtime.plan(replace(self._ask, model=model))
+            cost = _cost_at_most(plan) if self._route == "auto" else None
+        except FALLS_BACK as error:
+            self._failures[model] = error
+            return
+        self._plans[model] = plan
+        known = self._inputs
+        label = known.context_sensitivity
+        labels = [chunk.sensitivity for chunk in plan.context.chunks]
+        seen = highest((*labels, *((label,) if label else ()))) if labels or label else None
+        self._inputs = replace(
+            known,
+            context_sensitivity=seen,
+            personal_data=self._personal_data(plan),
+            window_needed=known.window_needed or window_needed(plan.report),
+            cost_usd=known.cost_usd if cost is None else {**known.cost_usd, model: cost},
+        )
+
+    def _personal_data(self, plan: Plan) -> tuple[str, ...] | None:
+        """Return the detectors that found something in anything planned so far."""
+        if self._route != "auto" or not self._runtime.policy.looks_for_personal_data:
+            return None
+        ask = plan.ask
+        turns = [turn.content for turn in (*ask.history, *ask.after)]
+        own = {"request": "\n".join((ask.question, ask.system, *turns))}
+        texts = own | {f"{one.id} {one.end}": one.text for one in plan.context.chunks}
+        for key, text in texts.items():
+            if key not in self._personal:
+                self._personal[key] = tuple(find_personal(text))
+        return tuple(sorted({name for found in self._personal.values() for name in found}))
+
+    def _recorded(self, plan: Plan, decision: Decision) -> Plan:
+        record = RouteRecord(
+            target=plan.profile.place,
+            reason=decision.reason,
+            fallback_used=plan.profile.name != decision.first,
+            requested=self._route,
+            rule=decision.rule,
+            escalated=self._escalated,
+            passed=decision.passed,
+            inputs=self._inputs,
+        )
+        return replace(plan, report=replace(plan.report, route=record))
+
+    def _cause(self, decision: Decision) -> WindowfitError | None:
+        failed = [
+            self._failures[one.model] for one in decision.passed if one.model in self._failures
+        ]
+        return failed[0] if failed else None
+
+    def _nowhere(self, decision: Decision) -> WindowfitError:
+        """Return the error for a request that no model is left for."""
+        reasons = {one.reason for one in decision.passed}
+        cause = self._cause(decision)
+        if cause is not None and "sensitivity" not in reasons:
+            return cause
+        said = f"rule {decision.rule!r}" if decision.rule else f"route {self._route!r}"
+        if "sensitivity" in reasons:
+            return PolicyNoRoute(
+                f"{said}: {self._inputs.sensitivity} text may not go to a cloud, and no other model"
+                f" is left; {_told(f'{one.model}: {one.reason}' for one in decision.passed)}",
+            )
+        if reasons == {"unapproved"} and self._route not in ROUTE_WORDS:
+            return _unapproved(self._runtime, self._route)
+        why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"
+        return PolicyNoRoute(f"{said} leads to no model; {why}")
+
+
+def window_needed(report: ContextReport) -> int:
+    """Return the tokens that a request needs: in mode `full` with every candidate in the prompt."""
+    if report.mode != "full":
+        return report.prompt_tokens + report.requested_output
+    fixed = report.prompt_tokens - report.segments.retrieved
+    return fixed + report.coverage.candidate_tokens + report.requested_output
+
+
+def _cost_at_most(plan: Plan) -> str:
+    """Return the most dollars that the plan's calls cost, as text."""
+    report = plan.report
+    if report.exhaustive is not None:
+        return str(report.exhaustive.cost_at_most_usd)
+    return str(price_at_most(plan.profile, report.prompt_tokens, report.reserved_output))
+
+
+def _told(parts: Iterable[str]) -> str:
+    return ", ".join(parts)
+
+
+def _unapproved(runtime: Runtime, model: str) -> WindowfitError:
+    try:
+        require_approved(model, runtime.profiles[model].review)
+    except WindowfitError as error:
+        return error
+    raise AssertionError(model)  # pragma: no cover - a decision called it unapproved
+
+
+def raised(label: Sensitivity, plan: Plan) -> Sensitivity:
+    """Return the highest of a label and those of all that a plan holds."""
+    return highest((label, plan.ask.sensitivity, *(one.sensitivity for one in plan.context.chunks)))
