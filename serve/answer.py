@@ -58,6 +58,7 @@ async def answer(
     call.take(completion.text)
     given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
+    runtime.answered.note(given.text, call.request.sensitivity)
     return given
 
 
@@ -82,19 +83,24 @@ async def stream_answer(
     call = await _begin(ask, runtime, upstream_check, plan)
     yield call.plan
     completion: Completion | None = None
-    async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-        async for piece in pieces:
-            if isinstance(piece, Completion):
-                completion = piece
-                continue
-            call.note_first_piece()
-            if text := call.take(piece):
-                yield text
+    try:
+        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Completion):
+                    completion = piece
+                    continue
+                call.note_first_piece()
+                if text := call.take(piece):
+                    yield text
+    finally:
+        # What a broken stream has shown may come back as a turn, too.
+        runtime.answered.note(call.text, call.request.sensitivity)
     if completion is None:
         raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
     before = len(call.text)
     finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
+    runtime.answered.note(finished.text, call.request.sensitivity)
     if rest := finished.text[before:]:
         yield rest
     yield finished
@@ -175,6 +181,7 @@ async def _begin(
         plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
+    runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
     backend = await runtime.verified_backend(plan.profile)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)

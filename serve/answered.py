@@ -1,4 +1,4 @@
-"""Remembers the labels of answers, so that what comes back as history keeps its label.
+"""Remembers the labels of questions and answers, so that what comes back as history keeps them.
 
 An answer quotes what it was made from. A client sends it back as a turn of the conversation, and
 that turn may go to another model.
@@ -15,20 +15,22 @@ from typing import Final
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message
 
-ANSWER_LIMIT: Final = 100_000
-"""Answers that are remembered, some 10 MB of digests; the oldest are forgotten first."""
+TURN_LIMIT: Final = 200_000
+"""Turns that are remembered, some 20 MB of digests; the oldest are forgotten first."""
 
 
 class AnsweredLabels:
-    """The label of every answer of this process, by a digest of its text; no text is kept."""
+    """The label of every turn of this process, by a digest of its text; no text is kept."""
 
-    def __init__(self, limit: int = ANSWER_LIMIT) -> None:
+    def __init__(self, limit: int = TURN_LIMIT) -> None:
         self._limit = limit
         self._labels: OrderedDict[bytes, Sensitivity] = OrderedDict()
         self._lock = Lock()
 
     def note(self, text: str, label: Sensitivity) -> None:
-        """Remember the label of an answer; of two labels for one text, the higher."""
+        """Remember the label of a turn; of two labels for one text, the higher."""
+        if not text.strip():  # calls of tools come as turns without text
+            return
         key = _digest(text)
         with self._lock:
             self._labels[key] = max(label, self._labels.pop(key, label))
@@ -36,9 +38,9 @@ class AnsweredLabels:
                 self._labels.popitem(last=False)
 
     def labels_in(self, turns: Iterable[Message]) -> Iterator[Sensitivity]:
-        """Yield the label of every turn that is an answer of this process."""
+        """Yield the label of every turn that this process was asked or has answered."""
         for turn in turns:
-            if turn.role == "assistant" and (label := self._labels.get(_digest(turn.content))):
+            if label := self._labels.get(_digest(turn.content)):
                 yield label
 
 

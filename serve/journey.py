@@ -17,7 +17,7 @@ from chunking.errors import (
     ContextLengthExceeded,
     WindowfitError,
 )
-from chunking.sensitivity import Sensitivity, highest
+from chunking.sensitivity import highest
 from serve.context.report import ContextReport
 from serve.context.route import RouteInputs, RouteRecord
 from serve.cost import price_at_most
@@ -51,9 +51,8 @@ class Journey:
         self._route = ask.route or ask.model
         if self._route not in ROUTE_WORDS:
             find_profile(runtime.profiles, self._route)
-        turns = (*ask.history, *ask.after)
-        label = highest((ask.sensitivity, *runtime.answered.labels_in(turns)))
-        self._ask = replace(ask, sensitivity=label)
+        self._ask = runtime.labelled(ask)
+        runtime.answered.note(ask.question, self._ask.sensitivity)
         self._plans: dict[str, Plan] = {}
         self._failures: dict[str, WindowfitError] = {}
         self._personal: dict[str, tuple[str, ...]] = {}
@@ -64,7 +63,7 @@ class Journey:
             structured=ask.response_format is not None,
             tools=bool(ask.tools),
         )
-        self._inputs = RouteInputs(task=task, request_sensitivity=label)
+        self._inputs = RouteInputs(task=task, request_sensitivity=self._ask.sensitivity)
 
     async def plan(self) -> Plan:
         """Return the plan for the model whose turn it is, its report saying why.
@@ -218,8 +217,3 @@ def _unapproved(runtime: Runtime, model: str) -> WindowfitError:
     except WindowfitError as error:
         return error
     raise AssertionError(model)  # pragma: no cover - a decision called it unapproved
-
-
-def raised(label: Sensitivity, plan: Plan) -> Sensitivity:
-    """Return the highest of a label and those of all that a plan holds."""
-    return highest((label, plan.ask.sensitivity, *(one.sensitivity for one in plan.context.chunks)))

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from serve.answer import Answer, UpstreamCheck, answer, stream_answer
-from serve.journey import FALLS_BACK, Journey, raised
+from serve.journey import FALLS_BACK, Journey
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
 
@@ -77,6 +77,5 @@ def _finished(given: Answer, runtime: Runtime, started: float) -> Answer:
     """Return the answer with the time of the whole way, and learn from it."""
     plan = given.plan
     runtime.latencies.note(plan.profile.name, given.timings_ms["complete"] / 1000)
-    runtime.answered.note(given.text, raised(plan.ask.sensitivity, plan))
     total = round((time.perf_counter() - started) * 1000, 2)
     return replace(given, timings_ms={**given.timings_ms, "total": total})

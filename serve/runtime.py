@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from chunking.counters import EstimatedCounter
+from chunking.sensitivity import highest
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
@@ -122,11 +123,16 @@ class Runtime:
         profile = find_profile(self.profiles, ask.model)
         require_approved(profile.name, profile.review)
         return make_plan(
-            ask,
+            self.labelled(ask),
             profile=profile,
             counter=self.counter(profile),
             searcher=self.searcher(ask.collection, profile=profile),
         )
+
+    def labelled(self, ask: Ask) -> Ask:
+        """Return the request under the highest label of its own and of the turns it brings back."""
+        turns = (*ask.history, *ask.after)
+        return replace(ask, sensitivity=highest((ask.sensitivity, *self.answered.labels_in(turns))))
 
     def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.
