@@ -7,7 +7,7 @@ that turn may go to another model.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import blake2b
 from threading import Lock
 from typing import Final
@@ -37,11 +37,11 @@ class AnsweredLabels:
             if len(self._labels) > self._limit:
                 self._labels.popitem(last=False)
 
-    def labels_in(self, turns: Iterable[Message]) -> Iterator[Sensitivity]:
-        """Yield the label of every turn that this process was asked or has answered."""
-        for turn in turns:
-            if label := self._labels.get(_digest(turn.content)):
-                yield label
+    def labels_in(self, turns: Iterable[Message]) -> list[Sensitivity]:
+        """Return the label of every turn that this process was asked or has answered."""
+        keys = [_digest(turn.content) for turn in turns]
+        with self._lock:
+            return [self._labels[key] for key in keys if key in self._labels]
 
 
 def _digest(text: str) -> bytes:

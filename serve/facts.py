@@ -56,6 +56,17 @@ class ModelCard(BaseModel):
             reranker=None if reranker is None else reranker.name,
         )
 
+    @classmethod
+    def of_rules(cls, default: ModelProfile, *, collection: str | None = None) -> Self:
+        """Return the card of `auto`, with the facts of the model that answers where no rule holds.
+
+        Which model answers is decided for every request, so these are no promise.
+        """
+        card = cls.of(default, collection=collection)
+        auto = "auto" if collection is None else f"{collection}/auto"
+        told = f"Chosen by the rules for each request; {default.name} where none holds."
+        return card.model_copy(update={"id": auto, "description": told})
+
 
 class ModelList(BaseModel):
     """All profiles, and each with each collection."""

@@ -48,16 +48,15 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
     """Add models and health."""
 
     def cards() -> list[ModelCard]:
-        profiles = runtime.profiles.values()
-        return [
-            ModelCard.of(
-                profile,
-                collection=collection,
-                reranker=runtime.rerankers.choose(profile.reranker),
-            )
-            for collection in (None, *collection_names(runtime.engine))
-            for profile in profiles
-        ]
+        cards = []
+        for collection in (None, *collection_names(runtime.engine)):
+            for profile in runtime.profiles.values():
+                reranker = runtime.rerankers.choose(profile.reranker)
+                cards.append(ModelCard.of(profile, collection=collection, reranker=reranker))
+            if runtime.policy.rules:
+                default = runtime.profiles[settings.model]
+                cards.append(ModelCard.of_rules(default, collection=collection))
+        return cards
 
     @app.get("/v1/models", responses=documented(503), tags=["openai"])
     async def get_models() -> ModelList:
