@@ -34,6 +34,7 @@
         ├── UpstreamTimeout               upstream_timeout            504   exit 4
         ├── UpstreamRejected              upstream_rejected           502   exit 4
         ├── UpstreamRateLimited           rate_limited                429   exit 4
+        ├── QueueFull                     queue_full                  503   exit 4
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
 
 Messages state the numbers, `hint` the way out. Callers read the attributes; nobody needs an

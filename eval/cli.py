@@ -14,6 +14,7 @@ import typer
 
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
+from eval.questions_cli import questions as make
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
@@ -22,6 +23,7 @@ from serve.settings import ServeSettings
 app = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers.")
 app.command()(retrieval)
 app.command()(significance)
+app.command("questions")(make)
 
 
 @app.command()

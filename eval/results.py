@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
 from chunking.errors import InputError
 from eval.datasets import read_lines
 from eval.retrieval import QuestionResult
+from eval.written import write_text
 
 
 class _Line(BaseModel):
@@ -44,21 +43,8 @@ def write_results(results: Sequence[QuestionResult], path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    path = path.absolute()
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with beside.open("x", encoding="utf-8") as stream:
-            for result in results:
-                stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except OSError as error:
-        message = f"cannot write {path}: {error.strerror}"
-        raise InputError(message, hint="give another file", param="out") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    lines = (json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results)
+    write_text("".join(lines), path)
 
 
 def read_results(path: Path) -> dict[str, Mapping[str, float]]:

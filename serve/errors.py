@@ -81,3 +81,10 @@ class ModelUnapproved(PolicyRefused):
 
     code: ClassVar[str] = "policy_model_unapproved"
     default_hint: ClassVar[str] = "`windowfit models list` shows every model with its review"
+
+
+class QueueFull(UpstreamError):
+    """As many calls of the model run and wait as the profile allows; none was made for this one."""
+
+    code: ClassVar[str] = "queue_full"
+    default_hint: ClassVar[str] = "wait, or raise the limits of the profile's calls"

@@ -1,42 +1,46 @@
+from __future__ import annotations
+
 import pytest
 
-from serve.abstention import abstains, first_sentence, without_citations
+from serve.abstention import abstains
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        "The sources do not contain the population of Akrotiri.",
-        "The provided documents do not give a figure for 2018 [1].",
-        "It is not stated in the sources.",
-        "No information is given about that.",
-        "None of the sources mentions it.",
-        "I do not know.",
-        "Unable to determine this from the context.",
-        "Unknown",
-        " ",
+        "",
+        "[1]",
+        "The sources do not say.",
+        "The provided sources do not contain any information about 2018 [1].",
+        "The inflation rate of Bangladesh in 2018 is not provided in the sources.",
+        "There is no information about the labor force of Bouvet Island.",
+        "There isn't enough information.",
+        "I cannot answer this.",
+        "I don\u2019t know.",
+        "Based on the sources, I am unable to determine that. It may be 5.",
+        "Unknown.",
+        "**Not specified**",
+        "None of the sources mention it.",
+        "No language model is configured, and no passage of the sources shares a word.",
+        "The sources do not say, but it is 5.",
     ],
 )
-def test_an_answer_that_declines_is_seen(answer):
+def test_an_answer_that_says_that_it_cannot_be_answered_declines(answer: str) -> None:
     assert abstains(answer)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        "It is 5 km [1].",
-        "5",
-        "It is 5. The sources say nothing of other years.",
-        "The country has no railways.",
+        "It is 5.",
+        "0 km (landlocked)",
+        "Bolivia does not have a coastline.",
+        "There are no airports.",
+        "Saudi Arabia is not a member of it.",
+        "It is 5 [1]. The sources say nothing of other years.",
+        "No language model is configured. The sources say, word for word:\n- Area: 5 sq km [1]",
+        "The data show 5.",
     ],
 )
-def test_an_answer_that_answers_does_not_decline(answer):
+def test_an_answer_with_a_negative_fact_does_not_decline(answer: str) -> None:
     assert not abstains(answer)
-
-
-def test_citations_and_bold_letters_are_taken_out():
-    assert without_citations("**Brazil** [1] and Peru [2, 3].") == "Brazil and Peru."
-
-
-def test_the_first_sentence_ends_with_its_line():
-    assert first_sentence("One\nTwo. Three.").strip() == "One"

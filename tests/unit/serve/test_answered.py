@@ -9,11 +9,11 @@ import pytest
 
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message
-from serve.answer import answer, stream_answer
+from serve.answer import Answer, answer, stream_answer
 from serve.answered import AnsweredLabels
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
-from serve.plan import Ask
+from serve.plan import Ask, Plan
 from tests.routes import ASK, labelled, routed_runtime
 from tests.serving import CHAD, PERU
 
@@ -61,16 +61,15 @@ def test_a_caller_that_never_routes_keeps_the_labels_of_turns_too() -> None:
 def test_the_pieces_of_a_broken_stream_keep_their_label() -> None:
     broken = ScriptedBackend([["The seat is ", "Lima", UpstreamTimeout("cut")]])
     runtime = routed_runtime({"near": broken}, documents=(*labelled("restricted", PERU), CHAD))
-    shown: list[str] = []
+    items: list[Plan | str | Answer] = []
 
     async def read() -> None:
         async for item in stream_answer(ASK, runtime):
-            if isinstance(item, str):
-                shown.append(item)
+            items.append(item)  # noqa: PERF401 - what came before the error is wanted
 
     with pytest.raises(UpstreamTimeout):
         asyncio.run(read())
-    history = (turn("".join(shown)),)
+    history = (turn("".join(item for item in items if isinstance(item, str))),)
     with pytest.raises(PolicyNoRoute):
         asyncio.run(answer(replace(ABOUT_CHAD, history=history), runtime))
 
@@ -80,6 +79,6 @@ def test_a_question_keeps_the_label_it_was_asked_under() -> None:
     secret = replace(ASK, question="Is Lima sold?", sensitivity=Sensitivity.RESTRICTED)
     asyncio.run(answer(secret, runtime))
 
+    history = (Message("user", "Is Lima sold?"), turn("No."))
     with pytest.raises(PolicyNoRoute):
-        history = (Message("user", "Is Lima sold?"), turn("No."))
         asyncio.run(answer(replace(ABOUT_CHAD, history=history), runtime))

@@ -1,0 +1,290 @@
+"""Makes questions with exact evidence from what documents state; pure, and the same for a seed.
+
+Every question is checked before it is kept: its evidence stands word for word in the document that
+is named, its answer stands in the evidence, and what is compared has one unit and one year.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, TypeVar
+
+from chunking.document import Document, content_id
+from eval.measured_facts import Measured, comparable, measure
+from eval.stated_facts import Fact, find_facts
+
+TYPES = ("single_field", "multi_field", "comparison", "unanswerable_field")
+_FIELDS_ASKED = (2, 3)
+_FEWEST_HOLDERS = 3
+"""Documents that hold a field, at least, before another is asked for it in vain."""
+_COMMON_SHARE = 0.2
+"""Share of the subjects that hold it, at least: a field that few have is nobody's lack."""
+_HOLDERS_LIMIT = 40
+"""Values of one field that are compared, each with each."""
+_TEXT_LIMIT = 60
+"""Characters of a value in words."""
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeQuestion:
+    """A question with its answer, and the facts that prove it."""
+
+    id: str
+    type: str
+    question: str
+    answer: str | tuple[str, ...] | None
+    answer_type: str
+    evidence: tuple[Fact, ...]
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line of the file: `{id, type, question, answer, evidence, answer_type, …}`."""
+        evidence = [
+            {"doc": one.document, "path": "|".join((*one.headings, one.field)), "text": one.line}
+            for one in self.evidence
+        ]
+        answer = list(self.answer) if isinstance(self.answer, tuple) else self.answer
+        return {
+            "id": self.id,
+            "type": self.type,
+            "question": self.question,
+            "answer": answer,
+            "evidence": evidence,
+            "answer_type": self.answer_type,
+            **self.more,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MadeQuestions:
+    """Questions by type, and what could not be made.
+
+    Attributes:
+        facts: what was found to ask of.
+        left_out: why lines and documents gave no fact, and facts no question, with how often.
+        short: types of which fewer were made than wanted, with how many are lacking.
+    """
+
+    questions: tuple[MadeQuestion, ...]
+    facts: int
+    left_out: Mapping[str, int]
+    short: Mapping[str, int]
+
+
+def make_questions(
+    documents: Sequence[Document], *, count: int, types: Iterable[str] = TYPES, seed: int = 0
+) -> MadeQuestions:
+    """Return at most `count` questions of each type, drawn over all fields and documents alike.
+
+    The same documents, seed and count give the same questions, in whatever order documents come.
+    """
+    ordered = sorted(documents, key=lambda document: document.id)
+    facts, left = _facts(ordered)
+    texts = {document.id: document.text for document in ordered}
+    made: list[MadeQuestion] = []
+    short: dict[str, int] = {}
+    for type_name in types:
+        drawn = random.Random(f"{seed} {type_name}")  # noqa: S311 - a sample, no secret
+        asked: dict[str, MadeQuestion] = {}
+        for question in _MAKERS[type_name](facts, texts, drawn, left):
+            if question.question in asked:
+                left["a question that was made before"] += 1
+            elif is_proved(question, texts):
+                asked[question.question] = question
+            else:
+                left["a question whose check failed"] += 1
+            if len(asked) == count:
+                break
+        made += sorted(asked.values(), key=lambda question: question.id)
+        if len(asked) < count:
+            short[type_name] = count - len(asked)
+    return MadeQuestions(tuple(made), len(facts), dict(sorted(left.items())), short)
+
+
+def is_proved(question: MadeQuestion, texts: Mapping[str, str]) -> bool:
+    """Return whether the documents bear a question out, word for word."""
+    if not all(fact.line in texts.get(fact.document, "") for fact in question.evidence):
+        return False
+    if question.answer_type == "abstain":
+        return not question.evidence
+    if question.type == "comparison":
+        first, second = question.evidence
+        return comparable(first, second) and question.answer in {first.subject, second.subject}
+    answers = question.answer if isinstance(question.answer, tuple) else (question.answer,)
+    return len(answers) == len(question.evidence) and all(
+        answer is not None and answer in fact.line
+        for answer, fact in zip(answers, question.evidence, strict=True)
+    )
+
+
+def _facts(documents: Sequence[Document]) -> tuple[list[Fact], Counter[str]]:
+    """Return the facts of all documents whose subjects no other document has."""
+    left: Counter[str] = Counter()
+    found: list[Fact] = []
+    for document in documents:
+        facts, without = find_facts(document)
+        found += facts
+        left += without
+        left["a document without a line that states a field"] += not facts
+    owners: dict[str, set[str]] = defaultdict(set)
+    for fact in found:
+        owners[fact.subject].add(fact.document)
+    kept = [fact for fact in found if len(owners[fact.subject]) == 1]
+    left["a fact of a subject that several documents have"] += len(found) - len(kept)
+    return kept, +left
+
+
+def _single(
+    facts: Sequence[Fact], texts: Mapping[str, str], drawn: random.Random, left: Counter[str]
+) -> Iterator[MadeQuestion]:
+    del texts
+    for fact in _in_turn(_askable(facts, left), drawn, key=lambda fact: fact.field):
+        question = f"What is the {fact.field} of {fact.subject}?"
+        kind = "string" if measure(fact) is None else "number"
+        yield _made("single_field", question, fact.value, kind, (fact,))
+
+
+def _multi(
+    facts: Sequence[Fact], texts: Mapping[str, str], drawn: random.Random, left: Counter[str]
+) -> Iterator[MadeQuestion]:
+    del texts, left
+    subjects = _by(_askable(facts, Counter()), lambda fact: fact.subject)
+    names = sorted(subjects)
+    drawn.shuffle(names)
+    for name in names:
+        held = subjects[name]
+        size = min(drawn.choice(_FIELDS_ASKED), len(held))
+        if size < _FIELDS_ASKED[0]:
+            continue
+        chosen = drawn.sample(held, size)
+        fields = [f"the {fact.field}" for fact in chosen]
+        question = f"For {name}, give {', '.join(fields[:-1])} and {fields[-1]}."
+        answers = tuple(fact.value for fact in chosen)
+        yield _made("multi_field", question, answers, "list", tuple(chosen))
+
+
+def _comparison(
+    facts: Sequence[Fact], texts: Mapping[str, str], drawn: random.Random, left: Counter[str]
+) -> Iterator[MadeQuestion]:
+    del texts
+    by_field = _by(facts, lambda fact: fact.field)
+    pairs: list[tuple[Fact, Fact]] = []
+    for name in sorted(by_field):
+        measured = [fact for fact in by_field[name] if measure(fact) is not None]
+        drawn.shuffle(measured)
+        some = combinations(measured[:_HOLDERS_LIMIT], 2)
+        fitting = [pair for pair in some if comparable(*pair)]
+        if not fitting:
+            left["a field of which no two values have one unit and year"] += 1
+        pairs += drawn.sample(fitting, min(len(fitting), _HOLDERS_LIMIT))
+    for one, other in _in_turn(pairs, drawn, key=lambda pair: pair[0].field):
+        values = {fact.subject: found.quantity.value for fact, found in _measured(one, other)}
+        question = f"Which has the higher {one.field}, {one.subject} or {other.subject}?"
+        more = {"values": {name: float(value) for name, value in values.items()}}
+        answer = max(values, key=lambda name: values[name])
+        yield _made("comparison", question, answer, "entity", (one, other), more=more)
+
+
+def _unanswerable(
+    facts: Sequence[Fact], texts: Mapping[str, str], drawn: random.Random, left: Counter[str]
+) -> Iterator[MadeQuestion]:
+    subjects = _by(facts, lambda fact: fact.subject)
+    by_field = _by(facts, lambda fact: fact.field)
+    fewest = max(_FEWEST_HOLDERS, _COMMON_SHARE * len(subjects))
+    common = [name for name in sorted(by_field) if len(by_field[name]) >= fewest]
+    left["a field that too few subjects have to miss it in another"] += len(by_field) - len(common)
+    lacking = [
+        (name, subject)
+        for name in common
+        for subject in sorted(subjects.keys() - {fact.subject for fact in by_field[name]})
+    ]
+    for name, subject in _in_turn(lacking, drawn, key=lambda pair: pair[0]):
+        near = subjects[subject][0]
+        if _may_state(name, texts[near.document], subjects[subject]):
+            left["a lack that the document may make up for elsewhere"] += 1
+            continue
+        question = f"What is the {name} of {subject}?"
+        more = {"near": {"doc": near.document}}
+        yield _made("unanswerable_field", question, None, "abstain", more=more)
+
+
+def _askable(facts: Sequence[Fact], left: Counter[str]) -> list[Fact]:
+    """Return the facts whose value an answer can be held to."""
+    kept = [fact for fact in facts if measure(fact) is not None or _is_short(fact.value)]
+    left[f"a text of several parts, or of more than {_TEXT_LIMIT} characters"] += len(facts) - len(
+        kept
+    )
+    return kept
+
+
+def _is_short(value: str) -> bool:
+    return len(value) <= _TEXT_LIMIT and not re.search(r"[;:]", value)
+
+
+def _may_state(name: str, text: str, held: Sequence[Fact]) -> bool:
+    """Return whether a document speaks of a field in some other way than by a line of its own.
+
+    Where rows of one document have several subjects, only the row itself counts.
+    """
+    parts = [part for part in re.split(r" - | \(|\)", name) if part]
+    if any(part.casefold() in fact.field.casefold() for part in parts for fact in held):
+        return True
+    own = " ".join(fact.line for fact in held) if _is_row(held) else text
+    return parts[-1].casefold() in own.casefold()
+
+
+def _is_row(held: Sequence[Fact]) -> bool:
+    return len(held) > 1 and len({fact.line for fact in held}) == 1
+
+
+def _made(
+    type_name: str,
+    question: str,
+    answer: str | tuple[str, ...] | None,
+    answer_type: str,
+    evidence: tuple[Fact, ...] = (),
+    *,
+    more: Mapping[str, Any] | None = None,
+) -> MadeQuestion:
+    name = f"{type_name}-{content_id(type_name, question)[:10]}"
+    return MadeQuestion(name, type_name, question, answer, answer_type, evidence, more or {})
+
+
+def _measured(*facts: Fact) -> Iterator[tuple[Fact, Measured]]:
+    for fact in facts:
+        found = measure(fact)
+        if found is not None:
+            yield fact, found
+
+
+def _by(facts: Iterable[Fact], key: Callable[[Fact], str]) -> dict[str, list[Fact]]:
+    found: dict[str, list[Fact]] = defaultdict(list)
+    for fact in facts:
+        found[key(fact)].append(fact)
+    return found
+
+
+def _in_turn(
+    items: Iterable[Item], drawn: random.Random, *, key: Callable[[Item], str]
+) -> Iterator[Item]:
+    """Yield the items in a drawn order, the keys taking turns, so that none outweighs others."""
+    queues: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        queues[key(item)].append(item)
+    for queue in queues.values():
+        drawn.shuffle(queue)
+    names = sorted(queues)
+    drawn.shuffle(names)
+    while names:
+        for name in names:
+            yield queues[name].pop()
+        names = [name for name in names if queues[name]]
+
+
+_MAKERS = dict(zip(TYPES, (_single, _multi, _comparison, _unanswerable), strict=True))
