@@ -14,6 +14,7 @@ from chunking.sensitivity import Sensitivity, highest
 from chunking.tokens import Message
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
 from serve.errors import PolicyNoRoute
+from serve.gate import Gate, GateLimits
 from serve.profiles import ModelProfile
 from serve.review import require_approved
 from serve.routing import may_leave
@@ -24,12 +25,19 @@ class GuardedBackend:
 
     Attributes:
         inner: the backend behind the door; nothing else may call it.
+        gate: lets a few calls through at a time, and none to a broken server.
     """
 
     def __init__(
-        self, inner: ChatBackend, profile: ModelProfile, *, cloud_limit: Sensitivity
+        self,
+        inner: ChatBackend,
+        profile: ModelProfile,
+        *,
+        cloud_limit: Sensitivity,
+        gate: Gate | None = None,
     ) -> None:
         self.inner = inner
+        self.gate = gate or Gate(profile.name, GateLimits())
         self._profile = profile
         self._cloud_limit = cloud_limit
 
@@ -39,18 +47,21 @@ class GuardedBackend:
         Raises:
             PolicyNoRoute: the prompt holds text that may not go there.
             ModelUnapproved: nothing may go there.
+            QueueFull, UpstreamError: see `Gate.admitted`.
         """
         self._refuse(request)
-        return await self.inner.complete(request)
+        async with self.gate.admitted():
+            return await self.inner.complete(request)
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
         """Yield the answer piece by piece, then the whole completion.
 
         Raises:
-            PolicyNoRoute, ModelUnapproved: see `complete`; nothing was yielded.
+            PolicyNoRoute, ModelUnapproved, QueueFull: see `complete`; nothing was yielded.
         """
         self._refuse(request)
-        async with contextlib.aclosing(self.inner.stream(request)) as pieces:
+        live = self.inner.stream(request)
+        async with self.gate.admitted(), contextlib.aclosing(live) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -89,6 +89,7 @@ class ProfileEntry(_Entry):
     temperature: float | None = Field(default=None, ge=0, le=2)
     system_role: bool = True
     reranker: str | None = Field(default=None, min_length=1)
+    concurrency: int = Field(default=16, ge=1, le=10_000)
     reviewed: date
     sources: dict[str, SourceEntry]
     review: ReviewEntry | None = None

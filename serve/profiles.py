@@ -87,6 +87,7 @@ class ModelProfile:
             nothing, None for what the settings name.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
+        concurrency: calls of its server at a time; others wait in a queue.
         review: whether the model may be used; pending where nobody said so.
     """
 
@@ -110,6 +111,7 @@ class ModelProfile:
     reviewed: date
     sources: Mapping[str, Source] = field(hash=False)
     reranker: str | None = None
+    concurrency: int = 16
     review: ModelReview = PENDING
 
     def prompt_limit(self, reserved_output: int) -> int:

@@ -31,6 +31,7 @@ from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
 from serve.backends.protocol import ChatBackend
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
 from serve.latency import Latencies
 from serve.plan import Ask, Plan, make_plan
@@ -61,9 +62,11 @@ class Runtime:
     policy: Policy = field(default_factory=Policy)
     answered: AnsweredLabels = field(default_factory=AnsweredLabels)
     latencies: Latencies = field(default_factory=Latencies)
+    gate_limits: GateLimits = field(default_factory=GateLimits)
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
     _verified: dict[str, Verification] = field(default_factory=dict)
     _verifying: dict[str, asyncio.Task[Verification]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -198,12 +201,19 @@ class Runtime:
         if profile.name not in self._backends:
             made = open_backend(profile, secrets=self.secrets, counter=self.counter)
             self._backends[profile.name] = made
-        inner = self._backends[profile.name]
-        return GuardedBackend(inner, profile, cloud_limit=self.policy.cloud_limit)
+        if profile.name not in self._gates:
+            limits = replace(self.gate_limits, concurrency=profile.concurrency)
+            self._gates[profile.name] = Gate(profile.name, limits)
+        return GuardedBackend(
+            self._backends[profile.name],
+            profile,
+            cloud_limit=self.policy.cloud_limit,
+            gate=self._gates[profile.name],
+        )
 
     def unavailable(self) -> tuple[str, ...]:
-        """Return the models that cannot answer now, as far as is known without asking them."""
-        return ()
+        """Return the models whose server failed so often that it is left alone now."""
+        return tuple(sorted(name for name, gate in self._gates.items() if gate.state == "open"))
 
     async def verified_backend(self, profile: ModelProfile) -> ChatBackend:
         """Return the backend of a profile whose server agrees with it, see `verify`."""

@@ -23,7 +23,9 @@ from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 from scripts.prove.routing_servers import MODEL, FakeServer
 from serve.backends.openai_compatible import OpenAICompatibleBackend
+from serve.breaker import CircuitLimits
 from serve.context.route import TaskType
+from serve.gate import GateLimits
 from serve.profiles import ModelProfile, PerMillionPrice, load_profiles
 from serve.routing import make_policy
 from serve.rules import Rule
@@ -106,6 +108,11 @@ def make_runtime(
             default=chance.choice((*LOCAL, *CLOUD)),
             rules=[_rule(number, chance) for number in range(chance.randrange(5))],
             cloud_limit=Sensitivity(limit),
+        ),
+        gate_limits=GateLimits(
+            # Broken for a moment only: here the servers fail all the time.
+            queue=1000,
+            circuit=CircuitLimits(failures=5, window_seconds=0.5, open_seconds=0.05),
         ),
         _counters={"mistral:v3": counter, "estimated:mistral:v3": EstimatedCounter(counter)},
         _backends={
