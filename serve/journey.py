@@ -7,7 +7,7 @@ another model.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from chunking.errors import (
 )
 from chunking.sensitivity import highest
 from serve.context.report import ContextReport
-from serve.context.route import RouteInputs, RouteRecord
+from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.cost import price_at_most
 from serve.errors import PolicyNoRoute, UpstreamError
 from serve.personal import find_personal
@@ -56,7 +56,7 @@ class Journey:
         self._plans: dict[str, Plan] = {}
         self._failures: dict[str, WindowfitError] = {}
         self._personal: dict[str, tuple[str, ...]] = {}
-        self._escalated = False
+        self._escalation: EscalationRecord | None = None
         task = tell_task(
             ask.question,
             mode=ask.mode,
@@ -79,12 +79,39 @@ class Journey:
         """Remember what a model failed by: its turn is over."""
         self._failures[model] = error
 
+    def may_escalate(self, plan: Plan) -> bool:
+        """Return whether the rule names models for an answer of this plan that is not good enough.
+
+        It happens once, and from a local model alone.
+        """
+        if self._escalation is not None or plan.profile.place != "local":
+            return False
+        return bool(self._escalating(self._decide(), first=plan.profile.name))
+
+    def escalate(self, escalation: EscalationRecord) -> None:
+        """Go on to the models that the rule escalates to."""
+        self._escalation = escalation
+
+    def escalate_unsupported(self, plan: Plan) -> bool:
+        """Go on at once where the search found too little for an answer; return whether it did."""
+        support, least = plan.report.support, self._runtime.policy.thresholds.support
+        if support is None or support >= least or not self.may_escalate(plan):
+            return False
+        self.escalate(EscalationRecord("unsupported", plan.profile.name, answered=True))
+        return True
+
+    @staticmethod
+    def _escalating(decision: Decision, *, first: str) -> list[str]:
+        return [model for model in decision.escalate if model != first]
+
     def _plan(self) -> Plan:
         if self._route == "auto" and self._runtime.policy.rules and not self._plans:
             self._survey()
         while True:
             decision = self._decide()
-            models = decision.escalate if self._escalated else decision.models
+            models: Sequence[str] = decision.models
+            if self._escalation is not None:
+                models = self._escalating(decision, first=self._escalation.first)
             if not models:
                 raise self._nowhere(decision) from self._cause(decision)
             if models[0] in self._plans:
@@ -158,11 +185,11 @@ class Journey:
         record = RouteRecord(
             target=plan.profile.place,
             reason=decision.reason,
-            fallback_used=plan.profile.name != decision.first,
+            fallback_used=self._escalation is None and plan.profile.name != decision.first,
             requested=self._route,
             rule=decision.rule,
-            escalated=self._escalated,
             passed=decision.passed,
+            escalation=self._escalation,
             inputs=self._inputs,
         )
         return replace(plan, report=replace(plan.report, route=record))

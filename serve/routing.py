@@ -7,13 +7,14 @@ The invariant stands below the rules: text above the cloud limit goes to no mode
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
 from chunking.errors import ConfigurationError
 from chunking.sensitivity import Sensitivity
 from serve.context.route import Passed, RouteInputs
+from serve.escalation import Thresholds
 from serve.profile_entry import Place, unknown_name
 from serve.profiles import ModelProfile
 from serve.rules import REFUSE, ROUTE_WORDS, Rule, holds, told
@@ -31,6 +32,7 @@ class Policy:
         rules: the first that holds decides.
         local, cloud: models that the words stand for, in the order of their turn.
         cloud_limit: the highest label that may go to a cloud; `restricted` never does.
+        thresholds: which answers are good enough, where a rule escalates.
     """
 
     default: str = "quote"
@@ -38,6 +40,7 @@ class Policy:
     local: tuple[str, ...] = ()
     cloud: tuple[str, ...] = ()
     cloud_limit: Sensitivity = Sensitivity.INTERNAL
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property
     def looks_for_personal_data(self) -> bool:
@@ -174,6 +177,7 @@ def make_policy(
     local: Sequence[str] = (),
     cloud: Sequence[str] = (),
     cloud_limit: Sensitivity = Sensitivity.INTERNAL,
+    thresholds: Thresholds | None = None,
 ) -> Policy:
     """Return the policy over these profiles, every name in it known.
 
@@ -202,6 +206,7 @@ def make_policy(
         local=_of_place("local", local, profiles, default),
         cloud=_of_place("cloud", cloud, profiles, default),
         cloud_limit=cloud_limit,
+        thresholds=thresholds or Thresholds(),
     )
 
 

@@ -11,9 +11,12 @@ from pydantic_settings import SettingsConfigDict
 
 from chunking.sensitivity import UNLABELLED, Sensitivity
 from retrieval.settings import TableSettings
+from serve.escalation import Thresholds
 from serve.profiles import ModelProfile
 from serve.routing import Policy, make_policy
 from serve.rules import CloudLimit, Rule
+
+_THRESHOLDS = Thresholds()
 
 
 class ServeSettings(TableSettings):
@@ -47,6 +50,24 @@ class ServeSettings(TableSettings):
     cloud_limit: CloudLimit = Field(
         default="internal",
         description="highest label that may go to a cloud; restricted text never may",
+    )
+    escalation_grounding: float = Field(
+        default=_THRESHOLDS.grounding,
+        ge=0,
+        le=1,
+        description="share of an answer's numbers and names that must stand in its context, where"
+        " a rule escalates",
+    )
+    escalation_support: float = Field(
+        default=_THRESHOLDS.support,
+        ge=0,
+        le=1,
+        description="support by the search below which a rule escalates at once",
+    )
+    escalation_declined_support: float = Field(
+        default=_THRESHOLDS.declined_support,
+        ge=0,
+        description="support from which an answer that declines is escalated",
     )
     request_sensitivity: Sensitivity = Field(
         default=UNLABELLED, description="label of a request that states none"
@@ -89,4 +110,9 @@ class ServeSettings(TableSettings):
             local=self.local_models,
             cloud=self.cloud_models,
             cloud_limit=Sensitivity(self.cloud_limit),
+            thresholds=Thresholds(
+                self.escalation_grounding,
+                self.escalation_support,
+                self.escalation_declined_support,
+            ),
         )

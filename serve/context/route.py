@@ -62,6 +62,26 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationRecord:
+    """An answer that was not good enough, so that a better model was asked.
+
+    Attributes:
+        reason: "ungrounded", "declined" or "unsupported", see `serve.escalation`.
+        first: the model whose answer that was.
+        answered: whether another model answered; if not, the first answer stands.
+        grounding: share of the first answer's numbers and names that stand in its context; None
+            where the search alone decided and the first model was not called.
+        cost_usd: what the first answer cost, which the answer's own cost does not hold.
+    """
+
+    reason: str
+    first: str
+    answered: bool
+    grounding: float | None = None
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRecord:
     """Where the request went and why.
 
@@ -70,8 +90,8 @@ class RouteRecord:
         rule: the rule that decided; None where the caller named the model or its place.
         reason: the conditions of the rule that held, or what the caller asked for.
         fallback_used: whether another model answered than the first one that was chosen.
-        escalated: whether a local answer was not good enough, so that another model was asked.
-        passed: the models before the one that answered, in the order of their turn.
+        passed: models that were chosen and may not, or could not, answer.
+        escalation: an answer before this one that was not good enough, if there was any.
         inputs: what was known when it was decided; None where nothing was looked at.
     """
 
@@ -80,6 +100,6 @@ class RouteRecord:
     fallback_used: bool = False
     requested: str = ""
     rule: str | None = None
-    escalated: bool = False
     passed: tuple[Passed, ...] = ()
+    escalation: EscalationRecord | None = None
     inputs: RouteInputs | None = None

@@ -296,3 +296,66 @@ def test_rules_learn_how_long_answers_take() -> None:
     first, second = answered(runtime), answered(runtime)
 
     assert (first.report.route.rule, second.report.route.rule) == ("fast", "default")
+
+
+class TestEscalation:
+    UP: Mapping[str, object] = {"name": "up", "target": "near", "escalate": "cloud"}
+
+    def test_an_answer_that_stands_nowhere_in_its_context_is_asked_of_a_better_model(self) -> None:
+        guessing = ScriptedBackend(["It is Arequipa, with 977,431 people, says Ricardo Palma [1]."])
+        runtime = routed_runtime({"near": guessing}, rules=[self.UP])
+
+        given = answered(runtime)
+
+        assert given.text == "far [1]."
+        escalation = given.report.route.escalation
+        assert escalation is not None
+        assert (escalation.reason, escalation.first) == ("ungrounded", "near")
+        assert escalation.answered
+        assert given.report.window == PROFILES["far"].window
+        assert not given.report.route.fallback_used
+
+    def test_a_good_answer_stays(self) -> None:
+        runtime = routed_runtime({"near": ScriptedBackend(["It is Lima [1]."])}, rules=[self.UP])
+
+        report = answered(runtime).report
+
+        assert (report.model, report.route.escalation) == ("near", None)
+        assert script(runtime, "far").requests == []
+
+    def test_restricted_text_is_not_escalated_and_the_first_answer_stands(self) -> None:
+        guessing = ScriptedBackend(["It is Arequipa, with 977,431 people [1]."])
+        runtime = routed_runtime(
+            {"near": guessing}, rules=[self.UP], documents=labelled("restricted", PERU)
+        )
+
+        report = answered(runtime).report
+
+        assert report.model == "near"
+        assert script(runtime, "far").requests == script(runtime, "farther").requests == []
+
+    def test_the_first_answer_stands_where_the_better_models_are_down(self) -> None:
+        guessing = ScriptedBackend(["It is Arequipa, with 977,431 people [1]."])
+        down = failing(UpstreamTimeout("slow"))
+        runtime = routed_runtime({"near": guessing, "far": down, "farther": down}, rules=[self.UP])
+
+        given = answered(runtime)
+
+        assert given.text.startswith("It is Arequipa")
+        assert given.report.route.escalation is not None
+        assert not given.report.route.escalation.answered
+
+    def test_what_the_search_hardly_supports_goes_on_at_once_where_the_settings_say_so(
+        self,
+    ) -> None:
+        runtime = routed_runtime(rules=[self.UP])
+        runtime.policy = replace(
+            runtime.policy, thresholds=replace(runtime.policy.thresholds, support=1.0)
+        )
+        ask = replace(AUTO, question="How many moons has Neptune?")
+
+        items = streamed(runtime, ask)
+
+        assert isinstance(items[-1], Answer)
+        assert items[-1].report.model == "far"
+        assert script(runtime, "near").requests == []
