@@ -27,6 +27,7 @@ from serve.routes import add_facts, add_requests
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse, answer_events
 from serve.settings import ServeSettings
+from serve.warming import warm_up
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -70,7 +71,12 @@ def create_app(
             entered.push_async_callback(runtime.close)
             for mounted in running:
                 await entered.enter_async_context(mounted())
+            # Beside the first requests: a model server that is away delays no start.
+            warming = asyncio.ensure_future(warm_up(runtime)) if settings.warm_up else None
             yield
+            if warming is not None:
+                warming.cancel()
+                await asyncio.gather(warming, return_exceptions=True)
 
     app = FastAPI(
         title="Windowfit",

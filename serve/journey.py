@@ -7,6 +7,7 @@ another model.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -48,6 +49,7 @@ class Journey:
             ModelNotFound: the request names a model that there is not.
         """
         self._runtime = runtime
+        self._started = time.perf_counter()
         self._route = ask.route or ask.model
         if self._route not in ROUTE_WORDS:
             find_profile(runtime.profiles, self._route)
@@ -73,6 +75,9 @@ class Journey:
             ModelUnapproved: the model has no approved review.
             WindowfitError: what the last model failed by, where no policy speaks against it.
         """
+        limit = self._runtime.policy.deadline_seconds
+        if self._failures and limit is not None and time.perf_counter() - self._started > limit:
+            raise next(iter(self._failures.values()))
         return await asyncio.to_thread(self._plan)
 
     def fail(self, model: str, error: WindowfitError) -> None:

@@ -33,6 +33,7 @@ class Policy:
         local, cloud: models that the words stand for, in the order of their turn.
         cloud_limit: the highest label that may go to a cloud; `restricted` never does.
         thresholds: which answers are good enough, where a rule escalates.
+        deadline_seconds: after that no further model is asked; None sets no bound.
     """
 
     default: str = "quote"
@@ -41,6 +42,7 @@ class Policy:
     cloud: tuple[str, ...] = ()
     cloud_limit: Sensitivity = Sensitivity.INTERNAL
     thresholds: Thresholds = field(default_factory=Thresholds)
+    deadline_seconds: float | None = None
 
     @property
     def looks_for_personal_data(self) -> bool:
@@ -178,6 +180,7 @@ def make_policy(
     cloud: Sequence[str] = (),
     cloud_limit: Sensitivity = Sensitivity.INTERNAL,
     thresholds: Thresholds | None = None,
+    deadline_seconds: float | None = None,
 ) -> Policy:
     """Return the policy over these profiles, every name in it known.
 
@@ -207,6 +210,7 @@ def make_policy(
         cloud=_of_place("cloud", cloud, profiles, default),
         cloud_limit=cloud_limit,
         thresholds=thresholds or Thresholds(),
+        deadline_seconds=deadline_seconds,
     )
 
 

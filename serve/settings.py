@@ -72,6 +72,14 @@ class ServeSettings(TableSettings):
     request_sensitivity: Sensitivity = Field(
         default=UNLABELLED, description="label of a request that states none"
     )
+    deadline_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        description="after this long no further model is asked for a request; unset means all are",
+    )
+    warm_up: bool = Field(
+        default=True, description="call the local models that rules can reach once at the start"
+    )
     collection: str = Field(
         default="factbook", description="collection used when a request names none"
     )
@@ -110,6 +118,7 @@ class ServeSettings(TableSettings):
             local=self.local_models,
             cloud=self.cloud_models,
             cloud_limit=Sensitivity(self.cloud_limit),
+            deadline_seconds=self.deadline_seconds,
             thresholds=Thresholds(
                 self.escalation_grounding,
                 self.escalation_support,

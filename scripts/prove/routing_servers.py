@@ -26,7 +26,19 @@ _REFUSALS: Final = {
     "out of memory": (500, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"),
     "context": (400, "This model's maximum context length is 8192 tokens"),
 }
-_FAILURES: Final = (*_REFUSALS, "stall", "reset", "cut", "no JSON", "withheld", "silent cut")
+_GUESS: Final = "It is Arequipa, with 977,431 people, says Ricardo Palma."
+"""An answer that stands nowhere in the documents, so that rules escalate it."""
+_FAILURES: Final = (
+    *_REFUSALS,
+    "guess",
+    "guess",
+    "stall",
+    "reset",
+    "cut",
+    "no JSON",
+    "withheld",
+    "silent cut",
+)
 
 
 @dataclass(slots=True)
@@ -130,7 +142,7 @@ class FakeServer:
             status, told = _REFUSALS[behaviour]
             await _send(writer, status, {"error": {"message": told}})
             return True
-        text = _echo(request)
+        text = _GUESS if behaviour == "guess" else _echo(request)
         usage = {"prompt_tokens": 3, "completion_tokens": 5} if behaviour == "silent cut" else None
         finish = "content_filter" if behaviour == "withheld" else "stop"
         if stream:

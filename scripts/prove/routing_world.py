@@ -162,6 +162,8 @@ def _rule(number: int, chance: random.Random) -> Rule:
         "target": chance.choice((*places, "cloud", "refuse" if number else "cloud")),
         "fallback": chance.sample(places, chance.randrange(3)),
     }
+    if _happens(chance, 0.3):
+        table["escalate"] = chance.choice(("cloud", *CLOUD))
     conditions = {
         "tasks": [chance.choice(get_args(TaskType))],
         "sensitivity_at_least": chance.choice(list(Sensitivity)).value,

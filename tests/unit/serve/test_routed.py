@@ -359,3 +359,13 @@ class TestEscalation:
         assert isinstance(items[-1], Answer)
         assert items[-1].report.model == "far"
         assert script(runtime, "near").requests == []
+
+
+def test_after_the_deadline_no_further_model_is_asked() -> None:
+    slow = ScriptedBackend([UpstreamTimeout("slow")] * 9, delay_seconds=0.03)
+    runtime = routed_runtime({"near": slow}, rules=[EITHER])
+    runtime.policy = replace(runtime.policy, deadline_seconds=0.02)
+
+    with pytest.raises(UpstreamTimeout, match="slow"):
+        answered(runtime)
+    assert script(runtime, "nearer").requests == []
