@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -23,6 +24,12 @@ from serve.review import ReviewEntry, WeightsEntry
 
 BackendName = Literal["openai", "quote", "scripted"]
 Place = Literal["local", "cloud"]
+
+CLOUD_HOSTS = (
+    *("openai.com", "openai.azure.com", "googleapis.com", "anthropic.com", "mistral.ai"),
+    *("amazonaws.com", "cohere.com", "groq.com", "openrouter.ai", "together.xyz", "deepseek.com"),
+)
+"""Addresses of providers, below which nothing can be `local`; others are the operator's word."""
 
 SOURCED_FACTS = ("window", "output_limit", "price", "tokenizer", "licence")
 
@@ -115,6 +122,9 @@ class ProfileEntry(_Entry):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
+        host = f".{urlsplit(self.base_url or '').hostname or ''}"
+        if self.place == "local" and host.endswith(tuple(f".{one}" for one in CLOUD_HOSTS)):
+            raise ValueError(f"place is local, and {host[1:]} is a provider's: write cloud")
         if self.tokenizer.startswith("server:") and self.place == "cloud":
             # Every candidate is counted before it is decided whether its text may leave.
             raise ValueError(

@@ -15,6 +15,7 @@ from chunking.errors import ConfigurationError
 from chunking.sensitivity import Sensitivity
 from serve.context.route import Passed, RouteInputs
 from serve.escalation import Thresholds
+from serve.personal import choose_detectors
 from serve.profile_entry import Place, unknown_name
 from serve.profiles import ModelProfile
 from serve.rules import REFUSE, ROUTE_WORDS, Rule, holds, told
@@ -200,6 +201,9 @@ def make_policy(
     for where, name in named:
         if name not in profiles:
             raise ConfigurationError(f"{where}: {unknown_name('model profile', name, profiles)}")
+    for rule in rules:
+        if isinstance(rule.personal_data, tuple):
+            choose_detectors(rule.personal_data)
     titles = [rule.name for rule in rules]
     if twice := next((title for title in titles if titles.count(title) > 1), None):
         raise ConfigurationError(f"two rules are called {twice!r}", param="rules")

@@ -166,3 +166,25 @@ def test_an_unapproved_model_is_refused_when_it_is_named_and_nothing_is_sent() -
     with pytest.raises(ModelUnapproved):
         runtime.plan(Ask("Capital of Peru?", "small", "scripted"))
     assert backend.requests == []
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        ("api.openai.com", True),
+        ("OPENAI.COM", True),
+        ("myopenai.com", False),
+        ("vllm", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_a_providers_address_cannot_be_called_local(
+    user_file: Path, host: str, *, refused: bool
+) -> None:
+    user_file.write_text(OWN.replace("127.0.0.1:9000", host), encoding="utf-8")
+
+    if refused:
+        with pytest.raises(ConfigurationError, match="is a provider's"):
+            load_profiles(user_file)
+    else:
+        assert load_profiles(user_file)["mine"].place == "local"
