@@ -3,6 +3,7 @@
     WindowfitError                        internal_error              500   exit 1
     ├── InputError                        validation_error            422   exit 2
     │   ├── UnreadableDocument            unreadable_document         422   exit 3
+    │   │   ├── UnreadableLabel           unreadable_label            422   exit 3
     │   │   └── DocumentChanged           document_changed            422   exit 3
     │   ├── UnknownSensitivity            unknown_sensitivity         422   exit 2
     │   ├── CollectionNotFound            collection_not_found        404   exit 2
@@ -104,6 +105,13 @@ class UnreadableDocument(InputError):
     code: ClassVar[str] = "unreadable_document"
     exit_code: ClassVar[int] = 3
     default_hint: ClassVar[str] = "repair or remove the file, then run the same ingestion again"
+
+
+class UnreadableLabel(UnreadableDocument):
+    """One document states a label of sensitivity that is none; its stored version is restricted."""
+
+    code: ClassVar[str] = "unreadable_label"
+    default_hint: ClassVar[str] = "labels: public, internal, confidential, restricted"
 
 
 class DocumentChanged(UnreadableDocument):

@@ -10,9 +10,21 @@ from typing import Annotated
 import typer
 
 from chunking.errors import DocumentNotFound
+from chunking.sensitivity import Sensitivity
 from ingest.job_files import list_files
 from ingest.job_store import JobStore
 from ingest.jobs import Job
+from ingest.labels import Labelling
+from ingest.options import (
+    AnyCollection,
+    Collection,
+    Json,
+    Label,
+    Prune,
+    Quiet,
+    Rebuild,
+    Source,
+)
 from ingest.plan import plan_ingest
 from ingest.progress import show_progress
 from ingest.rebuild import plan_rebuild
@@ -42,36 +54,14 @@ PARTIAL = 3
 
 app = typer.Typer(no_args_is_help=True, help="Bring documents into a collection.")
 
-Source = Annotated[
-    str | None,
-    typer.Argument(
-        help="`factbook`, a file, a folder, a glob, or `-` for JSON lines; with --rebuild it may "
-        "be left out, and the stored documents are used."
-    ),
-]
-Collection = Annotated[str, typer.Option(help="Collection to work on.")]
-AnyCollection = Annotated[
-    str | None,
-    typer.Option("--collection", help="Collection to work on; all of them if not given."),
-]
-Prune = Annotated[
-    bool, typer.Option("--prune", help="Remove documents that the source does not hold any more.")
-]
-Rebuild = Annotated[
-    bool,
-    typer.Option(
-        "--rebuild", help="Build all anew, by another embedder or splitter too, then switch."
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print no progress.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
 
 @app.command()
 def plan(
     collection: Collection,
     source: Source = None,
     rebuild: Rebuild = False,
+    *,
+    sensitivity: Label = None,
     sampled: Annotated[
         bool, typer.Option("--time/--no-time", help="Embed a small sample to estimate the time.")
     ] = True,
@@ -79,7 +69,7 @@ def plan(
 ) -> None:
     """State what a run would do: documents, chunks, tokens, time and price. Nothing is written."""
     settings = IndexSettings.load()
-    files = _files(source, settings, rebuild=rebuild)
+    files = _files(source, settings, sensitivity, rebuild=rebuild)
     with open_workbench(settings) as bench:
         planning = partial(
             plan_ingest,
@@ -104,6 +94,7 @@ def run(
     prune: Prune = False,
     rebuild: Rebuild = False,
     *,
+    sensitivity: Label = None,
     as_json: Json = False,
     quiet: Quiet = False,
     engine: Annotated[
@@ -123,7 +114,7 @@ def run(
     embedded anew, beside what readers go on to see until all is stored.
     """
     settings = IndexSettings.load()
-    files = _files(source, settings, rebuild=rebuild, prune=prune)
+    files = _files(source, settings, sensitivity, rebuild=rebuild, prune=prune)
     if files is None and engine is RunEngine.RAY:
         raise typer.BadParameter("--engine ray needs one, to share it out", param_hint="SOURCE")
     with open_workbench(settings) as bench, show_progress(quiet=quiet) as show:
@@ -144,6 +135,7 @@ def run(
                 prune=prune,
                 rebuild=rebuild,
                 fingerprint=bench.fingerprint,
+                sensitivity=sensitivity,
             )
     print_job(done.report, as_json=as_json, job=done.job)
     if done.report.quarantined:
@@ -173,9 +165,12 @@ def retry(
 @app.command()
 def status(collection: Collection, as_json: Json = False) -> None:
     """Tell what a collection holds, and whether its last run came to its end."""
-    engine = open_engine(IndexSettings.load())
+    settings = IndexSettings.load()
+    engine = open_engine(settings)
     try:
-        found = read_status(Index.open(engine, collection))
+        index = Index.open(engine, collection)
+        index.unlabelled = settings.default_sensitivity
+        found = read_status(index)
         jobs = JobStore(engine)
         last = next((jobs.find(job.id) for job in jobs.jobs(collection)), None)
     finally:
@@ -240,7 +235,7 @@ def _repeat(collection: str | None, *, retry: bool, as_json: bool, quiet: bool) 
         def prepare(job: Job) -> AbstractContextManager[Work]:
             if job.rebuild and not job.retry:
                 return _rebuild_again(job, bench, show)
-            files = list_files(job, store, factbook=settings.factbook)
+            files = list_files(job, store, settings=settings)
             ingestion = bench.ingestion(bench.create(job.collection))
             return prepare_ingestion(files, job, ingestion, show)
 
@@ -263,7 +258,7 @@ def _rebuild_again(
 ) -> Iterator[Work]:
     """Give what goes on with a rebuild, from its source or from what the collection holds."""
     check_settings(job, bench.fingerprint)
-    listed = list_source(job.source, factbook=bench.settings.factbook) if job.source else None
+    listed = _files(job.source or None, bench.settings, job.label, rebuild=True)
     work = bench.work(
         listed, job.collection, prune=job.prune, rebuild=True, on_progress=on_progress
     )
@@ -272,11 +267,20 @@ def _rebuild_again(
 
 
 def _files(
-    source: str | None, settings: IndexSettings, *, rebuild: bool, prune: bool = False
+    source: str | None,
+    settings: IndexSettings,
+    sensitivity: Sensitivity | None,
+    *,
+    rebuild: bool,
+    prune: bool = False,
 ) -> Iterable[SourceFile] | None:
-    """Return the files of the source; None where the stored documents are to be used."""
+    """Return the files of the source, labelled; None where the stored documents are to be used."""
+    labelling = Labelling.of(settings, sensitivity)
     if source is not None:
-        return list_source(source, factbook=settings.factbook)
+        return labelling.apply(list_source(source, factbook=settings.factbook))
+    if sensitivity is not None:
+        message = "--sensitivity needs one: stored documents keep their labels"
+        raise typer.BadParameter(message, param_hint="SOURCE")
     if not rebuild or prune:
         message = "missing: only --rebuild can do without it, and then without --prune"
         raise typer.BadParameter(message, param_hint="SOURCE")

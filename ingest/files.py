@@ -10,12 +10,19 @@ from typing import NoReturn, Protocol
 
 from chunking.aliases import find_aliases
 from chunking.document import Document
-from chunking.errors import UnreadableDocument
+from chunking.errors import UnreadableDocument, UnreadableLabel
+from chunking.sensitivity import Sensitivity
 from ingest.formats import CSV, JSON, MARKDOWN, TEXT, Format, check_content, format_of
 from ingest.readers.manuscript import Reading
-from ingest.readers.plain import read_csv, read_json_file, read_markdown, read_text
+from ingest.readers.plain import (
+    markdown_label,
+    read_csv,
+    read_json_file,
+    read_markdown,
+    read_text,
+)
 from ingest.readers.sandbox import Sandbox
-from ingest.texts import SourceFile, check_length, read_bytes
+from ingest.texts import SourceFile, check_length, read_bytes, states_nothing
 
 IN_PLACE_LIMIT_BYTES = 1024 * 1024
 """Larger files are read in the child, too: Markdown of a million headings takes a minute, and JSON
@@ -34,10 +41,16 @@ def source_file(path: Path, *, name: str, sandbox: Sandbox) -> SourceFile:
         load=partial(read_bytes, path, name=name),
         parse=partial(_document, form=form, name=name, source=source, sandbox=sandbox),
         parser=form.parser,
+        states=partial(_stated, name=name) if form == MARKDOWN else states_nothing,
     )
 
 
-def refused_file(name: str, error: UnreadableDocument, *, hides_others: bool = False) -> SourceFile:
+def refused_file(
+    name: str,
+    error: UnreadableDocument,
+    *,
+    hides_others: bool = False,
+) -> SourceFile:
     """Return the source file of what cannot be read; `load` raises the error.
 
     Args:
@@ -45,6 +58,13 @@ def refused_file(name: str, error: UnreadableDocument, *, hides_others: bool = F
     """
     refuse = partial(_refuse, error)
     return SourceFile(name, refuse, refuse, "none/1", hides_others=hides_others)
+
+
+def _stated(data: bytes, *, name: str) -> Sensitivity | None:
+    try:
+        return markdown_label(data)
+    except UnreadableLabel as error:
+        raise UnreadableLabel(f"{name}: {error.message}", hint=error.hint, param=name) from error
 
 
 def _refuse(error: UnreadableDocument, data: bytes = b"") -> NoReturn:

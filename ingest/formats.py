@@ -98,7 +98,7 @@ CODE = Format(
     reader=f"{_READERS}.plain:read_code",
 )
 JSON = Format("json", "application/json", (".json",), reader=f"{_READERS}.plain:read_json_file")
-JSON_LINES = Format("jsonl", "application/jsonl", (".jsonl", ".ndjson"))
+JSON_LINES = Format("jsonl", "application/jsonl", (".jsonl", ".ndjson"), revision=3)
 CSV = Format("csv", "text/csv", (".csv", ".tsv", ".tab"), reader=f"{_READERS}.plain:read_csv")
 HTML = Format(
     "html",

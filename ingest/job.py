@@ -10,9 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from chunking.document import Document
+from chunking.sensitivity import Sensitivity
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
-from ingest.changes import named_once
+from ingest.changes import Quarantined, Relabelled, named_once
 from ingest.prepare import Preparation
 from ingest.slices import Event, Pending, Slice, cut_slices, name_of
 from ingest.tally import IngestReport, Progress, Tally
@@ -184,12 +185,24 @@ def _store(done: Slice, vectors: Vector, writer: IndexWriter) -> tuple[Event, ..
     """Store the chunks of a slice and make the documents visible that end with it."""
     if done.chunks:
         writer.stage(done.chunks, vectors)
+    # Labels first: what protects more is in force before anything else of the slice is seen.
+    labels = dict(filter(None, map(_label_of, done.events)))
+    writer.relabel(labels)
     documents = [event for event in done.events if isinstance(event, Pending)]
     for pending in documents:
         _commit(pending, writer)
-    if documents:
+    if documents or labels:
         writer.publish()
     return done.events
+
+
+def _label_of(event: Event) -> tuple[str, Sensitivity] | None:
+    """Return the document that keeps all but its label, with its new one; None for others."""
+    if isinstance(event, Relabelled):
+        return event.name, event.sensitivity
+    if isinstance(event, Quarantined) and event.label:
+        return event.name, Sensitivity(event.label)
+    return None
 
 
 def _commit(pending: Pending, writer: IndexWriter) -> None:

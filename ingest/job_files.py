@@ -11,10 +11,12 @@ from typing import Any
 
 from ingest.job_store import JobStore
 from ingest.jobs import Job
+from ingest.labels import Labelling
 from ingest.lines import STANDARD_INPUT, stream_lines
 from ingest.readers.sandbox import Sandbox
 from ingest.sources import FACTBOOK, list_source
 from ingest.texts import SourceFile
+from retrieval.settings import IndexSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,9 @@ def absolute_source(source: str) -> str:
 
 
 def list_files(
-    job: Job, store: JobStore, *, factbook: Path, within: Path | None = None
+    job: Job, store: JobStore, *, settings: IndexSettings, within: Path | None = None
 ) -> JobFiles:
-    """Return the files that a job goes through, and whether they are its quarantined ones alone.
+    """Return the files that a job goes through, labelled, or its quarantined ones alone.
 
     Lines of JSONL are all gone through in a retry, too: a line that was repaired may have another
     name now; and so are all files where a quarantined one is not there any more. Those that are
@@ -45,11 +47,13 @@ def list_files(
 
     Raises:
         InputError: the source is not there any more.
+        ConfigurationError: a rule of labels cannot be read.
     """
     if job.document_count:
         files: Iterable[SourceFile] = document_files(store.documents(job))
     else:
-        files = list_source(job.source, factbook=factbook, within=within)
+        files = list_source(job.source, factbook=settings.factbook, within=within)
+    files = Labelling.of(settings, job.label).apply(files)
     told = job.counts.quarantined if job.counts is not None else 0
     if not (job.retry and isinstance(files, Sequence)) or told > len(job.quarantined):
         return JobFiles(files)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chunking.counters import well_formed
+from chunking.sensitivity import Sensitivity
 from ingest.changes import Quarantined
 from ingest.jobs import Counts, Job, JobError, State
 from ingest.lines import ID_LIMIT, STANDARD_INPUT
@@ -35,6 +36,9 @@ class SentDocument(BaseModel):
     title: Text = ""
     media_type: Literal["text/plain", "text/markdown", "text/html"] = "text/plain"
     date: Annotated[Text | None, Field(description="ISO 8601, as the source states it")] = None
+    sensitivity: Annotated[
+        Sensitivity | None, Field(description="how far the text may travel; null states nothing")
+    ] = None
 
 
 class JobRequest(BaseModel):
@@ -53,6 +57,10 @@ class JobRequest(BaseModel):
     prune: Annotated[
         bool, Field(description="remove documents of the collection that are not among these")
     ] = False
+    sensitivity: Annotated[
+        Sensitivity | None,
+        Field(description="the least label of all documents of the job; null states none"),
+    ] = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -63,7 +71,8 @@ class JobRequest(BaseModel):
     def lines(self) -> list[dict[str, Any]]:
         """Return the documents as lines of JSONL state them."""
         sent = self.documents or ()
-        return [one.model_dump(exclude_none=True) | {"source": _source_of(one)} for one in sent]
+        stated = (one.model_dump(mode="json", exclude_none=True) for one in sent)
+        return [line | {"source": _source_of(one)} for one, line in zip(sent, stated, strict=True)]
 
 
 def _source_of(document: SentDocument) -> str:
@@ -79,6 +88,7 @@ class JobEntry(BaseModel):
     source: str | None
     document_count: int
     prune: bool
+    sensitivity: Sensitivity | None
     state: State
     attempts: int
     submitted: str
@@ -98,7 +108,8 @@ class JobEntry(BaseModel):
             hide = partial(_without_paths, job=job, sources=sources)
             message, hint = hide(job.error.message), hide(job.error.hint)
             shown["error"] = replace(job.error, message=message, hint=hint)
-        return shown | {"source": source or None, "holder": holder_of(job)}
+        label = {"sensitivity": job.label}
+        return shown | label | {"source": source or None, "holder": holder_of(job)}
 
     @classmethod
     def of(cls, job: Job, sources: SourceFolder) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from uuid import uuid4
 
 from chunking.document import content_id
+from chunking.sensitivity import Sensitivity, read_sensitivity
 from ingest.changes import Quarantined
 from ingest.tally import IngestReport
 from retrieval.lease import Holder
@@ -42,6 +43,7 @@ class Counts:
     collection_chunks: int
     quarantined: int
     seconds: float
+    relabelled: int = 0
 
     @classmethod
     def of(cls, report: IngestReport) -> Self:
@@ -63,6 +65,7 @@ class Counts:
             removed_documents=self.removed_documents,
             removed_chunks=self.removed_chunks + again.removed_chunks,
             seconds=self.seconds + again.seconds,
+            relabelled=self.relabelled + again.relabelled,
         )
 
 
@@ -97,6 +100,7 @@ class Job:
         presence: the name by which that process shows that it runs, see `ingest.presence`.
         revision: changes with every change of the record, which is how changes exclude each other.
         fingerprint: of a rebuild, the embedder and splitter that it is built by; empty otherwise.
+        sensitivity: the label that was asked for the whole source; empty for none.
     """
 
     id: str
@@ -121,6 +125,12 @@ class Job:
     presence: str
     revision: str
     fingerprint: str = ""
+    sensitivity: str = ""
+
+    @property
+    def label(self) -> Sensitivity | None:
+        """The label that was asked for the whole source; a damaged one reads as restricted."""
+        return read_sensitivity(self.sensitivity) if self.sensitivity else None
 
     @property
     def in_flight(self) -> bool:
@@ -146,7 +156,9 @@ class Job:
             for one in (self, earlier)
         )
         as_much = self.prune >= earlier.prune and self.rebuild >= earlier.rebuild
-        return ours == theirs and as_much
+        # What was said of the label since stands; where nothing was, the earlier word does.
+        labelled = bool(self.sensitivity) or not earlier.sensitivity
+        return ours == theirs and as_much and labelled
 
 
 def new_job(
@@ -162,6 +174,7 @@ def new_job(
     document_count: int = 0,
     rebuild: bool = False,
     fingerprint: str = "",
+    sensitivity: Sensitivity | None = None,
 ) -> Job:
     """Return a queued job that is not recorded yet."""
     return Job(
@@ -187,6 +200,7 @@ def new_job(
         presence=presence,
         revision=uuid4().hex,
         fingerprint=fingerprint,
+        sensitivity="" if sensitivity is None else sensitivity.value,
     )
 
 
@@ -246,8 +260,8 @@ def read_job(payload: Mapping[str, Any]) -> Job:
     Raises:
         KeyError, TypeError: the payload is damaged, or of another version.
     """
-    # Jobs that were recorded before there was one have no fingerprint.
-    stored = {"fingerprint": "", **payload}
+    # Jobs that were recorded before there were any have no fingerprint and no label.
+    stored = {"fingerprint": "", "sensitivity": "", **payload}
     values = {one.name: stored[one.name] for one in fields(Job) if one.name != "quarantined"}
     counts, error, holder = values["counts"], values["error"], values["holder"]
     values["counts"] = None if counts is None else Counts(**counts)

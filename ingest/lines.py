@@ -5,16 +5,23 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chunking.aliases import find_aliases
 from chunking.document import Document
-from chunking.errors import DocumentChanged, UnreadableDocument
+from chunking.errors import (
+    DocumentChanged,
+    UnknownSensitivity,
+    UnreadableDocument,
+    UnreadableLabel,
+)
+from chunking.sensitivity import parse_sensitivity
 from ingest.files import IN_PLACE_LIMIT_BYTES, printable_name, refused_file
 from ingest.formats import HTML, JSON_LINES, MARKDOWN, TEXT, check_content
 from ingest.readers.dates import iso_date
@@ -48,6 +55,10 @@ class _Named(BaseModel):
 
     id: str | int | None = Field(None, union_mode="left_to_right")
     underscored: str | int | None = Field(None, alias="_id", union_mode="left_to_right")
+
+
+_NOT_TEXT = frozenset({"id", "_id", "sensitivity"})
+"""Fields of a line without `text` that are no part of what is read."""
 
 
 ID_LIMIT = 512
@@ -97,7 +108,8 @@ def stream_lines(
             too_long = UnreadableDocument(reason, param=place)
             yield refused_file(place, too_long, hides_others=True)
         elif line.strip():
-            yield _named_line(line, place, f"{source}#{number}", taken, sandbox)
+            found = _named_line(line, place, f"{source}#{number}", taken, sandbox)
+            yield replace(found, inside=name)
 
 
 def _no_lines(name: str, error: Exception) -> UnreadableDocument:
@@ -118,7 +130,8 @@ def _named_line(
 ) -> SourceFile:
     """Return the source file of a line, refused where its id is no id or taken by another line."""
     try:
-        name = _id_of(line, place)
+        head = _head(line)
+        name = _id_of(head, place)
     except UnreadableDocument as error:
         return refused_file(place, error, hides_others=True)
     if hash(name) in taken:
@@ -126,16 +139,32 @@ def _named_line(
         hint = "give each line an id of its own"
         return refused_file(place, UnreadableDocument(reason, hint=hint, param=place))
     taken.add(hash(name))
-    parse = partial(_document, name=name, place=place, source=source, sandbox=sandbox)
-    return SourceFile(name, partial(bytes, line), parse, f"{JSON_LINES.parser} {HTML.parser}")
-
-
-def _id_of(line: bytes, place: str) -> str:
-    """Return the id of a line's document."""
     try:
-        named = _Named.model_validate(json.loads(line))
+        label = head.get("sensitivity")
+        stated = None if label is None else parse_sensitivity(label)
+    except UnknownSensitivity as error:
+        unreadable = UnreadableLabel(f"{place}: {error.message}", hint=error.hint, param=place)
+        return refused_file(name, unreadable)
+    parse = partial(_document, name=name, place=place, source=source, sandbox=sandbox)
+    parser = f"{JSON_LINES.parser} {HTML.parser}"
+    return SourceFile(name, partial(bytes, line), parse, parser, stated=stated)
+
+
+def _head(line: bytes) -> Mapping[str, Any]:
+    """Return the object of a line; an empty one where it is none."""
+    try:
+        value = json.loads(line)
     except (ValueError, RecursionError):
         # What is wrong with the line is told when it is parsed.
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _id_of(head: Mapping[str, Any], place: str) -> str:
+    """Return the id of a line's document."""
+    try:
+        named = _Named.model_validate(head)
+    except ValidationError:
         return place
     found = named.id if named.id is not None else named.underscored
     name = str(place if found is None else found)
@@ -157,7 +186,7 @@ def _document(data: bytes, *, name: str, place: str, source: str, sandbox: Sandb
         reason = f"{place}: {field!r} is not a string"
         raise UnreadableDocument(reason, param=place) from error
     if line.text is None:
-        fields = {key: inner for key, inner in value.items() if key not in {"id", "_id"}}
+        fields = {key: inner for key, inner in value.items() if key not in _NOT_TEXT}
         reading = read_record(fields, name=place)
     else:
         reading = _read(line.text, line.media_type, place, sandbox)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chunking.document import Chunk, Document
 from chunking.errors import UnreadableDocument
 from chunking.split import Splitter
-from ingest.changes import Quarantined, Unchanged, compare
+from ingest.changes import Found, Quarantined, Relabelled, Unchanged, compare, raised_label
 from ingest.texts import SourceFile
 from retrieval.embed import Embedder
 from retrieval.records import DocumentRecord
@@ -24,6 +24,8 @@ class IngestPlan:
 
     Attributes:
         new, changed, unchanged: documents the collection lacks, holds otherwise, or holds.
+        relabelled: documents, whether they change or not, that the collection holds under another
+            label; nothing is embedded for a label.
         removed: documents of the collection that the source does not hold; a run removes them only
             where it is asked to prune.
         chunks: chunks of new and changed documents.
@@ -46,6 +48,7 @@ class IngestPlan:
     seconds: float | None
     cost_usd: float
     quarantined: tuple[Quarantined, ...]
+    relabelled: int = 0
 
 
 def plan_ingest(
@@ -67,20 +70,17 @@ def plan_ingest(
     """
     quarantined: list[Quarantined] = []
     seen: set[str] = set()
-    new = changed = unchanged = chunks = embedded_chunks = tokens = 0
+    new = changed = unchanged = relabelled = chunks = embedded_chunks = tokens = 0
     sample: list[Chunk] = []
-    for one in compare(files, records, origins=origins):
+    for found in compare(files, records, origins=origins):
+        one, split = _split(found, splitter, origins or records)
         seen.add(one.id if isinstance(one, Document) else one.name)
-        if isinstance(one, Unchanged):
+        relabelled += _relabels(one, records)
+        if isinstance(one, Unchanged | Relabelled):
             unchanged += 1
             continue
         if isinstance(one, Quarantined):
             quarantined.append(one)
-            continue
-        try:
-            split = splitter.split(one)
-        except UnreadableDocument as error:
-            quarantined.append(Quarantined.of(one.id, error))
             continue
         record = records.get(one.id)
         missing = _missing(split, record)
@@ -106,7 +106,29 @@ def plan_ingest(
         seconds=_estimate(sample, tokens, embedder) if measured else None,
         cost_usd=0.0,
         quarantined=tuple(quarantined),
+        relabelled=relabelled,
     )
+
+
+def _split(
+    found: Found, splitter: Splitter, held: Mapping[str, DocumentRecord]
+) -> tuple[Found, tuple[Chunk, ...]]:
+    """Return a file with its chunks; as quarantined where it cannot be split."""
+    if not isinstance(found, Document):
+        return found, ()
+    try:
+        return found, splitter.split(found)
+    except UnreadableDocument as error:
+        label = raised_label(held.get(found.id), found.sensitivity)
+        return Quarantined.of(found.id, error, label=label), ()
+
+
+def _relabels(one: Found, records: Mapping[str, DocumentRecord]) -> bool:
+    """Return whether a run gives a stored document another label."""
+    if isinstance(one, Document):
+        record = records.get(one.id)
+        return record is not None and record.sensitivity is not one.sensitivity
+    return isinstance(one, Relabelled) or (isinstance(one, Quarantined) and bool(one.label))
 
 
 def _missing(chunks: Sequence[Chunk], record: DocumentRecord | None) -> list[Chunk]:

@@ -10,7 +10,7 @@ from chunking.errors import UnreadableDocument
 from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from chunking.tokens import TokenCounter
-from ingest.changes import Quarantined, examine
+from ingest.changes import Quarantined, examine, raised_label
 from ingest.slices import Event, Pending
 from ingest.texts import SourceFile
 from retrieval.records import DocumentRecord
@@ -46,14 +46,29 @@ class Preparation:
         """
         counted_by = [counter.identity for counter in self.counters]
         found = examine(file, record, origin=origin, counted_by=counted_by)
-        return self.split(found, record, missing) if isinstance(found, Document) else found
+        if not isinstance(found, Document):
+            return found
+        return self.split(found, record, missing, held=origin)
 
-    def split(self, document: Document, record: DocumentRecord | None, missing: Missing) -> Event:
-        """Return a document with its chunks and their counts, or why it cannot be split."""
+    def split(
+        self,
+        document: Document,
+        record: DocumentRecord | None,
+        missing: Missing,
+        *,
+        held: DocumentRecord | None = None,
+    ) -> Event:
+        """Return a document with its chunks and their counts, or why it cannot be split.
+
+        Args:
+            held: the version that stays where this one cannot be split.
+        """
         try:
             chunks = self.splitter.split(document)
         except UnreadableDocument as error:
-            return Quarantined.of(document.id, error)
+            return Quarantined.of(
+                document.id, error, label=raised_label(held or record, document.sensitivity)
+            )
         lacking = tuple(missing(document.id, chunks))
         counts = {
             counter.identity: count_pieces(document, chunks, counter) for counter in self.counters
@@ -65,4 +80,5 @@ class Preparation:
             unchanged=record is not None and record.version == document.version and not lacking,
             counts=counts,
             recounted=record is not None and not record.counts.keys() >= counts.keys(),
+            relabelled=record is not None and record.sensitivity is not document.sensitivity,
         )

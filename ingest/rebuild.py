@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 from chunking.document import Document
 from chunking.errors import CollectionNotFound, StoreError, UnreadableDocument
+from chunking.sensitivity import Sensitivity
 from ingest.changes import Quarantined
 from ingest.job import Execute, Ingestion, embed_documents, embed_files, run_ingest, write_slices
 from ingest.plan import IngestPlan
@@ -205,6 +206,7 @@ class _Filling:
     Attributes:
         records: the documents of the collection as it is.
         kept: names of the documents that the new place is to hold.
+        labels: of the documents that are carried over under another label.
     """
 
     stored: Index
@@ -213,6 +215,7 @@ class _Filling:
     records: Mapping[str, DocumentRecord]
     tally: Tally = field(default_factory=Tally)
     kept: set[str] = field(default_factory=set)
+    labels: Mapping[str, Sensitivity] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -233,6 +236,8 @@ class _Filling:
     def carry(self, *, prune: bool) -> None:
         """Write what no file brought; with `prune`, only what could not be read."""
         unread = {one.name for one in self.tally.quarantined}
+        quarantined = self.tally.quarantined
+        self.labels = {one.name: Sensitivity(one.label) for one in quarantined if one.label}
         prune = prune and not self.tally.unlisted
         if prune:
             self.tally.check_prune(self.records)
@@ -265,7 +270,12 @@ class _Filling:
         for start in range(0, len(names), _READ_IN_ONE_GO):
             wanted = names[start : start + _READ_IN_ONE_GO]
             points = self.stored.scroll("document", {"document": wanted}, fields=None)
-            yield from map(self._intact, points)
+            yield from map(self._labelled, map(self._intact, points))
+
+    def _labelled(self, document: Document) -> Document:
+        """Return a document under the label of a file that could not be read, if it has one."""
+        raised = self.labels.get(document.id)
+        return document if raised is None else replace(document, sensitivity=raised)
 
     def _is_carried(self, name: str) -> bool:
         built, record = self.ingestion.writer.records.get(name), self.records[name]
@@ -273,13 +283,9 @@ class _Filling:
         if built is None or not built.counts.keys() >= counted_by:
             return False
         # All but how it was split and counted.
-        return record == replace(
-            built,
-            chunk_ids=record.chunk_ids,
-            spans=record.spans,
-            gaps=record.gaps,
-            counts=record.counts,
-        )
+        how = {one: getattr(record, one) for one in ("chunk_ids", "spans", "gaps", "counts")}
+        label = self.labels.get(name, record.sensitivity)
+        return replace(record, sensitivity=label) == replace(built, **how)
 
     def _intact(self, point: Point) -> Document:
         if any(isinstance(one, Finding) for one in audit_documents([point])):

@@ -100,6 +100,8 @@ def _print_report(console: Console, report: IngestReport) -> None:
             f"  nothing was pruned, as places of the source could not be listed: "
             f"{report.unpruned:,} documents may be gone from it"
         )
+    if report.relabelled:
+        console.print(f"  {report.relabelled:,} stored documents have another label now")
     if report.recounted:
         console.print(f"  {report.recounted:,} unchanged documents counted by another tokenizer")
     _print_quarantined(console, report.quarantined)
@@ -122,6 +124,8 @@ def print_plan(plan: IngestPlan, *, as_json: bool) -> None:
     )
     if plan.seconds is not None:
         console.print(f"  about {plan.seconds:,.0f} s, estimated from a sample embedded now")
+    if plan.relabelled:
+        console.print(f"  stored documents to be given another label: {plan.relabelled:,}")
     if plan.removed:
         console.print(f"  not in the source any more: {len(plan.removed):,} (removed by --prune)")
     _print_quarantined(console, plan.quarantined)
@@ -137,6 +141,8 @@ def print_status(status: CollectionStatus, job: Job | None, *, as_json: bool) ->
         f"collection {status.collection}: {status.documents:,} documents, "
         f"{status.chunks:,} chunks, {status.characters:,} characters"
     )
+    labels = ", ".join(f"{count:,} {label}" for label, count in status.labels.items())
+    console.print(f"  documents by label: {labels or 'none'}")
     console.print(f"  embedder {status.embedder}, splitter {status.splitter}")
     ended = "came to its end" if status.swept else "did not come to its end: run it again"
     console.print(

@@ -103,6 +103,7 @@ def _add_submission(app: FastAPI, service: JobService, told: Documented) -> None
             documents=body.lines(),
             prune=body.prune,
             key=key,
+            sensitivity=body.sensitivity,
         )
         response.headers["Location"] = f"/jobs/{given.job.id}"
         if given.replayed:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from chunking.errors import InputError, StoreLocked
+from chunking.sensitivity import Sensitivity
 from chunking.tokens import TokenCounter
 from ingest.counting import load_counters
 from ingest.errors import IdempotencyConflict, JobInFlight, JobNotFound, JobNotResumable
@@ -72,6 +73,7 @@ class JobService:
         documents: Sequence[Mapping[str, Any]],
         prune: bool,
         key: str | None,
+        sensitivity: Sensitivity | None = None,
     ) -> Accepted:
         """Record a job and have it run, or return the one that its key stands for.
 
@@ -83,6 +85,8 @@ class JobService:
             InputError: the collection cannot be named so, or the source not be read.
         """
         asked = {"collection": collection, "source": source, "prune": prune}
+        if sensitivity is not None:
+            asked["sensitivity"] = sensitivity.value
         request = _digest({**asked, "documents": list(documents)})
         check_collection_name(collection)
         if key and (earlier := self._earlier(key)) is not None:
@@ -99,6 +103,7 @@ class JobService:
             key=key or "",
             request=request,
             document_count=len(documents),
+            sensitivity=sensitivity,
         )
         stored = self.store.submit(job, documents)
         if stored.revision != job.revision:
@@ -158,7 +163,7 @@ class JobService:
     def _prepare(self, job: Job, watch: Watch) -> AbstractContextManager[Work]:
         within = self.sources.check(job.source) if job.source else None
         try:
-            files = list_files(job, self.store, factbook=self._settings.factbook, within=within)
+            files = list_files(job, self.store, settings=self._settings, within=within)
         except InputError as error:
             raise InputError(
                 f"source {self.sources.shown(job.source)!r} is not there, or holds no files",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chunking.document import Chunk, Document
 from chunking.piece_counts import PieceCounts
-from ingest.changes import Quarantined, Unchanged
+from ingest.changes import Quarantined, Relabelled, Unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Pending:
         unchanged: whether only what is known about the document changed, and not the document.
         counts: tokens of its pieces by `TokenCounter.identity`.
         recounted: whether a tokenizer counts it that had not.
+        relabelled: whether the collection holds it under another label.
     """
 
     document: Document
@@ -28,9 +29,10 @@ class Pending:
     unchanged: bool
     counts: Mapping[str, PieceCounts] = field(default_factory=dict)
     recounted: bool = False
+    relabelled: bool = False
 
 
-Event = Pending | Unchanged | Quarantined
+Event = Pending | Unchanged | Relabelled | Quarantined
 """What became of one file of a source."""
 
 

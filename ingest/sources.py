@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from chunking.errors import InputError, UnreadableDocument
@@ -126,8 +126,16 @@ def _matching(pattern: str) -> Iterator[tuple[Path | OSError, str]]:
             yield file, _name_below(root, place)
 
 
+def glob_pattern(glob: str) -> re.Pattern[str]:
+    """Return the regular expression of a glob: `*` stays within a name, `**` spans folders.
+
+    Raises:
+        re.error: a range of characters is none.
+    """
+    return _matcher(PurePosixPath(glob).parts)
+
+
 def _matcher(parts: Sequence[str]) -> re.Pattern[str]:
-    """Return the regular expression of a glob: `*` stays within a name, `**` spans folders."""
     *folders, last = parts
     pieces = ["(?:[^/]+/)*" if part == "**" else f"{_name_pattern(part)}/" for part in folders]
     return re.compile("".join([*pieces, ".*" if last == "**" else _name_pattern(last)]))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from chunking.errors import InputError
-from ingest.changes import Quarantined, Unchanged
+from ingest.changes import Quarantined, Relabelled, Unchanged
 from ingest.slices import Event, Pending
 from retrieval.writer import IndexWriter
 
@@ -19,6 +19,8 @@ class IngestReport:
         written: documents new or changed.
         unchanged: documents found as they were; nothing was embedded for them.
         recounted: unchanged documents counted with a tokenizer that had not counted them before.
+        relabelled: documents, changed or not, that the collection held under another label; for
+            quarantined ones the version that it holds.
         embedded_chunks: chunks embedded in this run: those not stored yet.
         kept_chunks: chunks of written documents that were stored already.
         removed_documents: documents removed because the source does not hold them any more.
@@ -44,6 +46,7 @@ class IngestReport:
     seconds: float
     carried: int = 0
     unpruned: int = 0
+    relabelled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Tally:
     recounted: int = 0
     embedded_chunks: int = 0
     kept_chunks: int = 0
+    relabelled: int = 0
     carried: int = 0
     listed: int = 0
     quarantined: list[Quarantined] = field(default_factory=list)
@@ -83,13 +87,17 @@ class Tally:
             self.files += 1
             if isinstance(event, Quarantined):
                 self.quarantined.append(event)
-            elif isinstance(event, Unchanged):
+                self.relabelled += bool(event.label)
+            elif isinstance(event, Unchanged | Relabelled):
                 self.unchanged += 1
+                self.relabelled += isinstance(event, Relabelled)
             elif event.unchanged:
                 self.unchanged += 1
                 self.recounted += event.recounted
+                self.relabelled += event.relabelled
             else:
                 self.written += 1
+                self.relabelled += event.relabelled
                 self.embedded_chunks += len(event.missing)
                 self.kept_chunks += len(event.chunks) - len(event.missing)
 
@@ -150,4 +158,5 @@ class Tally:
             seconds=seconds,
             carried=self.carried,
             unpruned=unpruned,
+            relabelled=self.relabelled,
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 from chunking.document import Document, content_id
 from chunking.errors import DocumentChanged, UnreadableDocument
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 """Files above this size are quarantined: they are read whole, and memory must stay bounded."""
@@ -33,6 +34,12 @@ _MARKS = (
 )
 
 
+def states_nothing(data: bytes) -> Sensitivity | None:
+    """Return no label, whatever the bytes."""
+    del data
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A document that can be read when its turn comes, in this process or, pickled, in another.
@@ -43,6 +50,11 @@ class SourceFile:
         parse: turns exactly these bytes into the document; raises `UnreadableDocument`.
         parser: name and version of what parses, as in "pdf/1+pypdfium2-5.15.2".
         hides_others: whether it stands for documents whose names could not be listed.
+        inside: of a line of JSONL, the name of its file.
+        stated: the label that is stated of it before it is read; None where none is.
+        default: the label where nothing states any.
+        states: returns the label that the bytes themselves state, if any, and reads no more of them
+            than that; raises `UnreadableLabel`.
     """
 
     name: str
@@ -50,25 +62,57 @@ class SourceFile:
     parse: Callable[[bytes], Document]
     parser: str
     hides_others: bool = False
+    inside: str = ""
+    stated: Sensitivity | None = None
+    default: Sensitivity = UNLABELLED
+    states: Callable[[bytes], Sensitivity | None] = states_nothing
+
+    def sensitivity(
+        self, stored: Sensitivity | None, *, own: Sensitivity | None = None
+    ) -> Sensitivity:
+        """Return the label of the document.
+
+        Args:
+            own: what its bytes state, if they were read.
+            stored: that of the version that a collection holds, which falls only where something
+                states so; None where it holds none.
+        """
+        stated = [one for one in (self.stated, own) if one is not None]
+        if stated:
+            return highest(stated)
+        return self.default if stored is None else highest((stored, self.default))
 
     def digest(self, data: bytes) -> str:
         """Return what stands for these bytes parsed by this parser; equal ones parse equally."""
         return content_id(self.parser, hashlib.sha256(data).hexdigest())
 
     def read(self) -> Document:
-        """Return the document with its digest.
+        """Return the document with its digest and its label.
 
         Raises:
             UnreadableDocument: the bytes cannot be read or parsed.
         """
         data = self.load()
-        return replace(self.parse(data), digest=self.digest(data))
+        label = self.sensitivity(None, own=self.states(data))
+        return replace(self.parse(data), digest=self.digest(data), sensitivity=label)
 
 
 def document_file(document: Document) -> SourceFile:
-    """Return the source file of a document that is in memory already, to ingest it as it is."""
-    data = json.dumps(asdict(document), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return SourceFile(document.id, partial(bytes, data), partial(_given, document), "document/1")
+    """Return the source file of a document that is in memory already, to ingest it as it is.
+
+    A document that is `UNLABELLED` states no label, so that one made without a thought of labels
+    lowers none.
+    """
+    # Its label is no part of what is parsed: a change of it alone leaves the digest as it is.
+    facts = {name: value for name, value in asdict(document).items() if name != "sensitivity"}
+    data = json.dumps(facts, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return SourceFile(
+        document.id,
+        partial(bytes, data),
+        partial(_given, document),
+        "document/1",
+        stated=None if document.sensitivity is UNLABELLED else document.sensitivity,
+    )
 
 
 def _given(document: Document, data: bytes) -> Document:

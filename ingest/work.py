@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from chunking.errors import EmbeddingModelMismatch, StoreError, StoreLocked, WindowfitError
+from chunking.sensitivity import Sensitivity
 from ingest.errors import JobInFlight, JobNotResumable
 from ingest.job import Ingestion, run_ingest
 from ingest.job_files import JobFiles, absolute_source
@@ -89,6 +90,7 @@ def record_job(
     prune: bool,
     rebuild: bool = False,
     fingerprint: IndexFingerprint | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> JobRun:
     """Run an ingestion of a command as a job, the lease on its collection being held.
 
@@ -109,6 +111,7 @@ def record_job(
             origin="command",
             holder=presence.holder,
             presence=presence.name,
+            sensitivity=sensitivity,
         )
         job = store.submit(job)
         return execute_job(job, store, lambda: nullcontext(Work(ingest)))

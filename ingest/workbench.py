@@ -13,6 +13,7 @@ from chunking.errors import CollectionNotFound
 from chunking.split import Splitter
 from ingest.counting import load_counters
 from ingest.job import Execute, Ingestion, run_ingest
+from ingest.labels import Labelling
 from ingest.rebuild import prepare_rebuild
 from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile
@@ -92,8 +93,10 @@ class Workbench:
         The collection is held from here on, made first if need be.
 
         Args:
-            files: the source; None to build anew from the stored documents alone.
+            files: the source; None to build anew from the stored documents alone. The settings'
+                rules of labels hold for them, whatever else is stated.
         """
+        files = None if files is None else Labelling.of(self.settings).apply(files)
         if rebuild:
             with prepare_rebuild(
                 files,

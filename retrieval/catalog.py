@@ -14,7 +14,7 @@ from retrieval.entities import NameTable
 from retrieval.points import Where
 from retrieval.records import DocumentRecord, Hit, read_hit
 
-FILTER_KEYS = frozenset({"document", "title", "source"})
+FILTER_KEYS = frozenset({"document", "sensitivity", "source", "title"})
 """Keys a request may filter documents by; everything else is refused, never ignored."""
 
 _DIGITS = re.compile(r"(\d+)")
@@ -140,7 +140,12 @@ def check_filter(where: Where | None) -> None:
 
 
 def _passes(record: DocumentRecord, where: Where | None) -> bool:
-    held = {"document": record.id, "title": record.title, "source": record.source}
+    held = {
+        "document": record.id,
+        "sensitivity": record.sensitivity.value,
+        "source": record.source,
+        "title": record.title,
+    }
     return all(held[key] in values for key, values in (where or {}).items())
 
 

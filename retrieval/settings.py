@@ -7,10 +7,10 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -20,7 +20,8 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import DotEnvSettingsSource, EnvSettingsSource
 
-from chunking.errors import ConfigurationError
+from chunking.errors import ConfigurationError, UnknownSensitivity
+from chunking.sensitivity import UNLABELLED, Sensitivity, parse_sensitivity
 
 CONFIG_VARIABLE = "WINDOWFIT_CONFIG"
 DEFAULT_CONFIG = Path("windowfit.toml")
@@ -100,6 +101,26 @@ class TableSettings(BaseSettings):
         return found
 
 
+def _label(value: object) -> Sensitivity:
+    try:
+        return parse_sensitivity(value)
+    except UnknownSensitivity as error:
+        raise ValueError(f"{error.message}; {error.hint}") from error
+
+
+Label = Annotated[Sensitivity, BeforeValidator(_label)]
+"""A label of sensitivity as people write it."""
+
+
+class LabelRule(BaseModel):
+    """A rule `[[index.labels]]`: what a glob matches has at least a label."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    glob: str = Field(min_length=1)
+    label: Label
+
+
 class IndexSettings(TableSettings):
     """Where the index lives, and what embeds and cuts documents."""
 
@@ -164,6 +185,12 @@ class IndexSettings(TableSettings):
     job_sources: Path | None = Field(
         default=None,
         description="folder below which jobs over HTTP may read; unset means documents sent along",
+    )
+    default_sensitivity: Label = Field(
+        default=UNLABELLED, description="label of documents that nothing else labels"
+    )
+    labels: tuple[LabelRule, ...] = Field(
+        default=(), description="rules of glob and label; the first that matches a name holds"
     )
     tokenizers: tuple[str, ...] = Field(
         default=("mistral:v3", "tiktoken:o200k_base"),

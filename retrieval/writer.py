@@ -169,22 +169,22 @@ class IndexWriter:
         Raises:
             StoreError: another writer has taken over.
         """
-        for document, label in labels.items():
-            known = self.records.get(document)
-            if known is None or known.sensitivity is label:
-                continue
-            self._lease.confirm()
-            self.begin()
-            self._announce(document, label)
-            for point in self.index.scroll("document", {"document": (document,)}, fields=None):
-                self._points.upsert([Point(point.id, relabelled(point.payload, label))])
-            self.records[document] = replace(known, sensitivity=label)
+        held = {name: self.records[name] for name in labels if name in self.records}
+        wanted = [name for name, one in held.items() if one.sensitivity is not labels[name]]
+        if not wanted:
+            return
+        self._lease.confirm()
+        self.begin()
+        for name in wanted:
+            self._announce(name, labels[name])
+        for point in self.index.scroll("document", {"document": wanted}, fields=None):
+            label = labels[point.payload["document"]]
+            self._points.upsert([Point(point.id, relabelled(point.payload, label))])
+        for name in wanted:
+            self.records[name] = replace(held[name], sensitivity=labels[name])
 
     def _announce(self, document: str, label: Sensitivity) -> None:
-        """Have readers look at labels before one changes: whatever dies, none goes on with the old.
-
-        A document has one label, in its record, so that all of its chunks change in one write.
-        """
+        """Have readers look at labels before one changes, so that none misses it if this dies."""
         known = self.records.get(document)
         if known is None or known.sensitivity is label:
             return

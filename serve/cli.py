@@ -42,7 +42,9 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 _Filters = Annotated[
     list[str] | None,
-    typer.Option("--filter", help="KEY=VALUE of document, title or source; repeatable."),
+    typer.Option(
+        "--filter", help="KEY=VALUE of document, sensitivity, source or title; repeatable."
+    ),
 ]
 _Searches = Annotated[
     list[str] | None,

@@ -9,7 +9,6 @@ from math import ceil, floor
 
 from chunking.document import Chunk, Document, content_id
 from chunking.errors import CollectionChanged
-from chunking.sensitivity import highest
 from chunking.tokens import TokenCounter
 from retrieval.catalog import Catalog
 from retrieval.points import Where
@@ -133,7 +132,7 @@ class Gathering:
                     f"{name} was changed or removed while the request was planned"
                 )
         return tuple(
-            _with_text(chunk, found[chunk.document]) if chunk.document in found else chunk
+            replace(chunk, text=found[chunk.document].text) if chunk.document in found else chunk
             for chunk in chunks
         )
 
@@ -206,13 +205,9 @@ def share_read(kept: Sequence[Entry], records: Mapping[str, DocumentRecord]) -> 
 
 def _is_version(document: Document | None, chunk: Chunk) -> bool:
     """Return whether a document is the one that an unread chunk stands for."""
-    return document is not None and chunk.id == _whole_id(document.id, document.version)
-
-
-def _with_text(chunk: Chunk, document: Document) -> Chunk:
-    """Return a whole document with its text, under the higher label where that was changed."""
-    label = highest((chunk.sensitivity, document.sensitivity))
-    return replace(chunk, text=document.text, sensitivity=label)
+    if document is None or document.sensitivity > chunk.sensitivity:
+        return False  # a label that was raised since is none that the plan was made by
+    return chunk.id == _whole_id(document.id, document.version)
 
 
 def _whole_id(document: str, version: str) -> str:

@@ -76,7 +76,9 @@ class WindowfitOptions(BaseModel):
     call_limit: CallLimit = CALL_LIMIT
     cost_limit_usd: CostLimit = None
     max_context_tokens: TokenLimit | None = Field(default=None, description="cap on retrieved text")
-    filter: Filter | None = Field(default=None, description="allowed keys: document, title, source")
+    filter: Filter | None = Field(
+        default=None, description="allowed keys: document, sensitivity, source, title"
+    )
     searches: Searches = ()
 
 

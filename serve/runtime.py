@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from chunking.counters import EstimatedCounter
-from chunking.sensitivity import highest
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
@@ -48,6 +48,9 @@ class Runtime:
     """Everything a request needs besides itself; safe to share between threads.
 
     Build it with `Runtime.open` from settings, or from parts in a test.
+
+    Attributes:
+        unlabelled: see `Index.unlabelled`.
     """
 
     engine: Engine
@@ -63,6 +66,7 @@ class Runtime:
     answered: AnsweredLabels = field(default_factory=AnsweredLabels)
     latencies: Latencies = field(default_factory=Latencies)
     gate_limits: GateLimits = field(default_factory=GateLimits)
+    unlabelled: Sensitivity = UNLABELLED
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -114,7 +118,8 @@ class Runtime:
             requests,
             calibration,
             rerankers,
-            policy,
+            policy=policy,
+            unlabelled=index_settings.default_sensitivity,
         )
 
     def plan(self, ask: Ask) -> Plan:
@@ -149,6 +154,7 @@ class Runtime:
         with self._lock:
             if collection not in self._searchers:
                 index = Index.open(self.engine, collection, self.fingerprint)
+                index.unlabelled = self.unlabelled
                 self._searchers[collection] = Searcher(index, self.embedder)
             searcher = self._searchers[collection]
         reranker = self.rerankers.choose(None if profile is None else profile.reranker)

@@ -92,7 +92,9 @@ class AnswerRequest(BaseModel):
     history: tuple[Turn, ...] = Field(
         default=(), max_length=1000, description="earlier turns, user first"
     )
-    filter: Filter | None = Field(default=None, description="allowed keys: document, title, source")
+    filter: Filter | None = Field(
+        default=None, description="allowed keys: document, sensitivity, source, title"
+    )
     searches: Searches = ()
     stream: bool = Field(
         default=False, description="send the answer as it is written, as server-sent events"

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from chunking.document import Section
-from chunking.errors import UnreadableDocument
+from chunking.errors import UnknownSensitivity, UnreadableDocument, UnreadableLabel
 from chunking.programs import python_sections
 from chunking.sections import field_sections, markdown_sections, wiki_sections
+from chunking.sensitivity import Sensitivity, parse_sensitivity
 from ingest.readers.dates import iso_date
 from ingest.readers.manuscript import Reading
 from ingest.readers.tables import read_table
@@ -17,6 +18,11 @@ from ingest.texts import decode, read_json
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _PYTHON = (".py", ".pyi")
+_FRONT_BYTES = 16
+_LABEL = re.compile(
+    r"""^sensitivity[ \t]*:[ \t]*["']?(.*?)["']?[ \t]*(?:[ \t]#.*)?$""",
+    re.MULTILINE | re.IGNORECASE,
+)
 _STATED = re.compile(
     r"""^(title|date):[ \t]*["']?(.*?)["']?[ \t]*$""", re.MULTILINE | re.IGNORECASE
 )
@@ -29,6 +35,26 @@ def read_text(data: bytes, *, name: str) -> Reading:
         UnreadableDocument: the bytes are no text.
     """
     return _read_wiki(decode(data, name=name))
+
+
+def markdown_label(data: bytes) -> Sensitivity | None:
+    """Return the label that the front matter of a Markdown file states, if any; the highest of two.
+
+    Raises:
+        UnreadableLabel: it states what is no label.
+    """
+    # Nothing is decoded of a file that does not begin so, in whatever encoding.
+    if b"---" not in data[:_FRONT_BYTES].replace(b"\x00", b""):
+        return None
+    try:
+        front = _FRONT_MATTER.match(decode(data, name="front matter"))
+    except UnreadableDocument:
+        return None  # told when the text is read
+    labels = [] if front is None else _LABEL.findall(front[1])
+    try:
+        return max(map(parse_sensitivity, labels), default=None)
+    except UnknownSensitivity as error:
+        raise UnreadableLabel(f"front matter: {error.message}", hint=error.hint) from error
 
 
 def read_markdown(data: bytes, *, name: str) -> Reading:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from chunking.document import Chunk
 from chunking.errors import StoreError
+from chunking.sensitivity import read_sensitivity
 from eval.questions import Question, load_questions
 from retrieval.records import Hit
 from retrieval.settings import IndexSettings
@@ -60,7 +61,9 @@ def draw_evenly(questions: Iterable[Question], *, size: int, seed: int) -> list[
 def hit_of(source: Source) -> Hit:
     """Return the hit that a source was exported from."""
     fields: dict[str, Any] = {name: _frozen(value) for name, value in source.hit.items()}
-    return Hit(**{**fields, "chunk": Chunk(**fields["chunk"])})
+    chunk = fields["chunk"]
+    label = read_sensitivity(chunk.get("sensitivity"))
+    return Hit(**{**fields, "chunk": Chunk(**{**chunk, "sensitivity": label})})
 
 
 def _case(question: Question, hits: Sequence[Hit]) -> Case:

@@ -190,6 +190,53 @@ def test_the_status_of_a_collection_is_told(command: Command, tmp_path: Path) ->
     assert "came to its end" in command("ingest", "status", "--collection", "small").out
 
 
+def test_a_source_is_labelled_and_the_label_stays_until_another_is_stated(
+    command: Command, tmp_path: Path
+) -> None:
+    ingest(command, tmp_path)
+    run = ("ingest", "run", "files", "--collection", "small")
+    labelled = ("--sensitivity", "restricted", "--json")
+
+    plan = command("ingest", "plan", *run[2:], "--no-time", *labelled)
+    assert (plan.json["relabelled"], plan.json["embedded_chunks"]) == (len(GOOD), 0)
+    done = command(*run, *labelled)
+    assert (done.json["relabelled"], done.json["embedded_chunks"]) == (len(GOOD), 0)
+    assert command(*run, "--json").json["relabelled"] == 0
+    status = command("ingest", "status", "--collection", "small", "--json")
+    assert status.json["labels"] == {"restricted": len(GOOD)}
+    assert status.json["last_job"]["sensitivity"] == ""
+    shown = command("ingest", "status", "--collection", "small")
+    assert f"documents by label: {len(GOOD)} restricted" in shown.out
+    assert command("ingest", "verify", "--collection", "small").code == 0
+
+
+def test_a_rule_of_the_settings_labels_what_it_matches(command: Command, tmp_path: Path) -> None:
+    rule = '[[index.labels]]\nglob = "hr/**"\nlabel = "restricted"\n'
+    (tmp_path / "windowfit.toml").write_text(rule)
+    write(tmp_path / "files", {"menu.md": b"# Menu\n\nSoup."})
+    write(tmp_path / "files" / "hr", {"pay.md": b"# Pay\n\nMuch."})
+    ended = command("ingest", "run", "files", "--collection", "small", "--json")
+    assert ended.code == 0
+    status = command("ingest", "status", "--collection", "small", "--json")
+    assert status.json["labels"] == {"internal": 1, "restricted": 1}
+    shown = command("config", "show", "--json")
+    settings = {row["setting"]: row["value"] for row in json.loads(shown.out)}
+    assert settings["index.labels"] == [{"glob": "hr/**", "label": "restricted"}]
+    assert settings["index.default_sensitivity"] == "internal"
+
+
+def test_an_unknown_label_is_refused_before_anything_is_read(
+    command: Command, tmp_path: Path
+) -> None:
+    ended = command("ingest", "run", "nowhere", "--collection", "small", "--sensitivity", "privat")
+    assert "'privat' is no label of sensitivity" in refused(ended, code=2)
+    ended = command(
+        "ingest", "run", "--collection", "small", "--rebuild", "--sensitivity", "public"
+    )
+    assert ended.code == 2
+    assert "stored documents keep their labels" in " ".join(ended.err.replace("│", " ").split())
+
+
 def test_a_sound_collection_is_verified(command: Command, tmp_path: Path) -> None:
     ingest(command, tmp_path)
 

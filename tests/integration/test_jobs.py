@@ -42,7 +42,7 @@ from tests.serving import SETTINGS, fill, mistral, small_runtime
 from tests.unit.ingest.jobs_bench import died
 
 ROOT = Path(__file__).parents[2]
-SENT = {
+SENT: dict[str, Any] = {
     "collection": "sent",
     "documents": [
         {"id": "peru", "text": "# Peru\n\nCapital: Lima\n", "media_type": "text/markdown"},
@@ -118,6 +118,47 @@ def test_the_same_request_again_replays_the_job_and_runs_nothing(client: TestCli
     assert again.headers["location"] == f"/jobs/{first['id']}"
     assert again.json() == done
     assert len(client.get("/jobs").json()["jobs"]) == 1
+
+
+def test_a_job_labels_its_documents_and_each_may_state_more(
+    client: TestClient, engine: MemoryEngine
+) -> None:
+    peru, chad = SENT["documents"]
+    body = {
+        **SENT,
+        "sensitivity": "confidential",
+        "documents": [peru, dict(chad, sensitivity="public")],
+    }
+    accepted = submit(client, body, "k").json()
+    assert accepted["sensitivity"] == "confidential"
+    assert ended(client, accepted["id"])["state"] == "done"
+    stated = [dict(peru, sensitivity="restricted"), chad]
+    done = ended(client, submit(client, {**SENT, "documents": stated}).json()["id"])
+
+    assert done["sensitivity"] is None
+    assert done["counts"]["embedded_chunks"] == 0
+    found = {hit.chunk.document: hit.chunk.sensitivity for hit in Index.open(engine, "sent").read()}
+    assert found == {"peru": "restricted", "chad": "confidential"}
+
+
+def test_a_label_is_part_of_what_a_key_asks_for(client: TestClient) -> None:
+    ended(client, submit(client, SENT, "k").json()["id"])
+    response = submit(client, {**SENT, "sensitivity": "restricted"}, "k")
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_conflict")
+
+
+def test_a_source_is_labelled_and_a_retry_keeps_to_it(
+    client: TestClient, engine: MemoryEngine, sources: Path
+) -> None:
+    body = {"collection": "c", "source": "reports", "sensitivity": "restricted"}
+    job_id = submit(client, body).json()["id"]
+    assert ended(client, job_id)["state"] == "partial"
+    (sources / "reports" / "bad.txt").write_text("Good now.")
+    client.post(f"/jobs/{job_id}/retry")
+    assert ended(client, job_id)["state"] == "done"
+
+    records = Index.open(engine, "c").records().values()
+    assert [record.sensitivity for record in records] == ["restricted", "restricted"]
 
 
 def test_another_request_under_the_key_is_a_conflict(client: TestClient) -> None:
@@ -240,6 +281,8 @@ def test_of_a_hundred_simultaneous_equal_requests_one_becomes_a_job(
         {"collection": "c", "source": "/etc/passwd"},
         {"collection": "c", "source": "nothing"},
         {"collection": "c", "source": "-"},
+        {"collection": "c", "source": "reports", "sensitivity": "restrcted"},
+        {"collection": "c", "documents": [{"id": "a", "text": "b", "sensitivity": "secret"}]},
     ],
 )
 def test_what_cannot_be_done_is_refused_and_no_job_is_made(

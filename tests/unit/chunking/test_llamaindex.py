@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from chunking.llamaindex import (
     to_node,
 )
 from chunking.sections import markdown_sections
+from chunking.sensitivity import Sensitivity
 from chunking.split import Splitter
 
 MARKDOWN = "# Geography\n\n{area}: 7 sq km\n\n# People > Society\n\n7 sq km\n\n## Age\n\n7 sq km\n"
@@ -156,6 +158,34 @@ def test_any_document_comes_back_as_it_was(
     sections = (Section(("A", title), 0, len(text)),)
     document = Document("id", text, title, source, sections=sections, aliases=aliases)
     assert to_document(to_llama_document(document)) == document
+
+
+@pytest.mark.parametrize("label", Sensitivity)
+def test_a_label_travels_with_documents_and_through_the_parser(
+    parser: FieldNodeParser, label: Sensitivity
+) -> None:
+    document = replace(DOCUMENT, sensitivity=label)
+    llama = to_llama_document(document)
+    assert to_document(llama) == document
+    chunks = [to_chunk(node) for node in parser.get_nodes_from_documents([llama])]
+    assert {chunk.sensitivity for chunk in chunks} == {label}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "label"),
+    [
+        ({}, Sensitivity.INTERNAL),
+        ({"sensitivity": "Public"}, Sensitivity.PUBLIC),
+        ({"sensitivity": "top secret"}, Sensitivity.RESTRICTED),
+    ],
+)
+def test_a_label_that_others_wrote_counts_and_one_that_is_none_protects(
+    parser: FieldNodeParser, metadata: dict[str, str], label: Sensitivity
+) -> None:
+    llama = LlamaDocument(text="Some text.", metadata=metadata)
+    assert to_document(llama).sensitivity is label
+    [node] = parser.get_nodes_from_documents([llama])
+    assert to_chunk(node).sensitivity is label
 
 
 def test_models_read_nothing_but_the_text_of_a_document() -> None:

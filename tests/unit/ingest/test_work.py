@@ -34,6 +34,7 @@ from retrieval.index import Index
 from retrieval.lease import BEAT_SECONDS
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
+from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter
 from tests.unit.ingest.jobs_bench import AWAY, died, recorded, report_of
 
@@ -260,7 +261,7 @@ def test_a_retry_reads_what_was_quarantined_and_nothing_else(tmp_path: Path) -> 
         (source / name).write_text(text)
 
     def prepare(job: Job) -> AbstractContextManager[Work]:
-        files = list_files(job, store, factbook=tmp_path)
+        files = list_files(job, store, settings=IndexSettings(factbook=tmp_path))
         return prepare_ingestion(files, job, ingestion_of(engine), lambda _: None)
 
     with Presence(store.ledger) as presence:
@@ -294,7 +295,7 @@ def test_a_retry_finds_what_was_repaired_under_another_name(tmp_path: Path) -> N
         (source / name).write_text(text)
 
     def prepare(job: Job) -> AbstractContextManager[Work]:
-        files = list_files(job, store, factbook=tmp_path)
+        files = list_files(job, store, settings=IndexSettings(factbook=tmp_path))
         return prepare_ingestion(files, job, ingestion_of(engine), lambda _: None)
 
     with Presence(store.ledger) as presence:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chunking.errors import StoreError
+from chunking.sensitivity import Sensitivity
 from retrieval.points import MemoryEngine
 from retrieval.search import Searcher
 from serve.context.report import Candidate
@@ -56,6 +57,24 @@ def test_a_document_that_changed_meanwhile_is_an_error_to_try_again() -> None:
         there.load(chunks)
     again = gathering(searcher)
     assert len(again.load([one.chunk for one in again.documents()])) == len(DOCUMENTS)
+
+
+def test_candidates_carry_labels_and_one_that_was_raised_meanwhile_is_planned_anew() -> None:
+    engine = MemoryEngine()
+    searcher = Searcher(fill(engine, counter=mistral()), EMBEDDER)
+    there = gathering(searcher)
+    found = [*there.documents(), *there.hits(), *there.everything()]
+    assert {one.chunk.sensitivity for one in found} == {Sensitivity.INTERNAL}
+    chunks = [one.chunk for one in there.documents()]
+    fill(engine, [replace(PERU, sensitivity=Sensitivity.RESTRICTED)], counter=mistral())
+
+    with pytest.raises(StoreError, match="changed or removed"):
+        there.load(chunks)
+    again = gathering(searcher)
+    for found in (again.documents(), again.hits(), again.everything()):
+        labels = {one.chunk.document: one.chunk.sensitivity for one in found}
+        assert labels[PERU.id] is Sensitivity.RESTRICTED
+        assert labels[CHAD.id] is Sensitivity.INTERNAL
 
 
 def test_the_counts_of_the_plan_are_those_of_the_sent_messages() -> None:
