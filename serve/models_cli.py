@@ -62,8 +62,8 @@ def review_model(
 ) -> None:
     """Write a review of a model into your profile file; everything else in it stays.
 
-    The file is the one that `profiles` in [serve] names. A service that runs reads it when it is
-    started again.
+    The file is the one that the setting serve.profiles names. A service that runs reads it when it
+    is started again.
     """
     path = ServeSettings.load().profiles
     if path is None:
