@@ -118,7 +118,7 @@ class Journey:
             if self._escalation is not None:
                 models = self._escalating(decision, first=self._escalation.first)
             if not models:
-                raise self._nowhere(decision) from self._cause(decision)
+                raise self._nowhere(decision)
             if models[0] in self._plans:
                 return self._recorded(self._plans[models[0]], decision)
             # What a plan shows may change the decision, so it is taken again.
@@ -162,12 +162,11 @@ class Journey:
             return
         self._plans[model] = plan
         known = self._inputs
-        label = known.context_sensitivity
-        labels = [chunk.sensitivity for chunk in plan.context.chunks]
-        seen = highest((*labels, *((label,) if label else ()))) if labels or label else None
+        labels = {chunk.sensitivity for chunk in plan.context.chunks}
+        labels |= {known.context_sensitivity} if known.context_sensitivity else set()
         self._inputs = replace(
             known,
-            context_sensitivity=seen,
+            context_sensitivity=highest(labels) if labels else None,
             personal_data=self._personal_data(plan),
             window_needed=known.window_needed or window_needed(plan.report),
             cost_usd=known.cost_usd if cost is None else {**known.cost_usd, model: cost},
@@ -200,10 +199,9 @@ class Journey:
         return replace(plan, report=replace(plan.report, route=record))
 
     def _cause(self, decision: Decision) -> WindowfitError | None:
-        failed = [
-            self._failures[one.model] for one in decision.passed if one.model in self._failures
-        ]
-        return failed[0] if failed else None
+        """Return what the first of the chosen models failed by."""
+        failed = (self._failures.get(one.model) for one in decision.passed)
+        return next(filter(None, failed), None)
 
     def _nowhere(self, decision: Decision) -> WindowfitError:
         """Return the error for a request that no model is left for."""
@@ -213,10 +211,12 @@ class Journey:
             return cause
         said = f"rule {decision.rule!r}" if decision.rule else f"route {self._route!r}"
         if "sensitivity" in reasons:
-            return PolicyNoRoute(
+            refused = PolicyNoRoute(
                 f"{said}: {self._inputs.sensitivity} text may not go to a cloud, and no other model"
                 f" is left; {_told(f'{one.model}: {one.reason}' for one in decision.passed)}",
             )
+            refused.__cause__ = cause
+            return refused
         if reasons == {"unapproved"} and self._route not in ROUTE_WORDS:
             return _unapproved(self._runtime, self._route)
         why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"

@@ -162,8 +162,9 @@ class TestNamedModels:
     def test_a_named_model_that_fails_is_followed_by_none(self) -> None:
         runtime = routed_runtime({"near": failing(UpstreamTimeout("slow"))}, rules=[EITHER])
 
-        with pytest.raises(UpstreamTimeout, match="slow"):
+        with pytest.raises(UpstreamTimeout, match="slow") as caught:
             answered(runtime, ASK)
+        assert caught.value.__cause__ is not caught.value
 
     def test_an_unknown_model_is_refused(self) -> None:
         with pytest.raises(ModelNotFound):
