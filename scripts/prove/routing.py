@@ -35,11 +35,13 @@ from scripts.prove.routing_world import (
 )
 
 SEED: Final = 20_261_122
-RUNS_OF_A_WORLD: Final = 250
+RUNS_OF_A_WORLD: Final = 125
 FAILING: Final = 0.4
 LABEL_WEIGHTS: Final = (4, 2, 2, 2)
 FEWEST_CLOUD_SHARE: Final = 0.05
 """Requests that reached a cloud, by runs: below this the proof is an empty one."""
+EXPECTED: Final = {"fell back": 500, "kept from a cloud": 500, "escalated": 5000}
+"""What must have happened, and from how many runs on it can be asked for."""
 
 
 async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str, Any]:
@@ -56,6 +58,7 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
     counter = marked_counter()
     outcomes: Counter[str] = Counter()
     ways: Counter[str] = Counter()
+    routes: Counter[str] = Counter()
     async with near.running(), far.running():
         for number, size in enumerate(_sizes(runs)):
             labels = chance.choices(list(Sensitivity), weights=LABEL_WEIGHTS, k=DOCUMENTS)
@@ -71,6 +74,7 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
             await world.close()
             ways.update(plan)
             outcomes.update(world.outcomes)
+            routes.update(world.routes)
     seconds = round(time.perf_counter() - started, 1)
     return {
         "runs": runs,
@@ -78,6 +82,7 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
         "seconds": seconds,
         "ways": dict(ways),
         "outcomes": dict(outcomes.most_common()),
+        "routes": dict(routes.most_common()),
         "cloud": {limit: _account(limit, seen) for limit, seen in far.received.items()},
         "local": _account(Sensitivity.RESTRICTED, near.received.get("local", Received())),
         "leaked_marks": sum(_leaked(limit, seen) for limit, seen in far.received.items()),
@@ -95,6 +100,11 @@ def judge(found: Mapping[str, Any]) -> list[str]:
     reached = sum(cloud["requests"] for cloud in found["cloud"].values())
     if reached < FEWEST_CLOUD_SHARE * found["runs"]:
         said.append(f"only {reached} requests reached a cloud in {found['runs']} runs")
+    said += [
+        f"nothing {what}"
+        for what, runs in EXPECTED.items()
+        if found["runs"] >= runs and not found["routes"].get(what)
+    ]
     if not found["local"]["marks"].get(Sensitivity.RESTRICTED):
         said.append("no restricted text reached a local model either")
     return said

@@ -18,7 +18,7 @@ from serve.app import create_app
 from serve.plan import Ask, Plan
 from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.runtime import Runtime
-from serve.schema import AnswerRequest
+from serve.schema import AnswerRequest, as_json
 from serve.settings import ServeSettings
 
 _HISTORY_LIMIT: Final = 50
@@ -31,7 +31,8 @@ class World:
     """One runtime with its rules, and the service over it.
 
     Attributes:
-        outcomes: what became of the requests, by way.
+        outcomes: what became of the requests.
+        routes: how whole answers came about.
     """
 
     def __init__(
@@ -55,6 +56,16 @@ class World:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60)
         self.history = deque[tuple[str, str]](maxlen=_HISTORY_LIMIT)
         self.outcomes: Counter[str] = Counter()
+        self.routes: Counter[str] = Counter()
+
+    def note(self, route: Mapping[str, Any]) -> None:
+        """Count how an answer came about."""
+        self.routes[f"answered by {route['target']}"] += 1
+        self.routes["fell back"] += bool(route["fallback_used"])
+        self.routes["escalated"] += bool(route["escalation"])
+        self.routes["kept from a cloud"] += any(
+            one["reason"] == "sensitivity" for one in route["passed"]
+        )
 
     async def run(self, way: str) -> None:
         """Send one random request by that way and count what came of it."""
@@ -82,7 +93,9 @@ class World:
 
 
 async def _answer(world: World, body: Body) -> str | None:
-    return (await answer_routed(world.ask(body), world.runtime)).text
+    given = await answer_routed(world.ask(body), world.runtime)
+    world.note(as_json(given.report.route))
+    return given.text
 
 
 async def _stream(world: World, body: Body) -> str | None:
@@ -145,6 +158,7 @@ async def _read(world: World, items: AsyncGenerator[Plan | str | Answer]) -> str
         async for item in items:
             count += 1
             if isinstance(item, Answer):
+                world.note(as_json(item.report.route))
                 return item.text
             if count == leaving:
                 break
@@ -159,5 +173,6 @@ def _take(world: World, response: httpx.Response, field: str | None) -> str | No
     if field is None:
         world.outcomes["stream broken" if '"error"' in response.text else "stream whole"] += 1
         return None
+    world.note(response.json()["context"]["route"])
     found = response.json()[field]
     return str(found if isinstance(found, str) else found[0]["message"]["content"])

@@ -25,6 +25,7 @@ from scripts.prove.routing_servers import MODEL, FakeServer
 from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.breaker import CircuitLimits
 from serve.context.route import TaskType
+from serve.escalation import Thresholds
 from serve.gate import GateLimits
 from serve.profiles import ModelProfile, PerMillionPrice, load_profiles
 from serve.routing import make_policy
@@ -108,6 +109,7 @@ def make_runtime(
             default=chance.choice((*LOCAL, *CLOUD)),
             rules=[_rule(number, chance) for number in range(chance.randrange(5))],
             cloud_limit=Sensitivity(limit),
+            thresholds=Thresholds(support=chance.choice((0.0, 1.0))),
         ),
         gate_limits=GateLimits(
             # Broken for a moment only: here the servers fail all the time.
@@ -162,8 +164,9 @@ def _rule(number: int, chance: random.Random) -> Rule:
         "target": chance.choice((*places, "cloud", "refuse" if number else "cloud")),
         "fallback": chance.sample(places, chance.randrange(3)),
     }
-    if _happens(chance, 0.3):
+    if _happens(chance, 0.5):
         table["escalate"] = chance.choice(("cloud", *CLOUD))
+        table["target"] = chance.choice(("local", *LOCAL))
     conditions = {
         "tasks": [chance.choice(get_args(TaskType))],
         "sensitivity_at_least": chance.choice(list(Sensitivity)).value,
@@ -193,7 +196,7 @@ def make_body(
         "question": question,
         "collection": COLLECTION,
         "mode": chance.choice(("retrieve", "retrieve", "retrieve", "full", "auto", "exhaustive")),
-        "route": chance.choice(("auto", "auto", "auto", "local", "cloud", *LOCAL, *CLOUD)),
+        "route": chance.choice((*["auto"] * 6, "local", "cloud", *LOCAL, *CLOUD)),
         "trim": _happens(chance, 0.3),
         "order": chance.choice(("relevance", "document")),
         "max_output_tokens": chance.choice((64, 128)),
