@@ -33,8 +33,9 @@ demo: $(VENV)/.all $(if $(WITH_LLM),$(VENV)/.local)
 	@$(BIN)/python -m scripts.demo $(if $(WITH_LLM),--llm)
 
 ## test: Run all tests but those that need vLLM or a language model; the ones against a real Qdrant server are included.
+# Two at a time: many tests wait for servers and processes. A file's tests stay together, as some share a store.
 test: setup data
-	$(PYTEST) -m "not vllm and not llm"
+	$(PYTEST) -n 2 --dist loadfile -m "not vllm and not llm"
 
 ## test-unit: Run the tests that touch no network and no server.
 test-unit: setup

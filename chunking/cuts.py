@@ -12,6 +12,13 @@ Span = tuple[int, int]
 Cut = Callable[[str, int, int], list[Span]]
 """Parts the text between two places completely, white space included."""
 
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+def line_starts(text: str) -> list[int]:
+    """Return where each line of a text begins, ended as CommonMark and Python take lines to be."""
+    return [0, *(match.end() for match in _LINE_END.finditer(text))]
+
 
 def line_spans(text: str, start: int, end: int) -> Iterator[Span]:
     """Yield the lines between two places that hold anything visible, without outer white space."""

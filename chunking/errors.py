@@ -23,6 +23,7 @@
     │   ├── TokenizerUnavailable          tokenizer_unavailable       503   exit 4
     │   └── DependencyMissing             dependency_missing          501   exit 2
     ├── RequestsUnavailable               requests_unavailable        503   exit 4
+    ├── LedgerUnavailable                 ledger_unavailable          503   exit 4
     ├── EmbedderUnavailable               embedder_unavailable        503   exit 4
     ├── ClusterUnavailable                cluster_unavailable         503   exit 4
     ├── StoreError                        vector_store_unavailable    503   exit 4
@@ -240,6 +241,17 @@ class RequestsUnavailable(WindowfitError):
     retryable: ClassVar[bool] = True
     default_hint: ClassVar[str] = "check requests.sqlite3 and the free space in WINDOWFIT_HOME"
     default_retry_after_seconds: ClassVar[int | None] = 5
+
+
+class LedgerUnavailable(WindowfitError):
+    """The ledger of calls is missing or cannot be read; nothing is said of what was spent."""
+
+    code: ClassVar[str] = "ledger_unavailable"
+    status: ClassVar[int] = 503
+    exit_code: ClassVar[int] = 4
+    default_hint: ClassVar[str] = (
+        "`ledger.sqlite3` is made in WINDOWFIT_HOME by the first call of a model"
+    )
 
 
 class EmbedderUnavailable(WindowfitError):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+from chunking.cuts import line_starts
 from chunking.document import Section
 
 SOURCE_CODE = "text/x-source"
 """Media type of a program; its blank lines part blocks only before a line that is not indented."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _Place = tuple[int, tuple[str, ...]]
 
 
@@ -31,8 +31,8 @@ def python_sections(text: str) -> tuple[Section, ...]:
             module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
-    lines = _LINE_END.split(text)
-    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    starts = line_starts(text)
+    lines = [text[start:end] for start, end in pairwise([*starts, len(text)])]
     places = [(starts[line], path) for line, path in _places(module.body, lines, ())]
     if not any(path for _, path in places):
         return ()

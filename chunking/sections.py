@@ -10,12 +10,11 @@ from itertools import groupby, pairwise
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from chunking.cuts import line_starts
 from chunking.document import Section
 
 _MARKDOWN = MarkdownIt("commonmark").disable("inline")
 """Finds blocks alone: headings are blocks, and a million open brackets would take minutes."""
-_LINE_END = re.compile(r"\r\n?|\n")
-"""What CommonMark takes for the end of a line."""
 _WIKI_HEADING = re.compile(
     r"^[ \t]*(=(?: ?=){0,5})[ \t]+([^\s=](?:[^\n]*[^\s=])?)[ \t]+\1[ \t]*$", re.MULTILINE
 )
@@ -46,8 +45,8 @@ def markdown_sections(text: str) -> tuple[Section, ...]:
     ]
     if not headings:
         return ()
-    offsets = [0, *(match.end() for match in _LINE_END.finditer(text))]
-    return _below([(offsets[line], level, title) for line, level, title in headings], text)
+    starts = line_starts(text)
+    return _below([(starts[line], level, title) for line, level, title in headings], text)
 
 
 def _headings(tokens: Sequence[Token]) -> Iterator[tuple[Token, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
+from typing import Final
 
 from chunking.blocks import lines_of
 from chunking.cuts import CUTS, Span, boundaries, visible_spans
@@ -25,10 +26,17 @@ from chunking.words import TextCounts, text_counts
 
 __all__ = ["Measure", "Splitter", "boundaries"]
 
+_FILLED: Final = 0.9
+_LEAST_TEXT: Final = 64
+"""Up to so many tokens a chunk's text may fill all of `size`: shorter ones are found less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Splitter:
     """Splits documents so that no chunk, breadcrumb included, is longer than `limit` tokens.
+
+    The text of a chunk fills nine tenths of `size`, or all of a `size` below 72, and the breadcrumb
+    comes on top, so that long headings take no text away. docs/retrieval.md has what was measured.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
     outermost heading. A longer section is cut between its blocks, see `blocks`, a longer block
@@ -40,7 +48,7 @@ class Splitter:
     Attributes:
         measure: counts tokens as the embedder does. One that says where its counts add up makes
             splitting several times faster, see `measures`; the chunks are the same.
-        size: tokens a chunk aims at, breadcrumb included.
+        size: most tokens of a chunk's text, names of columns included.
         limit: most tokens of `Chunk.embedded_text`; longer texts would be cut by the embedder.
     """
 
@@ -57,7 +65,7 @@ class Splitter:
     @property
     def name(self) -> str:
         """What decides the cuts, part of the fingerprint of an index."""
-        return f"blocks:{self.size}/{self.limit}"
+        return f"filled:{self.size}/{self.limit}"
 
     def split(self, document: Document) -> tuple[Chunk, ...]:
         """Return the chunks of a document in document order; none for a blank text.
@@ -103,7 +111,8 @@ class Splitter:
 
     def _room(self, header: int) -> int:
         """Return the tokens of text that a chunk under a breadcrumb of so many aims at."""
-        return max(self.size - header, self.size // 4)
+        filled = max(int(self.size * _FILLED), min(self.size, _LEAST_TEXT))
+        return max(min(filled, self.limit - header), self.size // 4)
 
     def _units(self, document: Document, headers: Mapping[Headings, int]) -> Iterator[Unit]:
         """Yield the lines of all sections, and the parts of those that are too long."""
@@ -121,7 +130,7 @@ class Splitter:
                     shown[columns] = self._columns(document, path, columns, header)
                 names, above = shown[columns]
                 unit = Unit(start, end, path, tokens, group, block, part, names, above)
-                room = self._room(header + above) if above else whole
+                room = max(whole - above, self.size // 4)
                 if tokens <= room:
                     yield unit
                 else:

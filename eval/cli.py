@@ -12,10 +12,12 @@ from typing import Annotated
 
 import typer
 
+from eval.compare_cli import compare
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
 from eval.questions_cli import questions as make
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
+from eval.window_cli import window
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
@@ -24,6 +26,8 @@ app = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers.")
 app.command()(retrieval)
 app.command()(significance)
 app.command("questions")(make)
+app.command()(compare)
+app.command()(window)
 
 
 @app.command()

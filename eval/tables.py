@@ -10,13 +10,14 @@ from rich.table import Table
 
 from eval.statistics import Difference, Mean
 from eval.summary import RetrievalSummary
+from serve.tables import wide_console
 
 _IN_CONTEXT = "-in-context"
 
 
 def print_summary(summary: RetrievalSummary) -> None:
     """Print what a data set says of a configuration: metrics by k and budget, types, latency."""
-    console = _console()
+    console = wide_console()
     of = f"{summary.answerable:,} of {summary.questions:,} questions answerable"
     held = f"{summary.documents:,} documents in {summary.chunks:,} chunks"
     console.print(f"{summary.dataset} ({summary.layout}): {of}; {held}", markup=False)
@@ -42,7 +43,7 @@ def print_differences(compared: Mapping[str, Difference]) -> None:
         interval = f"{one.low:+.4f} to {one.high:+.4f}"
         shown = (f"{one.first:.4f}", f"{one.second:.4f}", f"{one.difference:+.4f}", interval)
         table.add_row(name, *shown, f"{one.p:.4f}", f"{one.questions:,}")
-    _console().print(table)
+    wide_console().print(table)
 
 
 def _print_types(console: Console, summary: RetrievalSummary) -> None:
@@ -86,11 +87,3 @@ def _cells(row: Mapping[str, Mean], limits: Iterable[str]) -> list[str]:
 
 def _number(limit: str) -> int:
     return int(limit or 0)
-
-
-def _console() -> Console:
-    """Return a console that wraps no cell where the output is a pipe or a file."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 200)
-    return console

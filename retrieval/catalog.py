@@ -97,7 +97,7 @@ class Catalog:
         return [record for record in records if _passes(record, where)]
 
     def passing_ids(self, where: Where | None) -> Set[str]:
-        """Return the ids of these documents, at no cost where there is no filter."""
+        """Return the ids of the documents that pass a filter; without one, at no cost."""
         return {record.id for record in self.passing(where)} if where else self.records.keys()
 
     def _named(self, documents: Iterable[str]) -> list[DocumentRecord]:

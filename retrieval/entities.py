@@ -15,6 +15,7 @@ from retrieval.spelling import folded, spelled, unmarked
 from retrieval.terms import STOP_WORDS
 
 _SHORTEST_NAME = 2
+_COMMON_WORDS = EMPTY_WORDS | STOP_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class NameTable:
 
     def _counts(self, name: str, *, capitals: bool) -> bool:
         """Return whether what is spelled like a name is meant as one."""
-        common = folded(name) in EMPTY_WORDS | STOP_WORDS
+        common = folded(name) in _COMMON_WORDS
         if folded(name) in self.abbreviations and not name.isupper():
             return not capitals and not common and len(name) > _SHORTEST_NAME
         if common and not name.isupper():

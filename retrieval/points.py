@@ -91,7 +91,7 @@ class PointStore(Protocol):
 
         With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
         by these are found as well where they have a vector: up to twice `limit` points, all in the
-        order of their cosines. The store is asked once for both.
+        order of their cosines.
         """
 
     def scroll(

@@ -173,7 +173,7 @@ class IndexSettings(TableSettings):
         default="none",
         description='what orders the first hits anew, as "provider:model"; none for nothing',
     )
-    chunk_size: int = Field(default=200, ge=16, description="tokens a chunk aims at")
+    chunk_size: int = Field(default=200, ge=16, description="most tokens of a chunk's text")
     batch_chunks: int = Field(
         default=256,
         ge=2,

@@ -1,6 +1,6 @@
 """Measures how well questions find their excerpts in chunks of Windowfit and of two libraries.
 
-    python -m scripts.bench_retrieval_chunks [--sizes 64 128 200 256] [--dataset FOLDER]
+    python -m scripts.bench_retrieval_chunks [--sizes 64 128 256] [--dataset FOLDER]
 
 The data set is Chroma's benchmark of chunking, under the folder that `WINDOWFIT_TEST_DATA` names.
 All its corpora are one index, searched by the cosine of the default embedder's vectors, exactly.
@@ -42,7 +42,7 @@ from scripts.kept_vectors import KeptVectors
 from scripts.prove.peers_environment import ROOT, PeersUnavailable, run_module
 
 FOLDER: Final = ROOT / ".cache" / "peers-chunk"
-SIZES: Final = (64, 128, 200, 256)
+SIZES: Final = (64, 96, 128, 160, 200, 256)
 RANKS: Final = (5, 10)
 OVERLAP_SHARE: Final = 5
 WINDOWFIT: Final = "Windowfit"

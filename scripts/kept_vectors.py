@@ -9,7 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class KeptVectors:
         found: dict[str, bytes] = {}
         for part in _batches(list(dict.fromkeys(keys))):
             places = ",".join("?" * len(part))
-            query: Any = f"SELECT text, row FROM vectors WHERE text IN ({places})"
+            query = f"SELECT text, row FROM vectors WHERE text IN ({places})"
             found.update(self._kept.execute(query, part).fetchall())
         return found
 

@@ -7,16 +7,15 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 from typing import Literal, Protocol
 
 from chunking.sensitivity import highest
+from serve.account import call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
+from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
-from serve.cost import Cost, price
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
@@ -44,19 +43,23 @@ async def answer(
     *,
     upstream_check: UpstreamCheck = "refuse",
     plan: Plan | None = None,
+    origin: Origin | None = None,
 ) -> Answer:
     """Answer a request and account for everything the model saw.
 
     Args:
         plan: the plan of this request for this model, where it was made already.
+        origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
-    call = await _begin(ask, runtime, upstream_check, plan)
-    completion = await call.backend.complete(call.request)
-    call.take(completion.text)
-    given = call.finish(completion, upstream_check)
+    async with _record(ask, runtime, origin) as record:
+        call = await _begin(ask, runtime, upstream_check, record, plan)
+        await record.send()
+        completion = await call.backend.complete(call.request)
+        call.take(completion.text)
+        given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
     runtime.answered.note(given.text, call.request.sensitivity)
     return given
@@ -68,6 +71,7 @@ async def stream_answer(
     *,
     upstream_check: UpstreamCheck = "refuse",
     plan: Plan | None = None,
+    origin: Origin | None = None,
 ) -> AsyncGenerator[Plan | str | Answer]:
     """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
 
@@ -76,34 +80,45 @@ async def stream_answer(
 
     Args:
         plan: see `answer`.
+        origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; what has been yielded by then is void.
     """
-    call = await _begin(ask, runtime, upstream_check, plan)
-    yield call.plan
-    completion: Completion | None = None
-    try:
-        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Completion):
-                    completion = piece
-                    continue
-                call.note_first_piece()
-                if text := call.take(piece):
-                    yield text
-    finally:
-        # What a broken stream has shown may come back as a turn, too.
-        runtime.answered.note(call.text, call.request.sensitivity)
-    if completion is None:
-        raise UpstreamError(f"the stream of {call.plan.profile.name} ended without its completion")
-    before = len(call.text)
-    finished = call.finish(completion, upstream_check)
+    async with _record(ask, runtime, origin, streamed=True) as record:
+        call = await _begin(ask, runtime, upstream_check, record, plan)
+        yield call.plan
+        await record.send()
+        completion: Completion | None = None
+        try:
+            async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Completion):
+                        completion = piece
+                        continue
+                    call.note_first_piece()
+                    if text := call.take(piece):
+                        yield text
+        finally:
+            # What a broken stream has shown may come back as a turn, too.
+            runtime.answered.note(call.text, call.request.sensitivity)
+        if completion is None:
+            name = call.plan.profile.name
+            raise UpstreamError(f"the stream of {name} ended without its completion")
+        before = len(call.text)
+        finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
     runtime.answered.note(finished.text, call.request.sensitivity)
     if rest := finished.text[before:]:
         yield rest
     yield finished
+
+
+def _record(
+    ask: Ask, runtime: Runtime, origin: Origin | None, *, streamed: bool = False
+) -> CallRecord:
+    profile = runtime.profiles.get(ask.model)
+    return CallRecord(runtime.ledger, profile, origin=origin, streamed=streamed)
 
 
 class _Completing(Protocol):
@@ -117,8 +132,11 @@ class _Completing(Protocol):
 class _Call:
     """One call of a model between its plan and its answer."""
 
-    def __init__(self, plan: Plan, backend: _Completing, started: float) -> None:
+    def __init__(
+        self, plan: Plan, backend: _Completing, started: float, record: CallRecord
+    ) -> None:
         self.plan = plan
+        self.record = record
         self.backend = backend
         self.request = _request(plan)
         self.text = ""
@@ -131,31 +149,33 @@ class _Call:
     def note_first_piece(self) -> None:
         """Remember how long the model took to its first piece."""
         self._seconds.setdefault("first_piece", time.perf_counter() - self._called)
+        self.record.note_first_text()
 
     def take(self, piece: str) -> str:
         """Return what can be shown of one more piece of the answer."""
         decided = piece if self._check is None else self._check.feed(piece)
         self.text += decided
+        self.record.text = self.text
         return decided
 
     def finish(self, completion: Completion, upstream_check: UpstreamCheck) -> Answer:
         """Check what the server read, price it, and write the report."""
         completed = time.perf_counter()
+        bill = self.record.complete(completion)
         upstream = check_upstream(self.plan, completion, upstream_check)
         text, markers, removed = self.text, set(completion.markers or ()), 0
         if self._check is not None:
             text += self._check.finish()
             markers |= self._check.cited
             removed = self._check.removed + completion.removed_citations
-        cost = _price(self.plan, completion)
         report = replace(
             self.plan.report,
             upstream=upstream,
             removed_citations=removed,
-            llm_calls=_calls(self.plan, completion),
+            llm_calls=call_count(self.plan, completion),
             exhaustive=_exhausted(self.plan.report.exhaustive, completion),
-            cost_usd=float(cost.usd),
-            cost_basis=cost.basis,
+            cost_usd=float(bill.usd),
+            cost_basis=bill.basis,
         )
         seconds = {
             **self._seconds,
@@ -174,20 +194,24 @@ class _Call:
 
 
 async def _begin(
-    ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck, plan: Plan | None
+    ask: Ask,
+    runtime: Runtime,
+    upstream_check: UpstreamCheck,
+    record: CallRecord,
+    plan: Plan | None,
 ) -> _Call:
     started = time.perf_counter()
     if plan is None:
         plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
-    _price(plan, Completion(text="", prompt_tokens=None, output_tokens=0))
+    record.plan(plan)
     runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
     backend = await runtime.verified_backend(plan.profile)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
         calls = ShardCalls(backend, plan.exhaustion, plan.counter, check)
-        return _Call(plan, calls, started)
-    return _Call(plan, backend, started)
+        return _Call(plan, calls, started, record)
+    return _Call(plan, backend, started, record)
 
 
 def check_upstream(
@@ -201,7 +225,7 @@ def check_upstream(
     """
     if completion.prompt_tokens is None:
         return None
-    planned, served = _planned(plan, completion), completion.prompt_tokens
+    planned, served = planned_tokens(plan, completion), completion.prompt_tokens
     cut = plan.report.count == "exact" and served < planned
     if cut and upstream_check == "refuse":
         raise UpstreamSilentTruncation(
@@ -235,14 +259,6 @@ def _verbatim(plan: Plan) -> bool:
     return plan.profile.backend == "quote" or plan.ask.response_format is not None
 
 
-def _planned(plan: Plan, completion: Completion) -> int:
-    return completion.planned_tokens or plan.report.prompt_tokens
-
-
-def _calls(plan: Plan, completion: Completion) -> int:
-    return 0 if plan.profile.backend == "quote" else max(1, len(completion.parts))
-
-
 def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> ExhaustivePlan | None:
     """Return the plan of mode `exhaustive` with what the joining call took."""
     if planned is None or len(completion.parts) <= 1:
@@ -255,20 +271,3 @@ def _exhausted(planned: ExhaustivePlan | None, completion: Completion) -> Exhaus
         notes_cut=completion.notes_cut,
         notes_unfinished=unfinished,
     )
-
-
-def _price(plan: Plan, completion: Completion) -> Cost:
-    """Return what the calls cost together; a price may depend on the length of each."""
-    costs = [
-        price(
-            plan.profile,
-            prompt_tokens=_planned(plan, part)
-            if part.prompt_tokens is None
-            else part.prompt_tokens,
-            cached_tokens=part.cached_tokens,
-            output_tokens=part.output_tokens,
-            at=datetime.now(UTC),
-        )
-        for part in completion.parts or (completion,)
-    ]
-    return Cost(sum((cost.usd for cost in costs), Decimal(0)), costs[-1].basis)

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from retrieval.embed import Embedder
 from retrieval.points import Engine
 from serve.answer import Answer
+from serve.call_record import Origin
 from serve.context.report import ContextReport
 from serve.live import EventStream, Json, Pieces, while_connected
 from serve.observe import Observed
@@ -106,10 +107,10 @@ class _Service:
 
     async def answer(self, ask: Ask, request: Request) -> Answer:
         """Return the answer, unless the client leaves."""
-        check = self.settings.upstream_check
-        work = answer_routed(ask, self.runtime, upstream_check=check)
+        check, request_id = self.settings.upstream_check, request.state.request_id
+        work = answer_routed(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
         given = await while_connected(request, work)
-        await keep_answer(given, self.runtime, request_id=request.state.request_id)
+        await keep_answer(given, self.runtime, request_id=request_id)
         return given
 
     async def stream(
@@ -144,12 +145,12 @@ class _Service:
         return response
 
     async def _items(self, ask: Ask, request: Request) -> AsyncGenerator[Plan | str | Answer]:
-        check = self.settings.upstream_check
-        live = stream_routed(ask, self.runtime, upstream_check=check)
+        check, request_id = self.settings.upstream_check, request.state.request_id
+        live = stream_routed(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
         async with contextlib.aclosing(live):
             async for item in live:
                 if isinstance(item, Answer):
-                    await keep_answer(item, self.runtime, request_id=request.state.request_id)
+                    await keep_answer(item, self.runtime, request_id=request_id)
                 yield item
 
 

@@ -24,6 +24,7 @@ from chunking.errors import InputError, StoreError
 from chunking.sensitivity import Sensitivity
 from retrieval.settings import IndexSettings
 from serve.app import create_app
+from serve.call_record import Origin
 from serve.errors import UpstreamError, UpstreamRejected
 from serve.logs import configure_logs
 from serve.picture import draw_answer, draw_preview, draw_replay
@@ -211,7 +212,8 @@ async def _ask_here(body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
 
 async def _answer(ask: Ask, runtime: Runtime, settings: ServeSettings) -> dict[str, Any]:
     request_id = uuid.uuid4().hex
-    given = await answer_routed(ask, runtime, upstream_check=settings.upstream_check)
+    check = settings.upstream_check
+    given = await answer_routed(ask, runtime, upstream_check=check, origin=Origin(request_id))
     await keep_answer(given, runtime, request_id=request_id)
     return AnswerResponse.of(given, request_id=request_id).model_dump(mode="json")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from chunking.errors import ConfigurationError, DependencyMissing
 from serve.profiles import ModelProfile, NoCharge, PerMillionPrice, SnapshotPrice
 
 _MILLION = Decimal(1_000_000)
+_HOUR_SECONDS = 3600
+_SMALLEST = Decimal("1e-12")
+"""What the cost of seconds is rounded to: of amounts that end, sums are exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,29 @@ def price(
     cached = min(cached_tokens, prompt_tokens)
     match profile.price:
         case NoCharge():
-            return Cost(Decimal(0), "no per-token charge; hardware not counted")
+            return Cost(Decimal(0), "no per-token charge")
         case PerMillionPrice() as rates:
             usd = _charge(rates, prompt_tokens - cached, cached, output_tokens)
             source = profile.sources["price"]
             return Cost(usd, f"USD per million tokens in the profile, {source.url} {source.read}")
         case SnapshotPrice() as listed:
             return _charge_listed(listed, prompt_tokens, cached, output_tokens, at)
+
+
+def price_hardware(profile: ModelProfile, *, seconds: float) -> Cost:
+    """Return what the machine of a model cost in so many seconds, rounded up to 1e-12 USD.
+
+    Seconds count to the millisecond. Calls that a server answers side by side are each charged
+    whole, so give a share of the hour's cost where that is the rule. The basis is empty where the
+    machine is a provider's.
+    """
+    parts = (profile.hardware_usd_per_hour, profile.power_usd_per_hour)
+    hourly = sum((part for part in parts if part), Decimal(0))
+    if not hourly:
+        return Cost(Decimal(0), "" if profile.place == "cloud" else "hardware not counted")
+    counted = Decimal(f"{seconds:.3f}")
+    usd = (counted * hourly / _HOUR_SECONDS).quantize(_SMALLEST, rounding=ROUND_UP)
+    return Cost(usd, f"hardware {counted} s at {hourly} USD an hour")
 
 
 def price_at_most(profile: ModelProfile, prompt_tokens: int, output_tokens: int) -> Decimal:

@@ -49,8 +49,8 @@ _WRITTEN = re.compile(rf"\b(?:{'|'.join(list(_SPELLED)[2:])}|zero)\b", re.IGNORE
 """"One" is as often a pronoun."""
 _PART = re.compile(r"(?<![\w.,])\d{1,3}(?= \d{3})|(?<=\d )\d{3}(?![\w.,]\d|\d)")
 _NUMBERING = re.compile(r"^[ \t]*(?:[-*•][ \t]+)?\d{1,3}[.)](?=\s)", re.MULTILINE)
-_LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
-_WORD = re.compile(rf"{_LETTER}+(?:['\u2019]{_LETTER}+)*")
+_LETTER = r"[^\W\d_][\u0300-\u036f]*"
+_WORD = re.compile(rf"(?:{_LETTER})+(?:['\u2019](?:{_LETTER})+)*")
 _WITHIN = re.compile(
     r"(?:[ \u00a0]|-)(?:(?:de|del|da|di|do|du|la|le|van|von|al|el|bin|ibn)[ -]){0,2}", re.IGNORECASE
 )
@@ -178,7 +178,7 @@ def _stated_names(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
 def _sentences(text: str) -> Iterator[list[_Word]]:
     """Yield the words of each sentence or line."""
     for start, end in pairwise([0, *boundaries(text), len(text)]):
-        words = []
+        words: list[_Word] = []
         for match in _WORD.finditer(text, start, end):
             capitalised = match[0][0].isupper() and len(match[0]) > 1
             words.append(_Word(_fold(match[0]), match.start(), match.end(), capitalised, not words))
@@ -213,8 +213,8 @@ def _missing_names(wanted: Mapping[tuple[str, ...], str], context: Iterable[str]
     pairs: set[tuple[str, str]] = set()
     for text in context:
         last: deque[str] = deque(maxlen=_REACH)
-        for match in _WORD.finditer(text.translate(_FOLDED)):
-            word = match[0][:-2] if match[0].endswith(_POSSESSIVE) else match[0]
+        for match in _WORD.finditer(text):
+            word = _fold(match[0])
             if word in words:
                 seen.add(word)
                 pairs.update((before, word) for before in last if before in words)

@@ -25,7 +25,7 @@ from serve.cost import price_at_most
 from serve.errors import PolicyNoRoute, UpstreamError
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
-from serve.profiles import find_profile
+from serve.profiles import ModelProfile, find_profile
 from serve.review import require_approved
 from serve.routing import Decision, Standing, decide, expand
 from serve.rules import ROUTE_WORDS
@@ -40,6 +40,9 @@ class Journey:
     """Decides, plans, and decides again with what the plan and the failures have shown.
 
     What is known only grows: labels rise, costs become exact, models fail. So it ends.
+
+    Attributes:
+        called: whether any model was called and failed.
     """
 
     def __init__(self, ask: Ask, runtime: Runtime) -> None:
@@ -59,6 +62,7 @@ class Journey:
         self._failures: dict[str, WindowfitError] = {}
         self._personal: dict[str, tuple[str, ...]] = {}
         self._escalation: EscalationRecord | None = None
+        self.called = False
         task = tell_task(
             ask.question,
             mode=ask.mode,
@@ -66,6 +70,11 @@ class Journey:
             tools=bool(ask.tools),
         )
         self._inputs = RouteInputs(task=task, request_sensitivity=self._ask.sensitivity)
+
+    @property
+    def named(self) -> ModelProfile | None:
+        """The profile that the request names, where it names one."""
+        return self._runtime.profiles.get(self._route)
 
     async def plan(self) -> Plan:
         """Return the plan for the model whose turn it is, its report saying why.
@@ -81,7 +90,8 @@ class Journey:
         return await asyncio.to_thread(self._plan)
 
     def fail(self, model: str, error: WindowfitError) -> None:
-        """Remember what a model failed by: its turn is over."""
+        """Remember what a model that was called failed by: its turn is over."""
+        self.called = True
         self._failures[model] = error
 
     def may_escalate(self, plan: Plan) -> bool:

@@ -97,6 +97,8 @@ class ProfileEntry(_Entry):
     system_role: bool = True
     reranker: str | None = Field(default=None, min_length=1)
     concurrency: int = Field(default=16, ge=1, le=10_000)
+    hardware_usd_per_hour: Decimal | None = Field(default=None, ge=0)
+    power_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     reviewed: date
     sources: dict[str, SourceEntry]
     review: ReviewEntry | None = None

@@ -85,6 +85,8 @@ class ModelProfile:
         system_role: whether the chat template takes a system message.
         reranker: what orders the first hits for this model, see `retrieval.rerank`; "none" for
             nothing, None for what the settings name.
+        hardware_usd_per_hour, power_usd_per_hour: what the machine of the model costs while it
+            answers; None where that is not counted.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
         concurrency: calls of its server at a time; others wait in a queue.
@@ -112,6 +114,8 @@ class ModelProfile:
     sources: Mapping[str, Source] = field(hash=False)
     reranker: str | None = None
     concurrency: int = 16
+    hardware_usd_per_hour: Decimal | None = None
+    power_usd_per_hour: Decimal | None = None
     review: ModelReview = PENDING
 
     def prompt_limit(self, reserved_output: int) -> int:

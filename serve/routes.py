@@ -82,9 +82,10 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
         problems = await asyncio.to_thread(_unready, runtime, settings)
         if problems:
             response.status_code = 503
-        # Told, and stopping no answer: receipts that cannot be kept, rerankers without weights.
-        kept = runtime.requests.problem if runtime.requests is not None else None
-        told = (*problems, *runtime.rerankers.problems, *((kept,) if kept else ()))
+        # Told, and stopping no answer: what cannot be kept, rerankers without weights.
+        keepers = (runtime.requests, runtime.ledger)
+        kept = (keeper.problem for keeper in keepers if keeper is not None)
+        told = (*problems, *runtime.rerankers.problems, *filter(None, kept))
         return Health(status="unavailable" if problems else "ok", problems=told)
 
 

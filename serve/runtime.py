@@ -34,6 +34,7 @@ from serve.context.report import ContextReport
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
 from serve.latency import Latencies
+from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
@@ -67,6 +68,7 @@ class Runtime:
     latencies: Latencies = field(default_factory=Latencies)
     gate_limits: GateLimits = field(default_factory=GateLimits)
     unlabelled: Sensitivity = UNLABELLED
+    ledger: Ledger | None = None
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class Runtime:
             rerankers,
             policy=policy,
             unlabelled=index_settings.default_sensitivity,
+            ledger=Ledger(index_settings.home / FILE_NAME),
         )
 
     def plan(self, ask: Ask) -> Plan:
@@ -264,4 +267,6 @@ class Runtime:
         await asyncio.gather(*(backend.close() for backend in self._backends.values()))
         if self.requests is not None:
             self.requests.close()
+        if self.ledger is not None:
+            self.ledger.close()
         self.engine.close()

@@ -20,6 +20,7 @@ from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from retrieval.writer import IndexWriter
 from serve.backends.protocol import ChatBackend
+from serve.ledger import Ledger
 from serve.profiles import ModelProfile, load_profiles
 from serve.requests import RequestStore
 from serve.runtime import Runtime
@@ -84,6 +85,7 @@ def small_runtime(
     engine: Engine | None = None,
     profiles: Mapping[str, ModelProfile] | None = None,
     requests: RequestStore | None = None,
+    ledger: Ledger | None = None,
 ) -> Runtime:
     """Return a runtime over the small corpus, or over an engine, whose model is the backend."""
     if engine is None:
@@ -97,6 +99,7 @@ def small_runtime(
         known if profiles is None else profiles,
         Path("no-models"),
         requests=requests,
+        ledger=ledger,
         _counters={"mistral:v3": mistral()},
         _backends={"scripted": backend},
     )

@@ -78,16 +78,17 @@ class EdgePointStore:
         if limit < 1:
             return []
         chosen = _filter(where, ids)
-        nearest = edge.QueryRequest(
-            limit=limit, query=_nearest(sought), filter=chosen, with_payload=True
-        )
         worded: dict[edge.PointId, float] = {}
         with self._calls("search"):
-            if terms is not None:
+            if terms is None:
+                request = edge.QueryRequest(
+                    limit=limit, query=_nearest(sought), filter=chosen, with_payload=True
+                )
+            else:
                 by_terms = edge.QueryRequest(limit=limit, query=_nearest(terms), filter=chosen)
                 worded = {hit.id: hit.score for hit in self._shard.query(by_terms)}
-                nearest = _nearest_of_both(sought, terms, limit=limit, chosen=chosen)
-            found = self._shard.query(nearest)
+                request = _nearest_of_both(sought, terms, limit=limit, chosen=chosen)
+            found = self._shard.query(request)
             hits = [
                 ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}, worded.get(hit.id))
                 for hit in found

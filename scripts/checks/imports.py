@@ -14,7 +14,15 @@ COMMAND_LINE_MAY_IMPORT = ("chunking", "click", "rich", "typer")
 
 VERBS_MODULE = "cli"
 
-CONFINED = ("qdrant_client", "qdrant_edge", "openai", "ray", "sentence_transformers", "torch")
+CONFINED = (
+    "openai",
+    "presidio_analyzer",
+    "qdrant_client",
+    "qdrant_edge",
+    "ray",
+    "sentence_transformers",
+    "torch",
+)
 """Libraries that one module, or one folder below a package, may import."""
 
 BORDER_LIBRARY = "llama_index"

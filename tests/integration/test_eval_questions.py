@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def write_json_lines(folder: Path) -> None:
 
 @pytest.mark.parametrize("write", [write_markdown, write_rows, write_json_lines])
 def test_questions_of_every_type_are_made_of_any_corpus_with_fields(
-    command: Command, tmp_path: Path, write
+    command: Command, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     (tmp_path / "world").mkdir()
     write(tmp_path / "world")
@@ -89,3 +90,47 @@ def test_an_unknown_type_and_an_unwritable_file_are_refused(command: Command) ->
         in command("eval", "questions", "--out", "made.jsonl", "--type", "haiku").err
     )
     assert command("eval", "questions", "--out", "missing/made.jsonl").code == 2
+
+
+def test_made_questions_measure_a_window_and_a_second_run_asks_nothing(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "world").mkdir()
+    write_markdown(tmp_path / "world")
+    command("ingest", "run", "world", "--collection", "world", "--quiet")
+    command("eval", "questions", "--collection", "world", "--out", "made.jsonl")
+    window = ("eval", "window", "--questions", "made.jsonl", "--collection", "world")
+    sizes = ("--size", "512", "--size", "1024")
+
+    planned = command(*window, *sizes, "--dry-run", "--json").json
+    first = command(*window, *sizes)
+    kept = (tmp_path / "window-answers.jsonl").read_bytes()
+    again = command(*window, *sizes, "--json")
+
+    assert sum(planned["calls"].values()) > 0
+    assert first.code == again.code == 0
+    assert "quality holds to " in first.out
+    assert (tmp_path / "window-answers.jsonl").read_bytes() == kept
+    assert [one["size"] for one in again.json["sizes"]] == [512, 1024]
+    assert command(*window, *sizes, "--dry-run", "--json").json["calls"] == {}
+
+
+def test_a_window_is_measured_of_local_models_alone_and_up_to_theirs(
+    command: Command, tmp_path: Path
+) -> None:
+    line: dict[str, object] = {
+        "id": "q",
+        "type": "t",
+        "question": "Who?",
+        "answer": None,
+        "evidence": [],
+    }
+    (tmp_path / "made.jsonl").write_text(json.dumps(line) + "\n")
+    window = ("eval", "window", "--questions", "made.jsonl")
+
+    cloud = command(*window, "--model", "gpt-6-luna")
+    wide = command(*window, "--size", "9000")
+
+    assert (cloud.code, wide.code) == (2, 2)
+    assert "is in the cloud, and this measurement sends text to local models only" in cloud.err
+    assert "quote has a window of 8,192 tokens < 9,000" in wide.err

@@ -1,5 +1,8 @@
+from __future__ import annotations
+
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Document
-from eval.question_maker import TYPES, is_proved, make_questions
+from eval.question_maker import TYPES, MadeQuestion, is_proved, make_questions
 from eval.stated_facts import Fact
 
 COUNTRIES = {
@@ -18,7 +21,7 @@ COUNTRIES = {
 }
 
 
-def documents(countries=COUNTRIES):
+def documents(countries: Mapping[str, tuple[str, str, str]] = COUNTRIES) -> list[Document]:
     made = []
     for name, (capital, area, people) in countries.items():
         text = f"Capital: {capital}\nArea: {area}\nPopulation: {people}\n"
@@ -28,12 +31,12 @@ def documents(countries=COUNTRIES):
     return made
 
 
-def of_type(name, **options):
-    made = make_questions(documents(), count=50, types=[name], **options)
+def of_type(name: str) -> dict[str, MadeQuestion]:
+    made = make_questions(documents(), count=50, types=[name])
     return {question.question: question for question in made.questions}
 
 
-def test_a_single_field_is_asked_with_its_line_as_evidence():
+def test_a_single_field_is_asked_with_its_line_as_evidence() -> None:
     asked = of_type("single_field")["What is the Area of Chad?"].as_json()
     assert asked["answer"] == "1,284,000 sq km"
     assert asked["answer_type"] == "number"
@@ -43,14 +46,15 @@ def test_a_single_field_is_asked_with_its_line_as_evidence():
     assert of_type("single_field")["What is the Capital of Mali?"].answer_type == "string"
 
 
-def test_several_fields_of_one_document_are_asked_together():
+def test_several_fields_of_one_document_are_asked_together() -> None:
     for question in of_type("multi_field").values():
         assert question.answer_type == "list"
+        assert question.answer is not None
         assert len(question.answer) == len(question.evidence) > 1
         assert len({fact.document for fact in question.evidence}) == 1
 
 
-def test_only_values_of_one_unit_and_year_that_differ_enough_are_compared():
+def test_only_values_of_one_unit_and_year_that_differ_enough_are_compared() -> None:
     asked = of_type("comparison").values()
     pairs = {
         (fact.field, frozenset(one.subject for one in question.evidence))
@@ -69,23 +73,23 @@ def test_only_values_of_one_unit_and_year_that_differ_enough_are_compared():
     assert all(question.answer != "Laos" for question in areas)
 
 
-def test_a_field_that_one_document_lacks_cannot_be_answered():
+def test_a_field_that_one_document_lacks_cannot_be_answered() -> None:
     asked = of_type("unanswerable_field")
     assert list(asked) == ["What is the Railways of Laos?"]
     line = asked["What is the Railways of Laos?"].as_json()
     assert (line["answer"], line["evidence"], line["answer_type"]) == (None, [], "abstain")
 
 
-def test_a_lack_that_the_text_makes_up_for_is_no_question():
+def test_a_lack_that_the_text_makes_up_for_is_no_question() -> None:
     laos = documents()[-1]
-    told = replace(laos, text=laos.text + "It has few railways, 3 km in all.\n")
+    told = replace(laos, text=laos.text + "\nIt has few railways, 3 km in all.\n")
     made = make_questions([*documents()[:-1], told], count=5, types=["unanswerable_field"])
     assert made.questions == ()
     assert made.short == {"unanswerable_field": 5}
     assert made.left_out["a lack that the document may make up for elsewhere"] == 1
 
 
-def test_subjects_of_several_documents_are_left_out_and_counted():
+def test_subjects_of_several_documents_are_left_out_and_counted() -> None:
     twins = [*documents(), Document("world/peru-2.txt", "Capital: Cusco\n", "Peru", "x")]
     made = make_questions(twins, count=50)
     assert not any("Peru" in question.question for question in made.questions)
@@ -93,7 +97,9 @@ def test_subjects_of_several_documents_are_left_out_and_counted():
 
 
 @given(st.integers(0, 1000), st.randoms(use_true_random=False))
-def test_the_same_seed_makes_the_same_questions_each_once_and_proved(seed, order):
+def test_the_same_seed_makes_the_same_questions_each_once_and_proved(
+    seed: int, order: random.Random
+) -> None:
     shuffled = documents()
     order.shuffle(shuffled)
     made = make_questions(shuffled, count=4, seed=seed)
@@ -106,20 +112,22 @@ def test_the_same_seed_makes_the_same_questions_each_once_and_proved(seed, order
 
 
 @pytest.mark.parametrize("type_name", TYPES[:3])
-def test_a_question_whose_evidence_is_not_word_for_word_in_its_document_is_not_proved(type_name):
+def test_a_question_whose_evidence_is_not_word_for_word_in_its_document_is_not_proved(
+    type_name: str,
+) -> None:
     question = next(iter(of_type(type_name).values()))
     texts = {one.id: one.text.replace(",", "").replace(":", "") for one in documents()}
     assert not is_proved(question, texts)
 
 
-def test_an_answer_that_is_not_in_the_evidence_is_not_proved():
+def test_an_answer_that_is_not_in_the_evidence_is_not_proved() -> None:
     question = of_type("single_field")["What is the Capital of Peru?"]
     texts = {one.id: one.text for one in documents()}
     assert is_proved(question, texts)
     assert not is_proved(replace(question, answer="Cusco"), texts)
 
 
-def test_fields_take_turns_however_many_documents_have_them():
+def test_fields_take_turns_however_many_documents_have_them() -> None:
     many = [
         Document(f"{n:03}", f"Rank: {n}\n" + ("Motto: peace\n" if n == 7 else ""), f"No {n}", "x")
         for n in range(100)
@@ -128,12 +136,12 @@ def test_fields_take_turns_however_many_documents_have_them():
     assert {question.evidence[0].field for question in made.questions} == {"Rank", "Motto"}
 
 
-def test_a_bare_number_with_decimals_is_not_compared_for_want_of_its_unit():
+def test_a_bare_number_with_decimals_is_not_compared_for_want_of_its_unit() -> None:
     rates = [Document(n, f"Exchange rate: {v}\n", n, n) for n, v in (("A", "1.5"), ("B", "33.1"))]
     assert make_questions(rates, count=5, types=["comparison"]).questions == ()
 
 
-def test_the_path_of_evidence_names_its_headings():
+def test_the_path_of_evidence_names_its_headings() -> None:
     fact = Fact("d", "Peru", "Area", ("Geography",), "5", "Area: 5")
     made = next(iter(of_type("single_field").values()))
     assert replace(made, evidence=(fact,)).as_json()["evidence"][0]["path"] == "Geography|Area"

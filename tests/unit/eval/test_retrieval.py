@@ -80,7 +80,8 @@ def test_a_document_of_many_chunks_does_not_push_others_off_the_ranking() -> Non
 
 
 def test_excerpts_are_measured_by_characters(tmp_path: Path) -> None:
-    text = "Keys are rotated every 90 days.\n\nDoors are painted green in spring.\n"
+    keys = "Keys are rotated every 90 days by those who are on duty."
+    text = f"{keys}\n\nDoors are painted green in spring.\n"
     place = text.index("Doors")
     rows = [("doors painted green", "notes", [(place, place + 34)])]
     dataset = load_retrieval_set(write_excerpts(tmp_path / "tiny", {"notes": text}, rows))

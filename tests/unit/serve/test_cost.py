@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chunking.errors import ConfigurationError, DependencyMissing
-from serve.cost import Cost, price
+from serve.cost import Cost, price, price_hardware
 from serve.profiles import ModelProfile, PerMillionPrice, SnapshotPrice, load_profiles
 
 PROFILES = load_profiles()
@@ -33,7 +33,7 @@ def with_price(own: Any) -> ModelProfile:
 def test_a_local_model_costs_nothing_by_the_token(name: str) -> None:
     made = cost(PROFILES[name], prompt_tokens=8000, output_tokens=100)
 
-    assert made == Cost(Decimal(0), "no per-token charge; hardware not counted")
+    assert made == Cost(Decimal(0), "no per-token charge")
 
 
 @pytest.mark.parametrize("profile", CLOUD, ids=lambda profile: str(profile.name))
@@ -120,3 +120,22 @@ def test_without_the_price_list_the_missing_package_is_named(
     with pytest.raises(DependencyMissing, match="genai-prices is not installed"):
         cost(PROFILES["gpt-6-luna"], prompt_tokens=1)
     assert cost(PROFILES["quote"], prompt_tokens=1).usd == 0
+
+
+def test_seconds_of_a_machine_are_charged_by_the_hour_and_rounded_up() -> None:
+    hourly = dataclasses.replace(
+        PROFILES["mistral-7b-8k"],
+        hardware_usd_per_hour=Decimal("0.12"),
+        power_usd_per_hour=Decimal("0.03"),
+    )
+
+    made = price_hardware(hourly, seconds=2.4104)
+
+    assert made == Cost(Decimal("0.000100416667"), "hardware 2.410 s at 0.15 USD an hour")
+
+
+def test_a_machine_without_a_price_is_not_counted_and_a_providers_not_mentioned() -> None:
+    local, cloud = (PROFILES[name] for name in ("mistral-7b-8k", "gpt-6-luna"))
+
+    assert price_hardware(local, seconds=9) == Cost(Decimal(0), "hardware not counted")
+    assert price_hardware(cloud, seconds=9) == Cost(Decimal(0), "")

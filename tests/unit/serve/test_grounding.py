@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import time
 
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Chunk
-from serve.grounding import check_grounding
+from serve.grounding import Grounding, check_grounding
 
 CONTEXT = (
     "Land boundaries - border countries: Brazil 1,790 km; Ecuador 708 km\n"
@@ -16,11 +18,11 @@ CONTEXT = (
 QUESTION = "How long is the border of Colombia since 1903?"
 
 
-def chunk(text, *, title="Bolivia"):
+def chunk(text: str, *, title: str = "Bolivia") -> Chunk:
     return Chunk("a" * 32, "d", title, (), 0, len(text), text, 0)
 
 
-def grounding(answer, *, context=CONTEXT):
+def grounding(answer: str, *, context: str = CONTEXT) -> Grounding:
     return check_grounding(answer, question=QUESTION, kept=[chunk(context)])
 
 
@@ -38,7 +40,7 @@ def grounding(answer, *, context=CONTEXT):
         "However, the Bolivia of today has a population of 1,790,000.",
     ],
 )
-def test_what_stands_in_the_context_or_the_question_is_grounded(answer):
+def test_what_stands_in_the_context_or_the_question_is_grounded(answer: str) -> None:
     found = grounding(answer)
     assert found.missing == ()
     assert found.share == 1.0
@@ -58,30 +60,30 @@ def test_what_stands_in_the_context_or_the_question_is_grounded(answer):
         ("Lesotho is larger. It is Lesotho that grew.", ("Lesotho",)),
     ],
 )
-def test_what_stands_nowhere_is_missing(answer, missing):
+def test_what_stands_nowhere_is_missing(answer: str, missing: tuple[str, ...]) -> None:
     assert set(grounding(answer).missing) == set(missing)
 
 
-def test_the_share_counts_each_number_and_name_once():
+def test_the_share_counts_each_number_and_name_once() -> None:
     found = grounding("Brazil has 1,790 km, Brazil has 1790 km, and Peru has 5 km [12].")
     assert found.checked == 4
     assert found.share == 0.5
 
 
-def test_a_word_that_begins_a_sentence_is_no_name_by_itself():
+def test_a_word_that_begins_a_sentence_is_no_name_by_itself() -> None:
     assert grounding("Rivers flow. Mountains rise.").checked == 0
 
 
-def test_an_answer_with_nothing_to_check_has_a_full_share():
+def test_an_answer_with_nothing_to_check_has_a_full_share() -> None:
     assert grounding("yes, it does").share == 1.0
 
 
-def test_a_dominica_is_not_grounded_by_a_dominican():
+def test_a_dominica_is_not_grounded_by_a_dominican() -> None:
     assert grounding("It is Dominica.", context="Dominican").missing == ("Dominica",)
     assert grounding("It is Dominican.", context="Dominica").missing == ()
 
 
-def test_citations_are_no_numbers():
+def test_citations_are_no_numbers() -> None:
     assert grounding("It is long [1][2, 99].").checked == 0
 
 
@@ -95,11 +97,11 @@ def test_citations_are_no_numbers():
         "",
     ],
 )
-def test_a_statement_of_insufficient_evidence_is_seen(answer):
+def test_a_statement_of_insufficient_evidence_is_seen(answer: str) -> None:
     assert grounding(answer).insufficient
 
 
-def test_an_answer_is_not_insufficient_for_what_it_adds():
+def test_an_answer_is_not_insufficient_for_what_it_adds() -> None:
     assert not grounding("It is 1,790 km. The sources do not say more.").insufficient
 
 
@@ -107,12 +109,12 @@ texts = st.text(alphabet="AaBbIé 12.,-'\n\u0301", max_size=80)
 
 
 @given(texts)
-def test_what_is_copied_from_the_context_is_grounded(text):
+def test_what_is_copied_from_the_context_is_grounded(text: str) -> None:
     assert check_grounding(text, question="", kept=[chunk(text)]).missing == ()
 
 
 @given(texts, texts, texts)
-def test_more_context_never_makes_more_missing(answer, first, second):
+def test_more_context_never_makes_more_missing(answer: str, first: str, second: str) -> None:
     less = check_grounding(answer, question="", kept=[chunk(first)])
     more = check_grounding(answer, question="", kept=[chunk(first), chunk(second)])
     assert set(more.missing) <= set(less.missing)
@@ -120,8 +122,8 @@ def test_more_context_never_makes_more_missing(answer, first, second):
 
 
 @pytest.mark.parametrize("unit", ["A ", "Aa-", "1 ", "1,", "a. ", "\u0301\u0316", "Aa 12 300 "])
-def test_time_grows_with_the_texts_alone(unit):
-    def spent(size):
+def test_time_grows_with_the_texts_alone(unit: str) -> None:
+    def spent(size: int) -> float:
         text = (unit * size)[:size]
         started = time.process_time()
         check_grounding(text, question=text, kept=[chunk(text)])

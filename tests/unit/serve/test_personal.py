@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import time
 
 import pytest
@@ -75,12 +77,12 @@ NOTHING = [
 
 
 @pytest.mark.parametrize(("name", "text"), FOUND)
-def test_a_form_of_personal_data_is_found(name, text):
+def test_a_form_of_personal_data_is_found(name: str, text: str) -> None:
     assert find_personal(text).get(name) == 1
 
 
 @pytest.mark.parametrize("text", NOTHING)
-def test_what_only_looks_like_personal_data_is_not_found(text):
+def test_what_only_looks_like_personal_data_is_not_found(text: str) -> None:
     assert find_personal(text) == {}
 
 
@@ -97,24 +99,26 @@ def test_what_only_looks_like_personal_data_is_not_found(text):
         ("email", "ja\u200bne@exam\u00adple.com"),
     ],
 )
-def test_other_forms_of_characters_and_those_without_width_hide_nothing(name, text):
+def test_other_forms_of_characters_and_those_without_width_hide_nothing(
+    name: str, text: str
+) -> None:
     assert find_personal(text) == {name: 1}
 
 
-def test_a_finding_names_detectors_and_counts_and_nothing_of_the_text():
+def test_a_finding_names_detectors_and_counts_and_nothing_of_the_text() -> None:
     found = find_personal("a@example.com, b@example.com and 123-45-6789, SSN 219-09-8888")
     assert found == {"email": 2, "us_ssn": 2}
 
 
 @given(st.text(alphabet=st.sampled_from("0123456789abDE@.,-+/: ()[]\n٣é"), max_size=300))
-def test_any_text_gives_known_names_with_counts_above_zero(text):
+def test_any_text_gives_known_names_with_counts_above_zero(text: str) -> None:
     found = find_personal(text)
     assert found.keys() <= {one.name for one in DETECTORS}
     assert all(count > 0 for count in found.values())
 
 
 @given(st.text(alphabet="0123456789", min_size=18, max_size=18), st.integers(0, 17))
-def test_an_iban_is_found_and_with_one_wrong_digit_is_not(account, place):
+def test_an_iban_is_found_and_with_one_wrong_digit_is_not(account: str, place: int) -> None:
     check = 98 - int(f"{account}131400") % 97
     assert find_personal(f"DE{check:02}{account}")["iban"] == 1
     wrong = str((int(account[place]) + 1) % 10)
@@ -123,7 +127,7 @@ def test_an_iban_is_found_and_with_one_wrong_digit_is_not(account, place):
 
 
 @given(st.text(alphabet="0123456789", min_size=14, max_size=14), st.integers(0, 14))
-def test_a_card_is_found_and_with_one_wrong_digit_is_not(body, place):
+def test_a_card_is_found_and_with_one_wrong_digit_is_not(body: str, place: int) -> None:
     number = f"4{body}"
     check = next(one for one in "0123456789" if passes_luhn(number + one))
     assert find_personal(number + check)["payment_card"] == 1
@@ -150,7 +154,7 @@ def test_a_card_is_found_and_with_one_wrong_digit_is_not(body, place):
         "\u0301",
     ],
 )
-def test_time_grows_with_the_text_alone(unit):
+def test_time_grows_with_the_text_alone(unit: str) -> None:
     def spent(size: int) -> float:
         text = (unit * size)[:size]
         started = time.process_time()
@@ -161,17 +165,17 @@ def test_time_grows_with_the_text_alone(unit):
     assert large < 0.2 + 20 * small
 
 
-def test_detectors_are_chosen_by_name():
+def test_detectors_are_chosen_by_name() -> None:
     chosen = choose_detectors(["us_ssn", "email"])
     assert {one.name for one in chosen} == {"email", "us_ssn"}
     assert find_personal("a@example.com 4111111111111111", detectors=chosen) == {"email": 1}
 
 
-def test_an_unknown_detector_is_refused_with_the_nearest_name():
+def test_an_unknown_detector_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ConfigurationError, match="'emial'; did you mean 'email'") as raised:
         choose_detectors(["emial"])
     assert "payment_card" in raised.value.hint
 
 
-def test_findings_add_up_by_detector():
+def test_findings_add_up_by_detector() -> None:
     assert add_counts([{"email": 1}, {}, {"email": 2, "iban": 1}]) == {"email": 3, "iban": 1}

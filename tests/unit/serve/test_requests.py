@@ -205,7 +205,7 @@ def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_writer_that_waits_too_long_gives_up_and_the_next_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve.requests._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("serve.database._BUSY_SECONDS", 0.05)
     requests = store(tmp_path)
     requests.put(request("a"))
     other = sqlite3.connect(tmp_path / "requests.sqlite3", isolation_level=None)

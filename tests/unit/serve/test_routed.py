@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message
 from serve.answer import Answer
 from serve.backends.scripted import ScriptedBackend
+from serve.call_record import Origin
 from serve.context.route import Passed
 from serve.errors import (
     ModelUnapproved,
@@ -21,6 +24,7 @@ from serve.errors import (
     UpstreamSilentTruncation,
     UpstreamTimeout,
 )
+from serve.ledger import FILE_NAME, CallRow, Ledger, read_ledger
 from serve.plan import Ask, Plan
 from serve.review import PENDING
 from serve.routed import answer_routed, plan_routed, stream_routed
@@ -370,3 +374,36 @@ def test_after_the_deadline_no_further_model_is_asked() -> None:
     with pytest.raises(UpstreamTimeout, match="slow"):
         answered(runtime)
     assert script(runtime, "nearer").requests == []
+
+
+class TestLedger:
+    @staticmethod
+    def rows(folder: Path, runtime: Runtime, ask: Ask) -> list[CallRow]:
+        runtime.ledger = Ledger(folder / FILE_NAME)
+        with suppress(PolicyNoRoute):
+            asyncio.run(answer_routed(ask, runtime, origin=Origin("r1")))
+        return list(read_ledger(folder / FILE_NAME))
+
+    def test_every_call_of_a_request_has_a_row_with_its_rule(self, tmp_path: Path) -> None:
+        runtime = routed_runtime({"near": failing(UpstreamTimeout("slow"))}, rules=[EITHER])
+
+        first, second = self.rows(tmp_path, runtime, AUTO)
+
+        assert (first.model, first.outcome) == ("near", "failed")
+        assert (second.model, second.outcome) == ("nearer", "answered")
+        assert first.rule == second.rule == "either"
+        assert first.request_id == second.request_id == "r1"
+
+    def test_a_refusal_of_policy_has_a_row_and_nothing_was_sent(self, tmp_path: Path) -> None:
+        runtime = routed_runtime(rules=[], documents=labelled("restricted", PERU))
+
+        (row,) = self.rows(tmp_path, runtime, replace(ASK, model="far"))
+
+        assert (row.model, row.error_code, row.sent) == ("far", "policy_no_route", False)
+
+    def test_the_label_of_a_row_is_that_of_all_that_was_sent(self, tmp_path: Path) -> None:
+        runtime = routed_runtime(rules=[])
+
+        (row,) = self.rows(tmp_path, runtime, replace(ASK, sensitivity=Sensitivity.RESTRICTED))
+
+        assert row.sensitivity == "restricted"

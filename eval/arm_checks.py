@@ -1,0 +1,90 @@
+"""Checks arms against profiles, keys, prices and windows before anything is paid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chunking.errors import InputError
+from eval.arms import Arm, ModelArm, RouteArm
+from eval.comparison import ArmFacts
+from serve.cost import price_at_most
+from serve.profiles import ModelProfile, find_profile
+from serve.runtime import Runtime
+
+
+def check_arm(arm: ModelArm, runtime: Runtime) -> ModelProfile:
+    """Return the profile of an arm that can be asked; no server is called.
+
+    Raises:
+        ModelNotFound: the profile does not exist.
+        ConfigurationError: its key is not set, its price is not known, or a package is missing.
+        InputError: the budget, or the room for the answer, is more than the window has.
+    """
+    profile = find_profile(runtime.profiles, arm.profile)
+    output = arm.max_output_tokens or profile.default_output
+    if output > profile.output_limit:
+        raise InputError(
+            f"arm {arm.name!r}: {output} answer tokens, and {profile.name} writes at most "
+            f"{profile.output_limit}",
+            hint=f"give max_output_tokens = {profile.output_limit} or less",
+            param="arms",
+        )
+    left = profile.prompt_limit(output)
+    if arm.budget is not None and arm.budget > left:
+        raise InputError(
+            f"arm {arm.name!r}: budget {arm.budget} > {left}, which the window {profile.window} of "
+            f"{profile.name} has beside {output} answer tokens",
+            hint=f"give a budget of at most {max(left, 0)}, or none",
+            param="arms",
+        )
+    price_at_most(profile, 1, 1)
+    runtime.backend(profile)
+    return profile
+
+
+def describe_arms(
+    arms: Sequence[Arm], parts: Mapping[str, ModelArm], profiles: Mapping[str, ModelProfile]
+) -> tuple[ArmFacts, ...]:
+    """Return the facts of arms that were checked.
+
+    Args:
+        parts: every arm that is asked, by name.
+    """
+    described = {name: _describe(arm, profiles[arm.profile]) for name, arm in parts.items()}
+    return tuple(
+        _describe_route(arm, described) if isinstance(arm, RouteArm) else described[arm.name]
+        for arm in arms
+    )
+
+
+def _describe(arm: ModelArm, profile: ModelProfile) -> ArmFacts:
+    return ArmFacts(
+        name=arm.name,
+        profile=profile.name,
+        model=profile.model,
+        place=profile.place,
+        window=profile.window,
+        mode=arm.mode,
+        budget=arm.budget,
+        reserved_output=min(arm.max_output_tokens or profile.default_output, profile.output_limit),
+        stand_in=arm.stand_in,
+    )
+
+
+def _describe_route(route: RouteArm, described: Mapping[str, ArmFacts]) -> ArmFacts:
+    first, second = described[route.first], described[route.second]
+    stand_ins = dict.fromkeys(filter(None, (first.stand_in, second.stand_in)))
+    return ArmFacts(
+        name=route.name,
+        profile=first.profile,
+        model=first.model,
+        place="cloud" if "cloud" in {first.place, second.place} else "local",
+        window=first.window,
+        mode=first.mode,
+        budget=first.budget,
+        reserved_output=first.reserved_output,
+        kind="self-route",
+        stand_in="; ".join(stand_ins),
+        route=(route.first, route.second),
+        doubts=route.doubts,
+    )

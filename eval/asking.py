@@ -1,0 +1,250 @@
+"""Makes one call of an arm, and accounts for it whether it is answered or not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from chunking.errors import (
+    CallLimitExceeded,
+    ConfigurationError,
+    InputError,
+    ProfileMismatch,
+    WindowfitError,
+)
+from eval.arms import ModelArm
+from eval.cells import AskedQuestion, Seconds, Spent, Tokens
+from eval.kept_cells import CellStore, Given, key_of
+from eval.purse import Purse
+from serve.answer import Answer
+from serve.context.prompt import SYSTEM_TEXT
+from serve.cost import price_at_most
+from serve.errors import UpstreamRateLimited, UpstreamRejected
+from serve.plan import Ask, Plan
+from serve.profiles import ModelProfile
+from serve.schema import as_json, usage_of
+
+Stream = Callable[[Ask], AsyncGenerator[Plan | str | Answer]]
+_UNAVAILABLE = 4
+"""Exit code of errors that say that a dependency is unavailable."""
+_UNPAID = (UpstreamRateLimited, UpstreamRejected)
+"""Errors of a server that made no answer; any other may have come after a part of one."""
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks questions of arms, each once: what is kept is not asked again.
+
+    Attributes:
+        collection: what is asked.
+        corpus: identifies the collection's content and how it was indexed.
+        stream: answers a request piece by piece, as `serve.answer.stream_answer` does.
+        calls: how many calls were made.
+    """
+
+    FAILURES_IN_A_ROW: ClassVar[int] = 3
+    """So many failures of a server end a run: the rest would wait for it one by one."""
+
+    collection: str
+    corpus: str
+    profiles: Mapping[str, ModelProfile]
+    stream: Stream
+    store: CellStore
+    purse: Purse
+    version: str
+    calls: int = 0
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    def key(self, arm: ModelArm, question: AskedQuestion) -> str:
+        """Return the key of a call: all that its answer depends on."""
+        profile = self.profiles[arm.profile]
+        facts = {
+            name: getattr(profile, name)
+            for name in "name backend model base_url window input_limit tokenizer temperature "
+            "system_role reranker".split()
+        }
+        asked = {"question": question.question, "mode": arm.mode, "budget": arm.budget}
+        output = self.reserved_output(arm)
+        about = {"corpus": self.corpus, "system": SYSTEM_TEXT, "version": self.version}
+        return key_of({**about, **asked, "output": output, "profile": facts})
+
+    def reserved_output(self, arm: ModelArm) -> int:
+        """Return the most answer tokens of a call."""
+        profile = self.profiles[arm.profile]
+        return min(arm.max_output_tokens or profile.default_output, profile.output_limit)
+
+    def kept(self, arm: ModelArm, question: AskedQuestion) -> Given | None:
+        """Return what is kept of a call."""
+        return self.store.get(self.key(arm, question))
+
+    def request(self, arm: ModelArm, question: AskedQuestion) -> Ask:
+        """Return the request that an arm makes of a question."""
+        return Ask(
+            question.question,
+            self.collection,
+            arm.profile,
+            mode=arm.mode,
+            max_context_tokens=arm.budget,
+            max_output_tokens=arm.max_output_tokens,
+        )
+
+    async def ask(self, arm: ModelArm, question: AskedQuestion) -> Given:
+        """Return what an arm gives for a question, from what is kept or by a call.
+
+        Raises:
+            CallLimitExceeded: the purse holds too little for the call.
+            ConfigurationError: no call of this arm can succeed.
+            ProfileMismatch: another profile answered than the arm's.
+        """
+        kept = self.kept(arm, question)
+        return await self._call(arm, question) if kept is None else kept
+
+    async def _call(self, arm: ModelArm, question: AskedQuestion) -> Given:
+        call = _Call(self, arm, question)
+        try:
+            async with contextlib.aclosing(self.stream(self.request(arm, question))) as items:
+                async for item in items:
+                    await call.take(item)
+        except (ConfigurationError, CallLimitExceeded):
+            await call.undo()
+            raise
+        except WindowfitError as error:
+            given = await call.fail(error)
+            self._count_failure(arm, error)
+            return given
+        except BaseException:
+            # Interrupted: what was under way stays noted at its worst case.
+            await call.abandon()
+            raise
+        self._failures.pop(arm.name, None)
+        return await call.finish()
+
+    def _count_failure(self, arm: ModelArm, error: WindowfitError) -> None:
+        if error.exit_code != _UNAVAILABLE:
+            return
+        self._failures[arm.name] = self._failures.get(arm.name, 0) + 1
+        if self._failures[arm.name] >= self.FAILURES_IN_A_ROW:
+            raise error
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call from its plan to its row."""
+
+    asker: Asker
+    arm: ModelArm
+    question: AskedQuestion
+    plan: Plan | None = None
+    answer: Answer | None = None
+    place: int | None = None
+    reserved: Decimal = Decimal(0)
+    started: float = field(default_factory=time.perf_counter)
+
+    async def take(self, item: Plan | str | Answer) -> None:
+        """Put the price aside at the plan, before the model is called; keep the answer."""
+        if isinstance(item, Plan):
+            self.plan = item
+            at_most = usd_at_most(item)
+            await self.asker.purse.reserve(at_most)
+            self.reserved = at_most
+            key = self.asker.key(self.arm, self.question)
+            self.place = self.asker.store.begin(key, usd_at_most=at_most)
+            self.asker.calls += 1
+        elif isinstance(item, Answer):
+            self.answer = item
+
+    async def finish(self) -> Given:
+        """Keep the answer."""
+        if self.answer is None:
+            raise ConfigurationError(f"arm {self.arm.name!r} ended without an answer")
+        report = self.answer.report
+        if report.model != self.arm.profile or report.route.fallback_used:
+            raise ProfileMismatch(
+                f"arm {self.arm.name!r} asks {self.arm.profile!r}, and {report.model!r} answered"
+                f"{' as a fallback' if report.route.fallback_used else ''}",
+                hint="compare arms without fallbacks, or declare a self-route",
+            )
+        return await self._keep(_given(self.answer))
+
+    async def fail(self, error: WindowfitError) -> Given:
+        """Account for a call that ended with an error.
+
+        It is kept where the question itself is at fault; anything else is asked again.
+        """
+        paid = self.place is not None and not isinstance(error, _UNPAID)
+        usd = self.reserved if paid else Decimal(0)
+        seconds = time.perf_counter() - self.started
+        given = _failed(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
+        if given.retryable:
+            # The row of a call that may have been paid stays, at its worst case.
+            await (self.abandon() if paid else self.undo())
+            return given
+        return await self._keep(given)
+
+    async def undo(self) -> None:
+        """Put everything back: nothing was spent."""
+        if self.place is not None:
+            self.asker.store.forget(self.place)
+            await self.asker.purse.settle(self.reserved, usd=Decimal(0))
+
+    async def abandon(self) -> None:
+        """Count a call that was cut off at its worst case."""
+        if self.place is not None:
+            await self.asker.purse.settle(self.reserved, usd=self.reserved)
+
+    async def _keep(self, given: Given) -> Given:
+        key = self.asker.key(self.arm, self.question)
+        place = 0 if self.place is None else self.place
+        self.asker.store.end(place, key, given, arm=self.arm.name, question=self.question.id)
+        await self.asker.purse.settle(self.reserved, usd=given.cost.usd)
+        return given
+
+
+def usd_at_most(plan: Plan) -> Decimal:
+    """Return what a request costs if every answer takes all its room, and no cache helps."""
+    if plan.exhaustion is not None and plan.report.exhaustive is not None:
+        return Decimal(str(plan.report.exhaustive.cost_at_most_usd))
+    return price_at_most(plan.profile, plan.report.prompt_tokens, plan.report.reserved_output)
+
+
+def _given(answer: Answer) -> Given:
+    usage, timings = usage_of(answer), answer.timings_ms
+    before = timings.get("search", 0) + timings.get("plan", 0)
+    first = timings.get("first_piece", timings["complete"])
+    return Given(
+        profile=answer.report.model,
+        answer=answer.text,
+        tokens=Tokens(
+            usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.source
+        ),
+        cost=Spent(Decimal(str(answer.report.cost_usd)), answer.report.cost_basis),
+        seconds=Seconds((before + first) / 1000, (before + timings["complete"]) / 1000),
+        report=as_json(answer.report),
+        citations=tuple(as_json(citation) for citation in answer.citations),
+        made_at=datetime.now(UTC),
+        finish_reason=answer.completion.finish_reason,
+    )
+
+
+def _failed(
+    error: WindowfitError, plan: Plan | None, profile: str, *, usd: Decimal, seconds: float
+) -> Given:
+    report: Any = {} if plan is None else as_json(plan.report)
+    basis = "at most: the call failed after it was sent" if usd else "nothing was answered"
+    return Given(
+        profile=profile,
+        answer="",
+        tokens=Tokens(0, 0, 0, "planned"),
+        cost=Spent(usd, basis),
+        seconds=Seconds(None, seconds),
+        report=report,
+        citations=(),
+        made_at=datetime.now(UTC),
+        error=error.code,
+        retryable=not isinstance(error, InputError),
+    )

@@ -1,0 +1,104 @@
+"""Scores what a call gave, against the question and against what the model was shown.
+
+Nothing of a score is kept: it is made anew from the kept answer and the corpus, so that a better
+rule or a corrected question changes a score without another call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chunking.document import Chunk, Document
+from eval.cells import AskedQuestion, Cell, Score
+from eval.grounding import Grounding, ground
+from eval.kept_cells import Given
+from eval.metrics import answer_in_context
+from eval.questions import Question
+from eval.scoring import FindNames, score_answer
+
+_SHOWN = frozenset({"kept", "trimmed", "merged"})
+FindDocuments = Callable[[list[str]], Iterable[Document]]
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores calls about one corpus, which it reads as far as answers rest on it.
+
+    Attributes:
+        evidence: by question.
+        find_documents: returns documents by id.
+    """
+
+    evidence: Mapping[str, Question]
+    find_names: FindNames
+    find_documents: FindDocuments
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def score(self, question: AskedQuestion, given: Given) -> Score:
+        """Return the score of a call; one without an answer is wrong, and says with which error."""
+        report = given.report
+        coverage = report.get("coverage", {}).get("percent", 0.0)
+        truncated = bool(report.get("truncated", False))
+        if given.error is not None:
+            return Score(False, given.error, False, truncated, coverage)
+        judged = score_answer(question, given.answer, find_names=self.find_names)
+        shown = self.shown(report)
+        gold = self.evidence[question.id]
+        grounding = Grounding(0, ())
+        if not judged.abstained:
+            sources = [f"{chunk.title}\n{chunk.breadcrumb}\n{chunk.text}" for chunk in shown]
+            grounding = ground(
+                given.answer, sources, question=question.question, find_names=self.find_names
+            )
+        return Score(
+            correct=judged.correct,
+            reason=judged.reason,
+            abstained=judged.abstained,
+            truncated=truncated,
+            coverage_percent=coverage,
+            f1=judged.f1,
+            stale=judged.stale,
+            grounded=not grounding.missing if grounding.checked else None,
+            ungrounded=grounding.missing,
+            in_context=answer_in_context(gold, shown) if gold.evidence else None,
+        )
+
+    def shown(self, report: Mapping[str, Any]) -> tuple[Chunk, ...]:
+        """Return what stood in the prompt, by the entries of its report."""
+        entries = [one for one in report.get("entries", ()) if one["fate"] in _SHOWN]
+        self._read({entry["document"] for entry in entries})
+        return tuple(self._chunk(entry) for entry in entries if entry["document"] in self._texts)
+
+    def _read(self, documents: set[str]) -> None:
+        missing = sorted(documents - self._texts.keys())
+        if missing:
+            found = self.find_documents(missing)
+            self._texts.update((document.id, document.text) for document in found)
+
+    def _chunk(self, entry: Mapping[str, Any]) -> Chunk:
+        start, end, document = entry["start"], entry["end"], entry["document"]
+        title, *path = entry["breadcrumb"].split(" > ")
+        text = self._texts[document][start:end]
+        return Chunk(entry["chunk"], document, title, tuple(path), start, end, text, 0)
+
+
+def make_cell(arm: str, question: AskedQuestion, given: Given, *, score: Score) -> Cell:
+    """Return the cell of an arm that asks a model."""
+    return Cell(
+        arm=arm,
+        question=question.id,
+        answered_by=arm,
+        answer=given.answer,
+        score=score,
+        tokens=given.tokens,
+        cost=given.cost,
+        seconds=given.seconds,
+        report=given.report,
+        citations=given.citations,
+        made_at=given.made_at,
+        finish_reason=given.finish_reason,
+        error=given.error,
+        retryable=given.retryable,
+    )

@@ -1,0 +1,173 @@
+"""Asks a model the planned cases; every answer is kept at once, so a run can stop anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chunking.document import content_id
+from chunking.errors import InputError
+from eval.window_cases import WindowCase
+from serve.answer import check_upstream
+from serve.backends.protocol import Completion, CompletionRequest
+from serve.profiles import ModelProfile
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What a model gave for one prompt.
+
+    Attributes:
+        key: of everything the answer depends on: prompt, room for the answer, model and server.
+        prompt_tokens: as the server counted them; None where it did not say.
+    """
+
+    key: str
+    text: str
+    prompt_tokens: int | None
+    output_tokens: int
+
+
+class Completing(Protocol):
+    """What asking needs of a backend."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Return the answer to a planned prompt."""
+
+
+class AnswerFile:
+    """The answers of a run as JSON lines, appended one by one; a line that was cut short is none.
+
+    Attributes:
+        path: the file; made with the first answer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read what is kept.
+
+        Raises:
+            InputError: the file cannot be read, or holds something else than answers.
+        """
+        self.path = path
+        self._kept = {one.key: one for one in _read(path)}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: str) -> KeptAnswer | None:
+        """Return the answer under a key."""
+        return self._kept.get(key)
+
+    def add(self, answer: KeptAnswer) -> None:
+        """Keep an answer; when this returns it is in the file."""
+        line = json.dumps(asdict(answer), ensure_ascii=False)
+        with self.path.open("a", encoding="utf-8") as stream:
+            # On a line of its own also where the line before was cut short by a kill.
+            stream.write(f"\n{line}\n")
+        self._kept[answer.key] = answer
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    key: str
+    text: str
+    prompt_tokens: int | None
+    output_tokens: int
+
+
+def key_of(case: WindowCase, profile: ModelProfile) -> str:
+    """Return the key of what a case's answer depends on."""
+    messages = [[message.role, message.content] for message in case.messages]
+    return content_id(
+        json.dumps(messages),
+        str(case.plan.budget.reserved_output),
+        profile.backend,
+        profile.model,
+        str(profile.base_url),
+        str(profile.temperature),
+    )
+
+
+async def ask_cases(
+    cases: Iterator[WindowCase],
+    *,
+    profile: ModelProfile,
+    backend: Completing,
+    kept: AnswerFile,
+    parallel: int = 1,
+) -> AsyncGenerator[tuple[WindowCase, KeptAnswer]]:
+    """Yield every case with its answer, from what is kept or by a call, as answers come.
+
+    At most `parallel` cases are held at a time. An answer is kept before it is yielded.
+
+    Raises:
+        WindowfitError: a call failed; what came before is kept, and the same run goes on there.
+    """
+    running: set[asyncio.Task[tuple[WindowCase, KeptAnswer]]] = set()
+    try:
+        while True:
+            for case in islice(cases, parallel - len(running)):
+                running.add(asyncio.create_task(_ask(case, profile, backend, kept)))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _ask(
+    case: WindowCase, profile: ModelProfile, backend: Completing, kept: AnswerFile
+) -> tuple[WindowCase, KeptAnswer]:
+    key = key_of(case, profile)
+    answer = kept.get(key)
+    if answer is None:
+        completion = await backend.complete(_request(case))
+        check_upstream(case.plan, replace(completion, planned_tokens=case.prompt_tokens))
+        answer = KeptAnswer(
+            key, completion.text, completion.prompt_tokens, completion.output_tokens
+        )
+        kept.add(answer)
+    return case, answer
+
+
+def _request(case: WindowCase) -> CompletionRequest:
+    return CompletionRequest(
+        messages=case.messages,
+        max_output_tokens=case.plan.budget.reserved_output,
+        question=case.question.question,
+        sources=case.sources,
+    )
+
+
+def _read(path: Path) -> Iterable[KeptAnswer]:
+    if not path.exists():
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read answers from {path}", param="answers") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            parsed = json.loads(line) if line.strip() else None
+        except ValueError:
+            continue  # cut short by a kill
+        if parsed is not None:
+            try:
+                yield KeptAnswer(**_Line.model_validate(parsed).model_dump())
+            except ValidationError as error:
+                raise InputError(
+                    f"{path.name}:{number} is no kept answer",
+                    hint="give a file of an earlier run, or a new one",
+                    param="answers",
+                ) from error
