@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from chunking.errors import InputError, WindowfitError
 from chunking.pieces import defuse
+from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, TokenCounter
 from eval.cells import AskedQuestion, Cell, Seconds, Spent, Tokens, Verdict
 from eval.comparison import ArmFacts
@@ -55,13 +56,18 @@ def check_judge(profile: ModelProfile, arms: Iterable[ArmFacts]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges cells with one profile; a verdict that is kept is not asked for again."""
+    """Judges cells with one profile; a verdict that is kept is not asked for again.
+
+    Attributes:
+        sensitivity: the highest label of what questions and answers may rest on.
+    """
 
     profile: ModelProfile
     counter: TokenCounter
     backend: ChatBackend
     store: CellStore
     purse: Purse
+    sensitivity: Sensitivity = Sensitivity.RESTRICTED
 
     async def judge(
         self,
@@ -105,7 +111,13 @@ class Judge:
             messages = (Message("system", INSTRUCTIONS), Message("user", said))
         else:
             messages = (Message("user", f"{INSTRUCTIONS}\n\n{said}"),)
-        return CompletionRequest(messages, self.profile.default_output, question.question, ())
+        return CompletionRequest(
+            messages,
+            self.profile.default_output,
+            question.question,
+            (),
+            sensitivity=self.sensitivity,
+        )
 
     def _key(self, cell: Cell, question: AskedQuestion) -> str:
         messages = [message.content for message in self.request(cell, question).messages]
