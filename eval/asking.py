@@ -110,19 +110,18 @@ class Asker:
             async with contextlib.aclosing(self.stream(self.request(arm, question))) as items:
                 async for item in items:
                     await call.take(item)
+            given = await call.finish()
         except (ConfigurationError, CallLimitExceeded):
-            await call.undo()
             raise
         except WindowfitError as error:
             given = await call.fail(error)
             self._count_failure(arm, error)
             return given
-        except BaseException:
-            # Interrupted: what was under way stays noted at its worst case.
-            await call.abandon()
-            raise
+        finally:
+            # Whatever happened: others may wait for what was put aside.
+            await call.close()
         self._failures.pop(arm.name, None)
-        return await call.finish()
+        return given
 
     def _count_failure(self, arm: ModelArm, error: WindowfitError) -> None:
         if error.exit_code != _UNAVAILABLE:
@@ -134,7 +133,12 @@ class Asker:
 
 @dataclass(slots=True)
 class _Call:
-    """One call from its plan to its row."""
+    """One call from its plan to its row.
+
+    Attributes:
+        place: where the store notes it as under way; None before it is made.
+        reserved: what the purse has put aside for it, until that is settled.
+    """
 
     asker: Asker
     arm: ModelArm
@@ -142,7 +146,7 @@ class _Call:
     plan: Plan | None = None
     answer: Answer | None = None
     place: int | None = None
-    reserved: Decimal = Decimal(0)
+    reserved: Decimal | None = None
     started: float = field(default_factory=time.perf_counter)
 
     async def take(self, item: Plan | str | Answer) -> None:
@@ -177,32 +181,33 @@ class _Call:
         It is kept where the question itself is at fault; anything else is asked again.
         """
         paid = self.place is not None and not isinstance(error, _UNPAID)
-        usd = self.reserved if paid else Decimal(0)
+        usd = self.reserved if paid and self.reserved is not None else Decimal(0)
         seconds = time.perf_counter() - self.started
         given = _failed(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
-        if given.retryable:
-            # The row of a call that may have been paid stays, at its worst case.
-            await (self.abandon() if paid else self.undo())
-            return given
-        return await self._keep(given)
-
-    async def undo(self) -> None:
-        """Put everything back: nothing was spent."""
-        if self.place is not None:
+        if not given.retryable:
+            return await self._keep(given)
+        # The row of a call that may have been paid stays, at its worst case.
+        if self.place is not None and not paid:
             self.asker.store.forget(self.place)
-            await self.asker.purse.settle(self.reserved, usd=Decimal(0))
+        await self._settle(usd)
+        return given
 
-    async def abandon(self) -> None:
-        """Count a call that was cut off at its worst case."""
-        if self.place is not None:
-            await self.asker.purse.settle(self.reserved, usd=self.reserved)
+    async def close(self) -> None:
+        """Count a call that was cut off at its worst case; nothing of any other."""
+        if self.reserved is not None:
+            await self._settle(self.reserved if self.place is not None else Decimal(0))
 
     async def _keep(self, given: Given) -> Given:
         key = self.asker.key(self.arm, self.question)
         place = 0 if self.place is None else self.place
         self.asker.store.end(place, key, given, arm=self.arm.name, question=self.question.id)
-        await self.asker.purse.settle(self.reserved, usd=given.cost.usd)
+        await self._settle(given.cost.usd)
         return given
+
+    async def _settle(self, usd: Decimal) -> None:
+        if self.reserved is not None:
+            reserved, self.reserved = self.reserved, None
+            await self.asker.purse.settle(reserved, usd=usd)
 
 
 def usd_at_most(plan: Plan) -> Decimal:

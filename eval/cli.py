@@ -16,6 +16,7 @@ from eval.compare_cli import compare
 from eval.context import score_contexts
 from eval.questions import load_questions, sample_questions
 from eval.questions_cli import questions as make
+from eval.report_cli import report
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
 from eval.window_cli import window
 from retrieval.settings import IndexSettings
@@ -28,6 +29,7 @@ app.command()(significance)
 app.command("questions")(make)
 app.command()(compare)
 app.command()(window)
+app.command()(report)
 
 
 @app.command()

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from chunking.errors import InputError
+from chunking.errors import InputError, StoreLocked
 from eval.arms import choose_arms, read_arms
 from eval.asked import load_asked, sample_asked
 from eval.cells import AskedQuestion
@@ -28,6 +28,7 @@ from eval.comparison_tables import describe_gate, print_comparison, print_estima
 from eval.gates import Gate, GateResult, check_gates, parse_gate
 from eval.kept_cells import CellStore
 from eval.packages import SCIPY_STATS, load_package
+from eval.report import write_report
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
 from eval.written import write_text
@@ -105,7 +106,7 @@ def compare(
     """Ask the same questions of several arms: what is right, how fast, and for how much.
 
     Everything is checked before the first call. Each answer is kept: a second run makes no call.
-    Writes comparison.json and comparison.csv into the folder of the run.
+    Writes comparison.html, comparison.json and comparison.csv into the folder of the run.
     """
     load_package(SCIPY_STATS)
     declared = read_arms(arms_file) if arms_file else {}
@@ -145,7 +146,7 @@ async def _run(
     wanted: Wanted, settings: ServeSettings, folder: Path, *, dry_run: bool, watch: Any
 ) -> Comparison | tuple[Estimate, ...]:
     with ExitStack() as opened:
-        opened.callback(FolderLock(folder).release)
+        opened.callback(_hold(folder).release)
         store = opened.enter_context(CellStore(folder / "calls.sqlite3"))
         runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
         try:
@@ -157,14 +158,25 @@ async def _run(
             await runtime.close()
 
 
+def _hold(folder: Path) -> FolderLock:
+    """Keep other runs out of the folder: they would make the same calls, and pay them twice."""
+    try:
+        return FolderLock(folder)
+    except StoreLocked as error:
+        hint = "wait until it has ended, or give another folder with --run"
+        raise StoreLocked(error.message.replace("the store at", "the run in"), hint=hint) from error
+
+
 def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_json: bool) -> None:
     write_comparison(comparison, folder / "comparison.json")
     write_text(write_csv(comparison), folder / "comparison.csv")
+    write_report(comparison, folder / "comparison.html")
     results = check_gates(gates, comparison)
     if as_json:
         _print_json(
             {
                 "comparison": str(folder / "comparison.json"),
+                "html": str(folder / "comparison.html"),
                 "complete": comparison.run.complete,
                 "arms": [to_json(arm) for arm in comparison.arms],
                 "pairs": [to_json(pair) for pair in comparison.pairs],

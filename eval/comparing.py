@@ -12,7 +12,6 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from chunking.document import content_id
-from chunking.sensitivity import UNLABELLED, highest
 from eval.arm_checks import check_arm, describe_arms
 from eval.arms import Arm, ModelArm, asked_arms
 from eval.asked import QuestionSet
@@ -88,7 +87,7 @@ class Comparer:
         facts = describe_arms(wanted.arms, parts, profiles)
         if wanted.judge is not None:
             judge = check_arm(ModelArm("judge", wanted.judge, "retrieve"), runtime)
-            check_judge(judge, facts)
+            check_judge(judge)
         searcher = runtime.searcher(wanted.collection)
         catalog = searcher.catalog()
         asker = Asker(
@@ -161,8 +160,6 @@ class Comparer:
             await self.runtime.verified_backend(profile),
             self.asker.store,
             self.asker.purse,
-            # What is expected may come from any document of the collection.
-            highest((UNLABELLED, *(one.sensitivity for one in self.catalog.records.values()))),
         )
         questions = {question.id: question for question in self.wanted.asked}
         return await judge.judge(cells, questions, parallel=self.wanted.parallel)

@@ -24,10 +24,10 @@ _NUMBERS: Mapping[str, Callable[[ArmSummary], float | None]] = {
     "coverage_percent": lambda arm: arm.coverage_percent,
     "cost_usd": lambda arm: float(arm.cost_usd),
     "cost_per_1000_usd": lambda arm: float(arm.cost_per_1000_usd),
-    "first_seconds_p50": lambda arm: arm.first_seconds and arm.first_seconds.p50,
-    "first_seconds_p95": lambda arm: arm.first_seconds and arm.first_seconds.p95,
-    "total_seconds_p50": lambda arm: arm.total_seconds and arm.total_seconds.p50,
-    "total_seconds_p95": lambda arm: arm.total_seconds and arm.total_seconds.p95,
+    "first_seconds_p50": lambda arm: None if arm.first_seconds is None else arm.first_seconds.p50,
+    "first_seconds_p95": lambda arm: None if arm.first_seconds is None else arm.first_seconds.p95,
+    "total_seconds_p50": lambda arm: None if arm.total_seconds is None else arm.total_seconds.p50,
+    "total_seconds_p95": lambda arm: None if arm.total_seconds is None else arm.total_seconds.p95,
 }
 METRICS = (*_MEANS, *_NUMBERS)
 _SIGNS: Mapping[str, Callable[[float, float], bool]] = {

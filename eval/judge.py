@@ -14,10 +14,8 @@ from decimal import Decimal
 
 from chunking.errors import InputError, WindowfitError
 from chunking.pieces import defuse
-from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, TokenCounter
 from eval.cells import AskedQuestion, Cell, Seconds, Spent, Tokens, Verdict
-from eval.comparison import ArmFacts
 from eval.kept_cells import CellStore, Given, key_of
 from eval.purse import Purse
 from eval.run import work_off
@@ -36,38 +34,36 @@ _RIGHT = frozenset({"right", "correct", "yes"})
 _NOTHING = "(Nothing answers the question.)"
 
 
-def check_judge(profile: ModelProfile, arms: Iterable[ArmFacts]) -> None:
-    """Refuse a judge that cannot judge, or that would show a cloud model what it has not seen.
+def check_judge(profile: ModelProfile) -> None:
+    """Refuse a judge that cannot judge, or that would show the cloud what it has not seen.
 
     Raises:
-        InputError: no language model is behind the profile, or it is in the cloud and an arm is
-            not: what a local arm wrote may rest on restricted text.
+        InputError: no language model is behind the profile, or it is in the cloud: what it is shown
+            may rest on restricted text, and its calls are in no ledger.
     """
     if profile.backend == "quote":
-        raise InputError(f"--judge {profile.name}: no language model is behind it", param="judge")
-    local = [arm.name for arm in arms if arm.place == "local" or arm.kind == "self-route"]
-    if profile.place == "cloud" and local:
         raise InputError(
-            f"--judge {profile.name} is in the cloud, and answers of {', '.join(local)} are not",
-            hint="judge with a local profile, or compare cloud arms alone",
+            f"--judge {profile.name}: no language model is behind it",
+            hint="judge with the profile of a local language model",
+            param="judge",
+        )
+    if profile.place == "cloud":
+        raise InputError(
+            f"--judge {profile.name} is in the cloud, and would be shown every question and answer",
+            hint="judge with a local profile",
             param="judge",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges cells with one profile; a verdict that is kept is not asked for again.
-
-    Attributes:
-        sensitivity: the highest label of what questions and answers may rest on.
-    """
+    """Judges cells with one profile; a verdict that is kept is not asked for again."""
 
     profile: ModelProfile
     counter: TokenCounter
     backend: ChatBackend
     store: CellStore
     purse: Purse
-    sensitivity: Sensitivity = Sensitivity.RESTRICTED
 
     async def judge(
         self,
@@ -107,17 +103,10 @@ class Judge:
         right = "; ".join(expected) if isinstance(expected, tuple) else expected or _NOTHING
         shown = f"Question: {question.question}\n\nExpected: {right}\n\nAnswer: {cell.answer}"
         said = defuse(shown, self.counter.control_tokens)
+        messages: tuple[Message, ...] = (Message("user", f"{INSTRUCTIONS}\n\n{said}"),)
         if self.profile.system_role:
             messages = (Message("system", INSTRUCTIONS), Message("user", said))
-        else:
-            messages = (Message("user", f"{INSTRUCTIONS}\n\n{said}"),)
-        return CompletionRequest(
-            messages,
-            self.profile.default_output,
-            question.question,
-            (),
-            sensitivity=self.sensitivity,
-        )
+        return CompletionRequest(messages, self.profile.default_output, question.question, ())
 
     def _key(self, cell: Cell, question: AskedQuestion) -> str:
         messages = [message.content for message in self.request(cell, question).messages]

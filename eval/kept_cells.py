@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError
 from eval.cells import Seconds, Spent, Tokens
 
 _VERSION = 1
@@ -68,13 +68,17 @@ def key_of(facts: Mapping[str, Any]) -> str:
 
 
 class CellStore:
-    """The calls of one run; used by one thread of one process."""
+    """The calls of one run; used by one thread of one process.
+
+    Raises:
+        ConfigurationError: by all that write, where the disk is full or the file is gone.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file, made where it is missing; only its owner may read it.
 
         Raises:
-            InputError: it cannot be opened, or is no such file.
+            ConfigurationError: it cannot be opened, or is no such file.
         """
         self._path = path
         try:
@@ -103,10 +107,11 @@ class CellStore:
 
     def begin(self, key: str, *, usd_at_most: Decimal) -> int:
         """Note that a call is about to be made; return what `end` and `forget` know it by."""
-        cursor = self._connection.execute(
-            "INSERT INTO under_way (key, begun_at, usd) VALUES (?, ?, ?)",
-            (key, datetime.now(UTC).isoformat(), str(usd_at_most)),
-        )
+        with self._transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO under_way (key, begun_at, usd) VALUES (?, ?, ?)",
+                (key, datetime.now(UTC).isoformat(), str(usd_at_most)),
+            )
         return int(cursor.lastrowid or 0)
 
     def end(self, place: int, key: str, given: Given, *, arm: str, question: str) -> None:
@@ -122,7 +127,8 @@ class CellStore:
 
     def forget(self, place: int) -> None:
         """Forget a call that cost nothing because it ended before it was made."""
-        self._connection.execute("DELETE FROM under_way WHERE place = ?", (place,))
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM under_way WHERE place = ?", (place,))
 
     def spent(self) -> Decimal:
         """Return what all calls have cost, those that were lost at their worst case."""
@@ -143,13 +149,16 @@ class CellStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield self._connection
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
 
-    def _refusal(self, error: object) -> InputError:
-        return InputError(
+    def _refusal(self, error: object) -> ConfigurationError:
+        return ConfigurationError(
             f"cannot keep a run in {self._path}: {error}",
-            hint="give another folder with --run",
+            hint="free space on the disk, or give another folder with --run",
             param="run",
         )

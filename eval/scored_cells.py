@@ -12,11 +12,11 @@ from typing import Any
 
 from chunking.document import Chunk, Document
 from eval.cells import AskedQuestion, Cell, Score
-from eval.grounding import Grounding, ground
 from eval.kept_cells import Given
 from eval.metrics import answer_in_context
 from eval.questions import Question
 from eval.scoring import FindNames, score_answer
+from serve.grounding import check_grounding
 
 _SHOWN = frozenset({"kept", "trimmed", "merged"})
 FindDocuments = Callable[[list[str]], Iterable[Document]]
@@ -46,12 +46,9 @@ class Scorer:
         judged = score_answer(question, given.answer, find_names=self.find_names)
         shown = self.shown(report)
         gold = self.evidence[question.id]
-        grounding = Grounding(0, ())
-        if not judged.abstained:
-            sources = [f"{chunk.title}\n{chunk.breadcrumb}\n{chunk.text}" for chunk in shown]
-            grounding = ground(
-                given.answer, sources, question=question.question, find_names=self.find_names
-            )
+        # The check by which a service routes, so that what is measured here is what it would do.
+        grounding = check_grounding(given.answer, question=question.question, kept=shown)
+        claims = not judged.abstained and grounding.checked > 0
         return Score(
             correct=judged.correct,
             reason=judged.reason,
@@ -60,8 +57,8 @@ class Scorer:
             coverage_percent=coverage,
             f1=judged.f1,
             stale=judged.stale,
-            grounded=not grounding.missing if grounding.checked else None,
-            ungrounded=grounding.missing,
+            grounded=not grounding.missing if claims else None,
+            ungrounded=grounding.missing if claims else (),
             in_context=answer_in_context(gold, shown) if gold.evidence else None,
         )
 

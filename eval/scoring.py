@@ -28,6 +28,14 @@ _SUPERLATIVE = re.compile(r"\b(?:more|most|less|least|[a-z]{2,}(?:er|est))\b", r
 _NO_SUPERLATIVE = frozenset("number other border per under over after water whether ever".split())
 _SHARE = re.compile(r"%|\b(?:percent|per cent|percentage|share|rate|proportion)\b", re.IGNORECASE)
 """Words of a question that is answered by a share, where what is expected has no unit."""
+_FALLING = re.compile(
+    r"\b(?:fell|falls?|declin\w+|decreas\w+|contract\w+|shrank|shrunk|shrinking|dropp\w+|drop|"
+    r"negative|minus|los[st]\w*)\b[^.;\d]*$",
+    re.IGNORECASE,
+)
+_BEFORE = 60
+_DOLLARS = re.compile(rf"\b{YEAR}\s(?:US\s)?(?:dollars|prices)", re.IGNORECASE)
+"""The year of a price level is not the year that an amount is of."""
 _AMOUNT = re.compile(r"\s*(?:US)?[-\u2212$€£.]*\d")
 
 
@@ -98,6 +106,8 @@ def _wrong_number(question: AskedQuestion, text: str, wanted: str) -> str:
     if not comparables:
         return "another unit"
     asked = _values(find_quantities(question.question))
+    if expected.value < 0:
+        comparables = [_signed(one, stated) for one in comparables]
     said = [one for one in comparables if one.value not in asked or one.value == expected.value]
     wanted_years = _values(find_years(question.question))
     if wanted_years and amount:
@@ -123,9 +133,15 @@ def _of_years(one: Quantity, text: str, found: Sequence[Quantity], wanted: set[o
     after = text[one.end : line_end if last else beside[place + 1].start]
     before = text[beside[place - 1].end if place else line_start : one.start]
     remark = re.match(r"[^()\d]{0,40}\(([^()]*)\)", after) or _SAID_OF.match(after)
-    years = find_years(remark[1]) if remark else ()
+    years = find_years(_DOLLARS.sub("", remark[1])) if remark else ()
     years = years or find_years(before.rpartition(")")[2]) or (find_years(after) if last else ())
     return not years or bool(_values(years) & wanted)
+
+
+def _signed(one: Quantity, text: str) -> Quantity:
+    """Return a quantity as negative where the words before it say so: "fell by 5.2%"."""
+    falling = _FALLING.search(text, max(0, one.start - _BEFORE), one.start)
+    return replace(one, value=-one.value) if falling and one.value > 0 else one
 
 
 def _is_share(one: Quantity) -> bool:

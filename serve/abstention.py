@@ -46,14 +46,22 @@ _DECLINING = re.compile(
 _CITATION = re.compile(r"\s?\[\d{1,6}(?:\s?[,;]\s?\d{1,6})*\]")
 
 
+_THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_LEAD = re.compile(r"^[^\n]{0,200}:\s*\n\s*")
+
+
 def without_citations(answer: str) -> str:
-    """Return an answer without its citations, and without the stars of bold letters."""
-    return _CITATION.sub("", answer).replace("**", "").strip()
+    """Return an answer without its citations, the stars of bold letters, and what a model thought.
+
+    Thoughts are what a server left in front of the answer between `<think>` and `</think>`.
+    """
+    said = _THOUGHTS.sub("", answer)
+    return _CITATION.sub("", said).replace("**", "").strip()
 
 
 def first_sentence(text: str) -> str:
-    """Return a text up to the end of its first sentence or line."""
-    text = text.strip()
+    """Return the first sentence or line of a text; a first line that ends in ":" is passed over."""
+    text = _LEAD.sub("", text.strip(), count=1)
     ends = boundaries(text)
     return text[: ends[0]] if ends else text
 

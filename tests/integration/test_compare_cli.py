@@ -105,6 +105,9 @@ def test_three_arms_are_asked_and_written_and_a_second_run_asks_nothing(
     assert "McNemar" in second.out
     lines = (tmp_path / "comparison" / "comparison.csv").read_text().splitlines()
     assert len(lines) == 10
+    page = (tmp_path / "comparison" / "comparison.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert first.json["html"].endswith("comparison.html")
 
 
 def test_a_dry_run_prints_what_it_would_take_and_calls_nothing(
@@ -198,4 +201,5 @@ def test_two_runs_at_once_in_one_folder_are_refused(ask: Command, tmp_path: Path
         held.release()
 
     assert ended.code == 4
-    assert "held by" in ended.err
+    assert "the run in comparison is held by" in ended.err
+    assert "--run" in ended.err

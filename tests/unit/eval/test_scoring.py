@@ -80,6 +80,9 @@ POPULATION = asked("number", "221,359,387 (2025 est.)", "How many people live in
         (asked("number", "2,003 (2021)"), "2003"),
         (asked("number", "1960"), "It became independent on 1 October 1960."),
         (asked("number", "-5.2% (2024 est.)"), "It fell: \u22125.2 percent"),
+        (asked("number", "-5.2% (2024 est.)"), "The economy contracted by 5.2%."),
+        (GDP, "It was $955.016 billion (in 2021 dollars)."),
+        (GDP, "<think>Is it $5 billion? No.</think>$955.016 billion"),
         (asked("number", "24.6 years (2025 est.)"), "Therefore the answer is 24.6 years."),
         (asked("number", "18.4 million (2024 est.)"), "18,400,000"),
         (asked("date", "4 July 1776"), "On July 4th, 1776 [1]."),
@@ -111,6 +114,7 @@ def test_a_number_is_right_however_it_is_written(question: AskedQuestion, answer
         (asked("number", "81 (2025)"), "COVID-19, CO2 and the 1st of [81]", "no value"),
         (asked("number", "81 (2025)"), "81%", "another unit"),
         (asked("number", "5.2%"), "-5.2%", "another value"),
+        (asked("number", "-5.2%"), "It grew by 5.2%.", "another value"),
         (asked("date", "4 July 1776"), "July 1776", "another value"),
     ],
 )

@@ -19,6 +19,7 @@ from serve.abstention import abstains
         "I don\u2019t know.",
         "Based on the sources, I am unable to determine that. It may be 5.",
         "Unknown.",
+        "Based on the sources:\n\nThe sources do not state it.",
         "**Not specified**",
         "None of the sources mention it.",
         "No language model is configured, and no passage of the sources shares a word.",

@@ -129,5 +129,6 @@ def test_time_grows_with_the_texts_alone(unit: str) -> None:
         check_grounding(text, question=text, kept=[chunk(text)])
         return time.process_time() - started
 
-    small, large = spent(20_000), spent(160_000)
+    # The least of three: another process on the same core makes any one of them longer.
+    small, large = (min(spent(size) for _ in range(3)) for size in (20_000, 160_000))
     assert large < 0.2 + 20 * small
