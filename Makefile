@@ -17,7 +17,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
-  prove-fit prove-fit-small prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
+  prove-fit prove-fit-small prove-routing prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
   bench-retrieval bench-search bench-splitters \
   clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
@@ -74,6 +74,10 @@ prove-fit-small: setup
 	$(BIN)/python -m scripts.prove.cuts --cuts 50 --honest 200
 	$(BIN)/python -m scripts.prove.fuzz --count 300 --family mistral:v1 mistral:v2 mistral:v3 \
 	  mistral:tekken
+
+## prove-routing: Prove by 10,000 random requests and failures that restricted text reaches no cloud.
+prove-routing: setup
+	@$(BIN)/python -m scripts.prove.routing
 
 ## prove-ingest: Prove that ingestion loses and doubles nothing, and write docs/proof-ingest.md; kept results are reused.
 prove-ingest: setup data

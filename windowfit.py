@@ -24,6 +24,7 @@ _VERBS = {
     "ask": ("serve.cli:ask", "Answer one question and show what the model saw."),
     "replay": ("serve.cli:replay", "Rebuild the prompt of a kept request and compare it."),
     "serve": ("serve.cli:serve", "Run the HTTP service."),
+    "models": ("serve.models_cli:app", "Show the models and review them."),
     "cost": ("serve.cost_cli:app", "Sum up what answers cost, and what left for the cloud."),
     "advise": ("serve.advise_cli:advise", "Advise between a cloud model and your own machine."),
     "eval": ("eval.cli:app", "Measure retrieval and answers."),

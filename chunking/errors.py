@@ -29,6 +29,9 @@
     ├── StoreError                        vector_store_unavailable    503   exit 4
     │   ├── StoreLocked                   store_locked                503   exit 4
     │   └── CollectionChanged             collection_changed          503   exit 4
+    ├── PolicyRefused                     policy_refused              403   exit 2
+    │   ├── PolicyNoRoute                 policy_no_route             403   exit 2
+    │   └── ModelUnapproved               policy_model_unapproved     403   exit 2
     └── UpstreamError                     upstream_unavailable        503   exit 4
         ├── UpstreamTimeout               upstream_timeout            504   exit 4
         ├── UpstreamRejected              upstream_rejected           502   exit 4

@@ -9,6 +9,7 @@ from eval.arms import Arm, ModelArm, RouteArm
 from eval.comparison import ArmFacts
 from serve.cost import price_at_most
 from serve.profiles import ModelProfile, find_profile
+from serve.review import require_approved
 from serve.runtime import Runtime
 
 
@@ -17,10 +18,12 @@ def check_arm(arm: ModelArm, runtime: Runtime) -> ModelProfile:
 
     Raises:
         ModelNotFound: the profile does not exist.
+        ModelUnapproved: its model has no approved review.
         ConfigurationError: its key is not set, its price is not known, or a package is missing.
         InputError: the budget, or the room for the answer, is more than the window has.
     """
     profile = find_profile(runtime.profiles, arm.profile)
+    require_approved(profile.name, profile.review)
     output = arm.max_output_tokens or profile.default_output
     if output > profile.output_limit:
         raise InputError(

@@ -121,7 +121,7 @@ def row_of(progress: Progress, *, outcome: Outcome, error_code: str | None = Non
         model=None if profile is None else profile.name,
         place=None if profile is None else profile.place,
         route_reason=None if plan is None else plan.report.route.reason,
-        rule=None,  # no rules yet: the request names the model
+        rule=None if plan is None else plan.report.route.rule,
         outcome=outcome,
         error_code=error_code,
         sent=progress.sent,
@@ -139,9 +139,17 @@ def row_of(progress: Progress, *, outcome: Outcome, error_code: str | None = Non
         call_seconds=seconds,
         total_seconds=progress.total_seconds,
         output_tokens_per_second=done.output_tokens / seconds if seconds else None,
-        sensitivity=str(highest(chunk.sensitivity for chunk in shown)) if shown else None,
+        sensitivity=_label_sent(progress),
         sent_documents=len({chunk.document for chunk in shown}),
     )
+
+
+def _label_sent(progress: Progress) -> str | None:
+    """Return the highest label of what was sent, request and documents; None where nothing was."""
+    plan = progress.plan
+    if plan is None or not progress.sent:
+        return None
+    return str(highest((plan.ask.sensitivity, *(one.sensitivity for one in plan.context.chunks))))
 
 
 def call_count(plan: Plan, completion: Completion) -> int:

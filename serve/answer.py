@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, Protocol
 
+from chunking.sensitivity import highest
 from serve.account import call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.call_record import CallRecord, Origin
@@ -41,23 +42,26 @@ async def answer(
     runtime: Runtime,
     *,
     upstream_check: UpstreamCheck = "refuse",
+    plan: Plan | None = None,
     origin: Origin | None = None,
 ) -> Answer:
     """Answer a request and account for everything the model saw.
 
     Args:
+        plan: the plan of this request for this model, where it was made already.
         origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; nothing is answered half.
     """
     async with _record(ask, runtime, origin) as record:
-        call = await _begin(ask, runtime, upstream_check, record)
+        call = await _begin(ask, runtime, upstream_check, record, plan)
         await record.send()
         completion = await call.backend.complete(call.request)
         call.take(completion.text)
         given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
+    runtime.answered.note(given.text, call.request.sensitivity)
     return given
 
 
@@ -66,6 +70,7 @@ async def stream_answer(
     runtime: Runtime,
     *,
     upstream_check: UpstreamCheck = "refuse",
+    plan: Plan | None = None,
     origin: Origin | None = None,
 ) -> AsyncGenerator[Plan | str | Answer]:
     """Yield the plan, then the answer's text in pieces as it is written, then the whole `Answer`.
@@ -74,30 +79,36 @@ async def stream_answer(
     cancels the call upstream.
 
     Args:
+        plan: see `answer`.
         origin: the request that this is made for, where it has begun before.
 
     Raises:
         WindowfitError: see `chunking.errors`; what has been yielded by then is void.
     """
     async with _record(ask, runtime, origin, streamed=True) as record:
-        call = await _begin(ask, runtime, upstream_check, record)
+        call = await _begin(ask, runtime, upstream_check, record, plan)
         yield call.plan
         await record.send()
         completion: Completion | None = None
-        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Completion):
-                    completion = piece
-                    continue
-                call.note_first_piece()
-                if text := call.take(piece):
-                    yield text
+        try:
+            async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Completion):
+                        completion = piece
+                        continue
+                    call.note_first_piece()
+                    if text := call.take(piece):
+                        yield text
+        finally:
+            # What a broken stream has shown may come back as a turn, too.
+            runtime.answered.note(call.text, call.request.sensitivity)
         if completion is None:
             name = call.plan.profile.name
             raise UpstreamError(f"the stream of {name} ended without its completion")
         before = len(call.text)
         finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
+    runtime.answered.note(finished.text, call.request.sensitivity)
     if rest := finished.text[before:]:
         yield rest
     yield finished
@@ -183,12 +194,18 @@ class _Call:
 
 
 async def _begin(
-    ask: Ask, runtime: Runtime, upstream_check: UpstreamCheck, record: CallRecord
+    ask: Ask,
+    runtime: Runtime,
+    upstream_check: UpstreamCheck,
+    record: CallRecord,
+    plan: Plan | None,
 ) -> _Call:
     started = time.perf_counter()
-    plan = await asyncio.to_thread(runtime.plan, ask)
+    if plan is None:
+        plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     record.plan(plan)
+    runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
     backend = await runtime.verified_backend(plan.profile)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
@@ -230,6 +247,7 @@ def _request(plan: Plan) -> CompletionRequest:
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,
         sampling=ask.sampling,
+        sensitivity=highest((ask.sensitivity, *(one.sensitivity for one in plan.context.chunks))),
     )
 
 

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from retrieval.embed import Embedder
 from retrieval.points import Engine
-from serve.answer import Answer, answer, stream_answer
+from serve.answer import Answer
 from serve.call_record import Origin
 from serve.context.report import ContextReport
 from serve.live import EventStream, Json, Pieces, while_connected
@@ -23,10 +23,12 @@ from serve.openai_schema import ChatCompletion, ChatRequest
 from serve.plan import Ask, Plan
 from serve.problems import add_problem_handlers, documented, stream_failure
 from serve.replay import keep_answer, keep_preview
+from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.routes import add_facts, add_requests
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse, answer_events
 from serve.settings import ServeSettings
+from serve.warming import warm_up
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -70,7 +72,12 @@ def create_app(
             entered.push_async_callback(runtime.close)
             for mounted in running:
                 await entered.enter_async_context(mounted())
+            # Beside the first requests: a model server that is away delays no start.
+            warming = asyncio.ensure_future(warm_up(runtime)) if settings.warm_up else None
             yield
+            if warming is not None:
+                warming.cancel()
+                await asyncio.gather(warming, return_exceptions=True)
 
     app = FastAPI(
         title="Windowfit",
@@ -101,7 +108,7 @@ class _Service:
     async def answer(self, ask: Ask, request: Request) -> Answer:
         """Return the answer, unless the client leaves."""
         check, request_id = self.settings.upstream_check, request.state.request_id
-        work = answer(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
+        work = answer_routed(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
         given = await while_connected(request, work)
         await keep_answer(given, self.runtime, request_id=request_id)
         return given
@@ -119,6 +126,9 @@ class _Service:
         try:
             plan = await anext(pieces)
             await pieces.arrives(self.settings.grace_seconds)
+            while isinstance(pieces.arrived, Plan):  # the model before it failed
+                plan = await anext(pieces)
+                await pieces.arrives(self.settings.grace_seconds)
         except BaseException:
             await pieces.close()
             raise
@@ -136,7 +146,7 @@ class _Service:
 
     async def _items(self, ask: Ask, request: Request) -> AsyncGenerator[Plan | str | Answer]:
         check, request_id = self.settings.upstream_check, request.state.request_id
-        live = stream_answer(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
+        live = stream_routed(ask, self.runtime, upstream_check=check, origin=Origin(request_id))
         async with contextlib.aclosing(live):
             async for item in live:
                 if isinstance(item, Answer):
@@ -164,7 +174,7 @@ def _add_answers(app: FastAPI, service: _Service) -> None:
         body: AnswerRequest, request: Request, response: Response
     ) -> PreviewResponse:
         """Return the receipt and the messages that would be sent; no model is called."""
-        work = asyncio.to_thread(service.runtime.plan, body.ask(service.settings))
+        work = plan_routed(body.ask(service.settings), service.runtime)
         plan = await while_connected(request, work)
         await keep_preview(plan, service.runtime, request_id=request.state.request_id)
         _set_headers(request, response, plan.report)
@@ -214,4 +224,5 @@ def _set_headers(request: Request, response: Response, report: ContextReport) ->
         "kept": report.coverage.kept,
         "dropped": dropped,
         "count": report.count,
+        "rule": report.route.rule,
     }

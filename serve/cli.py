@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from chunking.errors import InputError, StoreError
+from chunking.sensitivity import Sensitivity
 from retrieval.settings import IndexSettings
-from serve.answer import answer
 from serve.app import create_app
 from serve.call_record import Origin
 from serve.errors import UpstreamError, UpstreamRejected
@@ -31,6 +31,7 @@ from serve.picture import draw_answer, draw_preview, draw_replay
 from serve.plan import Ask, Mode, Order, Truncation
 from serve.replay import ReplayResponse, find_kept, keep_answer, keep_preview
 from serve.replay import replay as rebuild
+from serve.routed import answer_routed, plan_routed
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse
 from serve.settings import ServeSettings
@@ -40,11 +41,21 @@ _GATE_FAILED = 5
 # A proxy of the environment would carry the question to a third party.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-Filters = Annotated[
+_Filters = Annotated[
     list[str] | None,
     typer.Option(
         "--filter", help="KEY=VALUE of document, sensitivity, source or title; repeatable."
     ),
+]
+_Searches = Annotated[
+    list[str] | None,
+    typer.Option("--search", help="What else to search for; repeatable, 4 at most."),
+]
+_Route = Annotated[
+    str | None, typer.Option(help="auto by the rules, local, cloud, or a model profile.")
+]
+_Label = Annotated[
+    Sensitivity | None, typer.Option(help="Label of the question: how far it may travel.")
 ]
 
 
@@ -53,17 +64,16 @@ def ask(
     *,
     collection: Annotated[str | None, typer.Option(help="Collection to ask.")] = None,
     model: Annotated[str | None, typer.Option(help="Model profile to answer.")] = None,
+    route: _Route = None,
+    sensitivity: _Label = None,
     mode: Annotated[Mode, typer.Option(help="retrieve, full, exhaustive or auto.")] = "retrieve",
     truncation: Annotated[Truncation, typer.Option(help="auto or disabled.")] = "auto",
     max_context_tokens: Annotated[int | None, typer.Option(help="Cap on retrieved text.")] = None,
     max_output_tokens: Annotated[int | None, typer.Option(help="Room for the answer.")] = None,
     order: Annotated[Order | None, typer.Option(help="relevance or document.")] = None,
     trim: Annotated[bool, typer.Option(help="Cut the best chunk left out, to fit.")] = False,
-    filters: Filters = None,
-    searches: Annotated[
-        list[str] | None,
-        typer.Option("--search", help="What else to search for; repeatable, 4 at most."),
-    ] = None,
+    filters: _Filters = None,
+    searches: _Searches = None,
     call_limit: Annotated[
         int | None, typer.Option(help="Most model calls of mode exhaustive (default 32).")
     ] = None,
@@ -83,6 +93,8 @@ def ask(
         "question": question,
         "collection": collection,
         "model": model,
+        "route": route,
+        "sensitivity": sensitivity,
         "mode": mode,
         "truncation": truncation,
         "max_context_tokens": max_context_tokens,
@@ -201,14 +213,14 @@ async def _ask_here(body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
 async def _answer(ask: Ask, runtime: Runtime, settings: ServeSettings) -> dict[str, Any]:
     request_id = uuid.uuid4().hex
     check = settings.upstream_check
-    given = await answer(ask, runtime, upstream_check=check, origin=Origin(request_id))
+    given = await answer_routed(ask, runtime, upstream_check=check, origin=Origin(request_id))
     await keep_answer(given, runtime, request_id=request_id)
     return AnswerResponse.of(given, request_id=request_id).model_dump(mode="json")
 
 
 async def _preview(ask: Ask, runtime: Runtime, _: ServeSettings) -> dict[str, Any]:
     request_id = uuid.uuid4().hex
-    plan = await asyncio.to_thread(runtime.plan, ask)
+    plan = await plan_routed(ask, runtime)
     await keep_preview(plan, runtime, request_id=request_id)
     return PreviewResponse.of(plan, request_id=request_id).model_dump(mode="json")
 

@@ -24,6 +24,7 @@ from retrieval.places import collection_names
 from retrieval.providers import open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings, TableSettings, config_file
 from serve.profiles import ModelProfile, find_profile
+from serve.review import require_approved
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
@@ -78,9 +79,9 @@ def _shown(value: object) -> object:
     if isinstance(value, str):
         return _CREDENTIALS.sub(f"//{_MASK}@", value)
     if isinstance(value, tuple):
-        return [_shown(one) for one in value]
+        return [_shown(item) for item in value]
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", exclude_defaults=True)
     return str(value) if isinstance(value, Path) else value
 
 
@@ -197,6 +198,7 @@ def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
 async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
     subject = f"model {profile.name}"
     try:
+        require_approved(profile.name, profile.review)
         verification = await runtime.verify(profile)
     except WindowfitError as error:
         return _problem(subject, error)

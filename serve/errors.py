@@ -1,4 +1,4 @@
-"""What model servers do wrong; the tree of all errors is drawn in `chunking.errors`."""
+"""What model servers do wrong and what policy forbids; `chunking.errors` draws the tree."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ class UpstreamSilentTruncation(UpstreamError):
         "set the server's window to the profile's window, or the profile's to the server's"
     )
     default_retry_after_seconds: ClassVar[int | None] = None
+
+
+class PolicyRefused(WindowfitError):
+    """A policy of the operator forbids what was asked for; nothing was sent to any model."""
+
+    code: ClassVar[str] = "policy_refused"
+    status: ClassVar[int] = 403
+    exit_code: ClassVar[int] = 2
+    default_hint: ClassVar[str] = "`windowfit config show` prints the rules in force"
+
+
+class PolicyNoRoute(PolicyRefused):
+    """No model that may see this text can answer."""
+
+    code: ClassVar[str] = "policy_no_route"
+    default_hint: ClassVar[str] = "start a local model that is approved, or ask about other text"
+
+
+class ModelUnapproved(PolicyRefused):
+    """The model has no approved review, so nothing may be sent to it."""
+
+    code: ClassVar[str] = "policy_model_unapproved"
+    default_hint: ClassVar[str] = "`windowfit models list` shows every model with its review"
 
 
 class QueueFull(UpstreamError):

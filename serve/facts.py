@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from retrieval.rerank import Reranker
 from serve.profiles import ModelProfile
+from serve.review import ReviewStatus
 
 
 class ModelCard(BaseModel):
@@ -25,6 +26,7 @@ class ModelCard(BaseModel):
     tokenizer: str
     place: Literal["local", "cloud"]
     licence: str
+    review: ReviewStatus
     collection: str | None = None
     reranker: str | None = None
 
@@ -50,8 +52,20 @@ class ModelCard(BaseModel):
             tokenizer=profile.tokenizer,
             place=profile.place,
             licence=profile.licence,
+            review=profile.review.status,
             reranker=None if reranker is None else reranker.name,
         )
+
+    @classmethod
+    def of_rules(cls, default: ModelProfile, *, collection: str | None = None) -> Self:
+        """Return the card of `auto`, with the facts of the model that answers where no rule holds.
+
+        Which model answers is decided for every request, so these are no promise.
+        """
+        card = cls.of(default, collection=collection)
+        auto = "auto" if collection is None else f"{collection}/auto"
+        told = f"Chosen by the rules for each request; {default.name} where none holds."
+        return card.model_copy(update={"id": auto, "description": told})
 
 
 class ModelList(BaseModel):

@@ -96,6 +96,11 @@ class Pieces(Generic[_T]):
             raise self._next
         return True
 
+    @property
+    def arrived(self) -> _T | None:
+        """The next piece, where `arrives` found one."""
+        return self._next[0] if isinstance(self._next, tuple) else None
+
     async def close(self) -> None:
         """Close the generator and wait until it has ended."""
         await _cancel(self._running, self._leaving)

@@ -23,9 +23,9 @@ from serve.context.report import (
     ContextReport,
     Coverage,
     Entry,
-    RouteRecord,
     Segments,
 )
+from serve.context.route import RouteRecord
 from serve.profiles import ModelProfile
 
 _BETWEEN_NODES = "\n\n"

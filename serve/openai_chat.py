@@ -11,6 +11,7 @@ from chunking.errors import InputError
 from chunking.tokens import Message
 from serve.answer import Answer
 from serve.citations import Citation, find_markers
+from serve.fields import route_of, where_of
 from serve.openai_messages import FunctionToolCall, InstructionMessage, UserMessage
 from serve.openai_schema import (
     SAMPLING,
@@ -25,7 +26,7 @@ from serve.openai_schema import (
     WindowfitOptions,
 )
 from serve.plan import Ask, Plan
-from serve.schema import Usage, as_json, usage_of, where_of
+from serve.schema import Usage, as_json, usage_of
 from serve.settings import ServeSettings
 
 Event = Mapping[str, Any]
@@ -39,6 +40,8 @@ def ask_of(body: ChatRequest, settings: ServeSettings, profiles: Collection[str]
     """
     options = body.windowfit or WindowfitOptions()
     collection, profile = _named(body.model, profiles)
+    # A client of OpenAI's must name a model; where a route is named beside it, that counts.
+    model, route = route_of(None if options.route else profile, options.route, settings)
     system, history, question, after = _conversation(body)
     sampling = {
         name: value for name in SAMPLING if (value := getattr(body, name)) not in (None, {}, [])
@@ -48,7 +51,9 @@ def ask_of(body: ChatRequest, settings: ServeSettings, profiles: Collection[str]
     return Ask(
         question=question,
         collection=_one("collection", collection, options.collection) or settings.collection,
-        model=profile,
+        model=model,
+        route=route,
+        sensitivity=options.sensitivity or settings.request_sensitivity,
         mode=options.mode,
         call_limit=options.call_limit,
         cost_limit_usd=options.cost_limit_usd,

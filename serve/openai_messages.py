@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from chunking.tokens import Message, Tool, ToolCall
-from serve.schema import JsonObject, WellFormed
+from serve.fields import JsonObject, WellFormed
 
 _TEXT_ONLY = 'send text: a string, or parts like {"type": "text", "text": "…"}'
 _TEXT_PARTS = frozenset({"text", "refusal"})

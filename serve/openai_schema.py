@@ -17,19 +17,21 @@ from pydantic_core import PydanticCustomError
 
 from serve.citations import Citation
 from serve.context.report import ContextReport
-from serve.openai_messages import ChatMessage, FunctionTool, FunctionToolCall
-from serve.plan import Mode, Order, Truncation
-from serve.schema import (
+from serve.fields import (
     CALL_LIMIT,
     CallLimit,
     CostLimit,
     Filter,
     JsonObject,
+    Label,
     Name,
+    Route,
     Searches,
     TokenLimit,
     WellFormed,
 )
+from serve.openai_messages import ChatMessage, FunctionTool, FunctionToolCall
+from serve.plan import Mode, Order, Truncation
 
 
 class NamedFunction(BaseModel):
@@ -65,6 +67,8 @@ class WindowfitOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     collection: Name | None = Field(default=None, description="where `model` names no collection")
+    route: Route = None
+    sensitivity: Label = None
     mode: Mode = "retrieve"
     truncation: Truncation | None = None
     order: Order = "relevance"

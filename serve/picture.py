@@ -101,6 +101,7 @@ def draw_window(report: Json) -> Text:
     else:
         text.append_text(_bar(report))
         text.append(_legend(report) + "\n")
+    text.append(_route(report.get("route") or {}))
     if report.get("insufficient_evidence"):
         text.append(f"insufficient evidence: support {report['support']:.2f} of 1\n", style="red")
     upstream = report.get("upstream")
@@ -116,6 +117,16 @@ def draw_window(report: Json) -> Text:
 
 def _timings(response: Json) -> str:
     return ", ".join(f"{name} {value:,.0f} ms" for name, value in response["timings_ms"].items())
+
+
+def _route(route: Json) -> str:
+    """Return why the request went to its model; nothing where it named that."""
+    reason = route.get("reason", "")
+    if not reason or reason.startswith("model="):
+        return ""
+    rule = f"rule {_printable(route['rule'])!r}: " if route["rule"] else ""
+    passed = ", ".join(f"{one['model']}: {one['reason']}" for one in route["passed"])
+    return f"route {route['target']}, {rule}{reason}{f'; passed {passed}' if passed else ''}\n"
 
 
 def _calls(exhaustive: Json) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from chunking.errors import InputError
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.catalog import Catalog, check_filter
 from retrieval.points import Where
@@ -55,6 +56,8 @@ class Ask:
         history: turns before the question.
         after: turns after the question: calls of tools and their results.
         tools, tool_choice, response_format, sampling: see `CompletionRequest`.
+        sensitivity: the label of question, turns and instructions.
+        route: "auto", "local", "cloud" or a model; None for `model`.
     """
 
     question: str
@@ -77,6 +80,8 @@ class Ask:
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    sensitivity: Sensitivity = UNLABELLED
+    route: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _CLIENT_LEFT = 499
 
 _STATUSES = {
     400: "the request cannot fit the window, or is no text",
+    403: "a policy forbids it: the model is not approved, or the text may not go there",
     404: "no such collection, model or kept request",
     409: "the collection was built with another embedder",
     413: "the body is larger than the service reads",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -19,9 +20,16 @@ from pydantic import (
 )
 
 from chunking.errors import ConfigurationError
+from serve.review import ReviewEntry, WeightsEntry
 
 BackendName = Literal["openai", "quote", "scripted"]
 Place = Literal["local", "cloud"]
+
+CLOUD_HOSTS = (
+    *("openai.com", "openai.azure.com", "googleapis.com", "anthropic.com", "mistral.ai"),
+    *("amazonaws.com", "cohere.com", "groq.com", "openrouter.ai", "together.xyz", "deepseek.com"),
+)
+"""Addresses of providers, below which nothing can be `local`; others are the operator's word."""
 
 SOURCED_FACTS = ("window", "output_limit", "price", "tokenizer", "licence")
 
@@ -88,10 +96,12 @@ class ProfileEntry(_Entry):
     temperature: float | None = Field(default=None, ge=0, le=2)
     system_role: bool = True
     reranker: str | None = Field(default=None, min_length=1)
+    concurrency: int = Field(default=16, ge=1, le=10_000)
     hardware_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     power_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     reviewed: date
     sources: dict[str, SourceEntry]
+    review: ReviewEntry | None = None
 
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
@@ -114,6 +124,15 @@ class ProfileEntry(_Entry):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
+        host = f".{urlsplit(self.base_url or '').hostname or ''}"
+        if self.place == "local" and host.endswith(tuple(f".{one}" for one in CLOUD_HOSTS)):
+            raise ValueError(f"place is local, and {host[1:]} is a provider's: write cloud")
+        if self.tokenizer.startswith("server:") and self.place == "cloud":
+            # Every candidate is counted before it is decided whether its text may leave.
+            raise ValueError(
+                f"tokenizer {self.tokenizer!r} would send text to a cloud before its route is"
+                " decided: name a tokenizer that counts here, such as estimated:tiktoken:o200k_base"
+            )
         return self
 
     @model_validator(mode="after")
@@ -157,6 +176,8 @@ def _describe(problem: Any) -> str:
 def _known_keys(place: list[str]) -> Iterable[str]:
     if place[0] == "sources":
         return SourceEntry.model_fields
+    if place[0] == "review":
+        return WeightsEntry.model_fields if "weights" in place[1:-1] else ReviewEntry.model_fields
     if "snapshot" in place[1:]:
         return SnapshotPriceEntry.model_fields
     if "per_million" in place[1:]:

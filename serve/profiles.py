@@ -24,6 +24,7 @@ from serve.profile_entry import (
     parse_entry,
     unknown_name,
 )
+from serve.review import PENDING, ModelReview, laid_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ class ModelProfile:
             answers; None where that is not counted.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
+        concurrency: calls of its server at a time; others wait in a queue.
+        review: whether the model may be used; pending where nobody said so.
     """
 
     name: str
@@ -110,8 +113,10 @@ class ModelProfile:
     reviewed: date
     sources: Mapping[str, Source] = field(hash=False)
     reranker: str | None = None
+    concurrency: int = 16
     hardware_usd_per_hour: Decimal | None = None
     power_usd_per_hour: Decimal | None = None
+    review: ModelReview = PENDING
 
     def prompt_limit(self, reserved_output: int) -> int:
         """Return the most prompt tokens a request with that much room for the answer may have."""
@@ -178,10 +183,11 @@ def _lay_over(
     changed = datetime.fromtimestamp(user_file.stat().st_mtime, tz=UTC).date()
     own = {"url": user_file.resolve().as_uri(), "read": changed}
     given = override.get("sources", {})
+    merged = {**table, **override, "review": laid_over(table.get("review"), override)}
     if not isinstance(given, dict):
-        return {**table, **override}
+        return merged
     stated = {fact: own for fact in SOURCED_FACTS if fact in override}
-    return {**table, **override, "sources": {**table.get("sources", {}), **stated, **given}}
+    return {**merged, "sources": {**table.get("sources", {}), **stated, **given}}
 
 
 def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
@@ -189,6 +195,7 @@ def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
     values = {key: getattr(entry, key) for key in ProfileEntry.model_fields}
     values["default_output"] = entry.default_output or min(512, entry.output_limit)
     values["price"] = _price(entry.price)
+    values["review"] = PENDING if entry.review is None else entry.review.review()
     values["sources"] = {fact: Source(**entry.sources[fact].model_dump()) for fact in SOURCED_FACTS}
     return ModelProfile(name=name, **values)
 

@@ -19,8 +19,8 @@ from serve.context.report import (
     Coverage,
     Entry,
     ReadingMode,
-    RouteRecord,
 )
+from serve.context.route import RouteRecord
 from serve.gather import corpus_tokens, share_read
 from serve.profiles import ModelProfile
 

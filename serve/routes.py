@@ -13,6 +13,7 @@ from serve.facts import Health, ModelCard, ModelList
 from serve.kept_schema import KeptReceipt
 from serve.problems import documented
 from serve.replay import ReplayResponse, find_kept, receipt_of, replay
+from serve.review import require_approved
 from serve.runtime import Runtime
 from serve.schema import as_json
 from serve.settings import ServeSettings
@@ -47,16 +48,15 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
     """Add models and health."""
 
     def cards() -> list[ModelCard]:
-        profiles = runtime.profiles.values()
-        return [
-            ModelCard.of(
-                profile,
-                collection=collection,
-                reranker=runtime.rerankers.choose(profile.reranker),
-            )
-            for collection in (None, *collection_names(runtime.engine))
-            for profile in profiles
-        ]
+        cards = []
+        for collection in (None, *collection_names(runtime.engine)):
+            for profile in runtime.profiles.values():
+                reranker = runtime.rerankers.choose(profile.reranker)
+                cards.append(ModelCard.of(profile, collection=collection, reranker=reranker))
+            if runtime.policy.rules:
+                default = runtime.profiles[settings.model]
+                cards.append(ModelCard.of_rules(default, collection=collection))
+        return cards
 
     @app.get("/v1/models", responses=documented(503), tags=["openai"])
     async def get_models() -> ModelList:
@@ -92,7 +92,9 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
 def _unready(runtime: Runtime, settings: ServeSettings) -> tuple[str, ...]:
     try:
         runtime.searcher(settings.collection).index.stored_chunk_count()
-        runtime.counter(runtime.profiles[settings.model])
+        default = runtime.profiles[settings.model]
+        require_approved(default.name, default.review)
+        runtime.counter(default)
     except WindowfitError as error:
         return (f"{error.code}: {error.message}",)
     return ()

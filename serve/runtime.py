@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from pkgutil import resolve_name
 from threading import Lock
-from typing import Any
 
-from chunking.counters import EstimatedCounter, load_counter
-from chunking.errors import ConfigurationError, DependencyMissing
-from chunking.sensitivity import UNLABELLED, Sensitivity
+from chunking.counters import EstimatedCounter
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
@@ -29,21 +26,22 @@ from retrieval.providers import (
 from retrieval.rerank import Rerankers
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
+from serve.answered import AnsweredLabels
+from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
 from serve.backends.protocol import ChatBackend
-from serve.backends.quote import QuoteBackend
-from serve.backends.scripted import ScriptedBackend
-from serve.backends.server_counter import ServerCounter
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.gate import Gate, GateLimits
+from serve.guard import GuardedBackend
+from serve.latency import Latencies
 from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.requests import RequestStore, open_requests
+from serve.review import require_approved
+from serve.routing import Policy
 from serve.settings import ServeSettings
 from serve.verify import Verification, verify_profile
-
-_ASKS_SERVER = "server:"
-"""How the name of a tokenizer begins that is asked of the profile's own server."""
 
 
 @dataclass(slots=True)
@@ -65,11 +63,16 @@ class Runtime:
     requests: RequestStore | None = None
     calibration: Calibration = field(default_factory=Calibration)
     rerankers: Rerankers = field(default_factory=Rerankers)
+    policy: Policy = field(default_factory=Policy)
+    answered: AnsweredLabels = field(default_factory=AnsweredLabels)
+    latencies: Latencies = field(default_factory=Latencies)
+    gate_limits: GateLimits = field(default_factory=GateLimits)
     unlabelled: Sensitivity = UNLABELLED
     ledger: Ledger | None = None
     _searchers: dict[str, Searcher] = field(default_factory=dict)
     _counters: dict[str, TokenCounter] = field(default_factory=dict)
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
     _verified: dict[str, Verification] = field(default_factory=dict)
     _verifying: dict[str, asyncio.Task[Verification]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -94,6 +97,7 @@ class Runtime:
         """
         profiles = load_profiles(serve_settings.profiles)
         find_profile(profiles, serve_settings.model)
+        policy = serve_settings.policy(profiles)
         engine = open_engine(index_settings)
         try:
             embedder = open_embedder(index_settings)
@@ -116,19 +120,30 @@ class Runtime:
             requests,
             calibration,
             rerankers,
+            policy=policy,
             unlabelled=index_settings.default_sensitivity,
             ledger=Ledger(index_settings.home / FILE_NAME),
         )
 
     def plan(self, ask: Ask) -> Plan:
-        """Return the plan of a request; see `make_plan`."""
+        """Return the plan of a request; see `make_plan`.
+
+        Raises:
+            ModelUnapproved: the model has no approved review.
+        """
         profile = find_profile(self.profiles, ask.model)
+        require_approved(profile.name, profile.review)
         return make_plan(
-            ask,
+            self.labelled(ask),
             profile=profile,
             counter=self.counter(profile),
             searcher=self.searcher(ask.collection, profile=profile),
         )
+
+    def labelled(self, ask: Ask) -> Ask:
+        """Return the request under the highest label of its own and of the turns it brings back."""
+        turns = (*ask.history, *ask.after)
+        return replace(ask, sensitivity=highest((ask.sensitivity, *self.answered.labels_in(turns))))
 
     def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.
@@ -174,7 +189,7 @@ class Runtime:
 
     def _loaded(self, profile: ModelProfile) -> TokenCounter:
         name = profile.tokenizer
-        if name.startswith(_ASKS_SERVER):
+        if name.startswith(ASKS_SERVER):
             name = f"{name}@{profile.name}"  # two servers may give two models one name
         if name in self._counters:
             # Past the lock: a tokenizer that is looked for on the hub holds up no loaded one.
@@ -182,15 +197,32 @@ class Runtime:
         # One at a time: the tokenizer libraries cannot be imported by two threads at once.
         with self._loading:
             if name not in self._counters:
-                self._counters[name] = _load_counter(self, profile)
+                self._counters[name] = open_counter(
+                    profile, secrets=self.secrets, models_folder=self.models_folder
+                )
             return self._counters[name]
 
     def backend(self, profile: ModelProfile) -> ChatBackend:
-        """Return the backend of a profile, made on first use."""
+        """Return the backend of a profile behind its guard, made on first use.
+
+        There is no other way to a model: see `serve.guard`.
+        """
         if profile.name not in self._backends:
-            make = _BACKENDS[profile.backend]
-            self._backends[profile.name] = make(self, profile)
-        return self._backends[profile.name]
+            made = open_backend(profile, secrets=self.secrets, counter=self.counter)
+            self._backends[profile.name] = made
+        if profile.name not in self._gates:
+            limits = replace(self.gate_limits, concurrency=profile.concurrency)
+            self._gates[profile.name] = Gate(profile.name, limits)
+        return GuardedBackend(
+            self._backends[profile.name],
+            profile,
+            cloud_limit=self.policy.cloud_limit,
+            gate=self._gates[profile.name],
+        )
+
+    def unavailable(self) -> tuple[str, ...]:
+        """Return the models whose server failed so often that it is left alone now."""
+        return tuple(sorted(name for name, gate in self._gates.items() if gate.state == "open"))
 
     async def verified_backend(self, profile: ModelProfile) -> ChatBackend:
         """Return the backend of a profile whose server agrees with it, see `verify`."""
@@ -238,60 +270,3 @@ class Runtime:
         if self.ledger is not None:
             self.ledger.close()
         self.engine.close()
-
-
-def _load_counter(runtime: Runtime, profile: ModelProfile) -> TokenCounter:
-    if profile.tokenizer.startswith(_ASKS_SERVER) and profile.base_url is not None:
-        return ServerCounter(
-            profile.tokenizer.removeprefix(_ASKS_SERVER),
-            base_url=profile.base_url,
-            api_key=_key(runtime, profile),
-            timeout_seconds=profile.timeout_seconds,
-        )
-    return load_counter(profile.tokenizer, folders=(runtime.models_folder,))
-
-
-def _key(runtime: Runtime, profile: ModelProfile) -> str | None:
-    key = runtime.secrets.get(profile.api_key_env) if profile.api_key_env else None
-    if profile.api_key_env and not key:
-        raise ConfigurationError(
-            f"profile {profile.name!r} needs the variable {profile.api_key_env}, which is not set",
-            hint=f"export {profile.api_key_env}=…, or choose another model",
-        )
-    return key
-
-
-def _openai_backend(runtime: Runtime, profile: ModelProfile) -> ChatBackend:
-    key = _key(runtime, profile)
-    try:
-        kind: Any = resolve_name("serve.backends.openai_compatible:OpenAICompatibleBackend")
-    except ImportError as error:
-        raise DependencyMissing(
-            f"profile {profile.name!r} needs the package {error.name!r}",
-            hint="pip install 'windowfit[server]'",
-        ) from error
-    backend: ChatBackend = kind(
-        base_url=profile.base_url,
-        api_key=key,
-        model=profile.model,
-        timeout_seconds=profile.timeout_seconds,
-        temperature=profile.temperature,
-        window=profile.window,
-    )
-    return backend
-
-
-def _quote_backend(runtime: Runtime, profile: ModelProfile) -> ChatBackend:
-    return QuoteBackend(runtime.counter(profile))
-
-
-def _scripted_backend(_: Runtime, __: ModelProfile) -> ChatBackend:
-    return ScriptedBackend(())
-
-
-_BACKENDS: Mapping[str, Callable[[Runtime, ModelProfile], ChatBackend]] = {
-    "openai": _openai_backend,
-    "quote": _quote_backend,
-    "scripted": _scripted_backend,
-}
-"""How a profile's `backend` becomes a `ChatBackend`."""

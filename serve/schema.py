@@ -3,71 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     model_validator,
 )
 from pydantic_core import to_jsonable_python
 
-from chunking.counters import well_formed
 from chunking.tokens import Message
-from retrieval.points import Where
-from retrieval.search import SEARCH_LENGTH, SEARCH_LIMIT
 from serve.answer import Answer
 from serve.citations import Citation
 from serve.context.report import ContextReport
+from serve.fields import (
+    CALL_LIMIT,
+    CallLimit,
+    CostLimit,
+    Filter,
+    Label,
+    Name,
+    Route,
+    Searches,
+    Text,
+    TokenLimit,
+    route_of,
+    where_of,
+)
 from serve.plan import Ask, Mode, Order, Plan, Truncation
 from serve.settings import ServeSettings
-
-
-def _well_formed(value: object) -> object:
-    """Replace unpaired surrogates: JSON can spell them, no tokenizer and no server encode them."""
-    if isinstance(value, dict):
-        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_well_formed(item) for item in value]
-    return well_formed(value) if isinstance(value, str) else value
-
-
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_well_formed)]
-WellFormed = Annotated[str, BeforeValidator(_well_formed)]
-Text = Annotated[WellFormed, StringConstraints(min_length=1, max_length=2_000_000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-TokenLimit = Annotated[int, Field(ge=1, le=100_000_000)]
-Filter = dict[str, WellFormed | list[WellFormed]]
-Searches = Annotated[
-    tuple[Annotated[WellFormed, StringConstraints(pattern=r"\S", max_length=SEARCH_LENGTH)], ...],
-    Field(
-        max_length=SEARCH_LIMIT,
-        description="what else to search for, as a planner that takes questions apart names it",
-    ),
-]
-
-
-def where_of(given: Filter | None) -> Where | None:
-    """Return a request's filter as the index takes it."""
-    values = {
-        key: (value,) if isinstance(value, str) else tuple(value)
-        for key, value in (given or {}).items()
-    }
-    return values or None
-
-
-CALL_LIMIT = 32
-"""Model calls that mode `exhaustive` may take where the caller does not say."""
-CallLimit = Annotated[
-    int, Field(ge=1, le=1_000_000, description="most model calls of mode `exhaustive`")
-]
-CostLimit = Annotated[
-    float | None,
-    Field(ge=0, allow_inf_nan=False, description="most US dollars of mode `exhaustive`"),
-]
 
 
 class Turn(BaseModel):
@@ -101,6 +66,8 @@ class AnswerRequest(BaseModel):
     question: Text
     collection: Name | None = Field(default=None, description="default: the service's setting")
     model: Name | None = Field(default=None, description="a profile; default: the service's")
+    route: Route = None
+    sensitivity: Label = None
     mode: Mode = Field(
         default="retrieve",
         description="`retrieve` packs chunks, `full` whole documents, `auto` whole documents if "
@@ -144,10 +111,13 @@ class AnswerRequest(BaseModel):
 
     def ask(self, settings: ServeSettings) -> Ask:
         """Return the request with the service's defaults filled in."""
+        model, route = route_of(self.model, self.route, settings)
         return Ask(
             question=self.question,
             collection=self.collection or settings.collection,
-            model=self.model or settings.model,
+            model=model,
+            route=route,
+            sensitivity=self.sensitivity or settings.request_sensitivity,
             mode=self.mode,
             truncation=self.truncation,
             order=self.order,

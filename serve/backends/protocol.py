@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chunking.document import Chunk
+from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Tool, ToolCall
 
 
@@ -24,6 +25,8 @@ class CompletionRequest:
         response_format: OpenAI's `response_format`; None leaves the answer free.
         sampling: `temperature`, `top_p`, `stop`, `seed` and their like, as OpenAI names them; what
             stands here wins over the profile's.
+        sensitivity: the highest label of what the messages hold besides the sources; where nobody
+            says, the highest there is.
     """
 
     messages: tuple[Message, ...]
@@ -34,6 +37,7 @@ class CompletionRequest:
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    sensitivity: Sensitivity = Sensitivity.RESTRICTED
 
 
 @dataclass(frozen=True, slots=True)

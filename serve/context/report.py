@@ -7,6 +7,7 @@ from typing import Literal
 
 from chunking.document import Chunk
 from chunking.sketch import Sketch
+from serve.context.route import RouteRecord
 
 Fate = Literal["kept", "trimmed", "merged", "duplicate", "dropped"]
 ReadingMode = Literal["retrieve", "full", "exhaustive"]
@@ -157,15 +158,6 @@ class Upstream:
     prompt_tokens: int
     drift: int
     silently_truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RouteRecord:
-    """Where the request went and why."""
-
-    target: Literal["local", "cloud"]
-    reason: str
-    fallback_used: bool = False
 
 
 @dataclass(frozen=True, slots=True)

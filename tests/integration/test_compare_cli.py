@@ -58,6 +58,7 @@ price = { input_usd = 1000, output_usd = 1000 }
 timeout_seconds = 10
 system_role = true
 reviewed = 2026-11-21
+review = { status = "approved", role = "tests", date = 2026-11-22 }
 
 [profiles.paid.sources]
 window = { url = "test", read = 2026-11-21 }
@@ -163,6 +164,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         (("quote:full", "--max-usd", "much"), "no amount"),
         (("quote:full", "--type", "absent"), "no question of type 'absent'"),
         (("quote:full", "--judge", "quote"), "no language model"),
+        (("gemini-3.8-flash:full",), "is pending by maintainers"),
         (("quote:full", "--collection", "absent"), "absent"),
     ]
     for flags, told in refusals:

@@ -112,6 +112,22 @@ def test_insufficient_evidence_is_said_and_sufficient_is_not() -> None:
     assert "evidence" not in draw_window(strong).plain
 
 
+def test_a_route_that_was_decided_is_told_and_a_named_model_is_not() -> None:
+    decided = {
+        "target": "local",
+        "requested": "auto",
+        "rule": "code\x1b out",
+        "reason": "task=code",
+        "passed": [{"model": "far", "reason": "sensitivity"}],
+    }
+    named = {"target": "local", "requested": "near", "reason": "model=near", "passed": []}
+
+    drawn = draw_window({**report([]), "route": decided}).plain
+
+    assert "route local, rule 'code  out': task=code; passed far: sensitivity\n" in drawn
+    assert "route" not in draw_window({**report([]), "route": named}).plain
+
+
 def test_neighbouring_chunks_are_told_apart_in_the_order_of_the_prompt() -> None:
     entries = [entry(1, tokens=900, marker=2), entry(2, tokens=2700, marker=1)]
 

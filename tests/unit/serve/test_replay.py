@@ -16,6 +16,7 @@ from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.scripted import ScriptedBackend
 from serve.calibration import Observation
+from serve.errors import UpstreamTimeout
 from serve.plan import Ask
 from serve.replay import (
     Replay,
@@ -27,7 +28,10 @@ from serve.replay import (
     replay,
 )
 from serve.requests import RequestStore
+from serve.routed import answer_routed
 from serve.runtime import Runtime
+from tests.routes import ASK as ROUTED
+from tests.routes import routed_runtime
 from tests.serving import CHAD, PERU, country, fill, mistral, profile, small_runtime
 
 ASK = Ask("What is the capital of Peru?", collection="small", model="scripted")
@@ -254,3 +258,19 @@ def test_a_chat_completion_is_found_by_its_own_id(tmp_path: Path) -> None:
 def test_where_nothing_is_kept_nothing_is_found() -> None:
     with pytest.raises(RequestNotFound, match="no requests are kept"):
         find_kept("r1", small_runtime(ScriptedBackend(())))
+
+
+def test_the_prompt_of_a_fallback_is_rebuilt(tmp_path: Path) -> None:
+    requests = RequestStore(tmp_path / "r.sqlite3", limit=9, limit_bytes=10**6, days=9)
+    down = ScriptedBackend([UpstreamTimeout("slow")])
+    rule = {"name": "r", "target": "near", "fallback": ["far"]}
+    runtime = routed_runtime({"near": down}, rules=[rule])
+    runtime.requests = requests
+    given = asyncio.run(answer_routed(replace(ROUTED, route="auto"), runtime))
+    asyncio.run(keep_answer(given, runtime, request_id="r1"))
+
+    kept = find_kept("r1", runtime)
+
+    assert kept.receipt["model"] == "far"
+    assert kept.receipt["context"]["route"]["passed"][0]["reason"] == "upstream_timeout"
+    assert replay(kept, runtime).identical

@@ -14,12 +14,13 @@ from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.points import MemoryEngine
-from serve import runtime as runtime_module
 from serve.answer import Answer, answer
-from serve.backends.protocol import ServerFacts
+from serve.backends import opening
+from serve.backends.protocol import ChatBackend, ServerFacts
 from serve.backends.scripted import ScriptedBackend
 from serve.calibration import Calibration
 from serve.errors import UpstreamTimeout
+from serve.guard import GuardedBackend
 from serve.plan import Ask
 from serve.profiles import load_profiles
 from serve.runtime import Runtime
@@ -51,7 +52,7 @@ def test_requests_that_come_at_once_load_a_tokenizer_once_and_alone(
         return MistralCounter("v3")
 
     loads: list[str] = []
-    monkeypatch.setattr(runtime_module, "load_counter", load)
+    monkeypatch.setattr(opening, "load_counter", load)
     parts = runtime()
     wanted = [PROFILES["quote"], PROFILES["smollm2-135m-8k"]] * 8
 
@@ -73,7 +74,7 @@ def test_a_tokenizer_that_is_looked_for_holds_up_no_loaded_one(
         time.sleep(0.5)
         raise TokenizerUnavailable(name)
 
-    monkeypatch.setattr(runtime_module, "load_counter", search_long)
+    monkeypatch.setattr(opening, "load_counter", search_long)
     with ThreadPoolExecutor(1) as pool:
         searching = pool.submit(parts.counter, PROFILES["smollm2-135m-8k"])
         started = time.perf_counter()
@@ -82,6 +83,12 @@ def test_a_tokenizer_that_is_looked_for_holds_up_no_loaded_one(
         assert isinstance(searching.exception(), TokenizerUnavailable)
 
     assert waited < 0.25
+
+
+def inner_of(backend: ChatBackend) -> ChatBackend:
+    """Return what stands behind the guard, which there must be."""
+    assert isinstance(backend, GuardedBackend)
+    return backend.inner
 
 
 class TestVerification:
@@ -101,8 +108,8 @@ class TestVerification:
         async def scenario() -> None:
             parts = self.runtime(backend)
             found = await asyncio.gather(*(parts.verified_backend(PROFILE) for _ in range(9)))
-            assert all(one is backend for one in found)
-            assert await parts.verified_backend(PROFILE) is backend
+            assert all(inner_of(one) is backend for one in found)
+            assert inner_of(await parts.verified_backend(PROFILE)) is backend
 
         asyncio.run(scenario())
 
@@ -141,7 +148,7 @@ class TestVerification:
             staying = asyncio.create_task(parts.verified_backend(PROFILE))
             await asyncio.sleep(0.02)
             leaving.cancel()
-            assert await staying is backend
+            assert inner_of(await staying) is backend
             assert leaving.cancelled()
 
         asyncio.run(scenario())

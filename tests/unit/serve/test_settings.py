@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chunking.errors import ConfigurationError
+from chunking.errors import ConfigurationError, WindowfitError
+from chunking.sensitivity import Sensitivity
 from serve.config_cli import app
+from serve.profiles import load_profiles
 from serve.settings import ServeSettings
 
 KEY = "qdrant-key-4711"
@@ -158,3 +160,69 @@ def test_the_table_masks_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEY not in result.output
     assert "********" in result.output
     assert "not there; defaults and environment only" in result.output
+
+
+RULES = """
+[serve]
+model = "mistral-7b-8k"
+
+[[serve.rules]]
+name = "ours"
+sensitivity_at_least = "Confidential"
+target = "local"
+
+[[serve.rules]]
+name = "cheap"
+cost_limit_usd = 0.05
+personal_data = ["email"]
+target = "cloud"
+fallback = ["local"]
+"""
+
+
+def test_rules_are_read_from_the_file_and_shown(folder: Path) -> None:
+    (folder / "windowfit.toml").write_text(RULES, encoding="utf-8")
+
+    policy = ServeSettings.load().policy(load_profiles())
+
+    assert [rule.name for rule in policy.rules] == ["ours", "cheap"]
+    assert policy.rules[0].sensitivity_at_least is Sensitivity.CONFIDENTIAL
+    assert policy.cloud_limit is Sensitivity.INTERNAL
+    told = shown()["serve.rules"]["value"]
+    assert told[0] == {  # type: ignore[index]
+        "name": "ours",
+        "sensitivity_at_least": "confidential",
+        "target": "local",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('target = "cloud"', ""), "rules.1.target"),
+        (("personal_data", "personal_date"), "did you mean 'personal_data'"),
+        (('"Confidential"', '"secret"'), "no label of sensitivity"),
+    ],
+)
+def test_a_wrong_rule_is_refused_at_the_start(
+    folder: Path, change: tuple[str, str], told: str
+) -> None:
+    (folder / "windowfit.toml").write_text(RULES.replace(*change), encoding="utf-8")
+
+    with pytest.raises(WindowfitError, match=told):
+        ServeSettings.load()
+
+
+def test_a_detector_that_there_is_not_is_refused_at_the_start(folder: Path) -> None:
+    text = RULES.replace('["email"]', '["emial"]')
+    (folder / "windowfit.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="did you mean 'email'"):
+        ServeSettings.load().policy(load_profiles())
+
+
+def test_restricted_is_no_limit_of_clouds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDOWFIT_SERVE_CLOUD_LIMIT", "restricted")
+
+    with pytest.raises(ConfigurationError, match="cloud_limit"):
+        ServeSettings.load()

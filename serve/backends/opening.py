@@ -1,0 +1,90 @@
+"""Opens what a profile names: its backend and its token counter, with the key it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from chunking.counters import load_counter
+from chunking.errors import ConfigurationError, DependencyMissing
+from chunking.tokens import TokenCounter
+from serve.backends.protocol import ChatBackend
+from serve.backends.quote import QuoteBackend
+from serve.backends.scripted import ScriptedBackend
+from serve.backends.server_counter import ServerCounter
+from serve.profiles import ModelProfile
+
+ASKS_SERVER = "server:"
+"""How the name of a tokenizer begins that is asked of the profile's own server."""
+
+
+def open_counter(
+    profile: ModelProfile, *, secrets: Mapping[str, str], models_folder: Path
+) -> TokenCounter:
+    """Return the token counter that a profile names.
+
+    Raises:
+        TokenizerUnavailable: it is on no folder and no hub within reach.
+        ConfigurationError: the profile's key is not set.
+    """
+    if profile.tokenizer.startswith(ASKS_SERVER) and profile.base_url is not None:
+        return ServerCounter(
+            profile.tokenizer.removeprefix(ASKS_SERVER),
+            base_url=profile.base_url,
+            api_key=_key(profile, secrets),
+            timeout_seconds=profile.timeout_seconds,
+        )
+    return load_counter(profile.tokenizer, folders=(models_folder,))
+
+
+def open_backend(
+    profile: ModelProfile,
+    *,
+    secrets: Mapping[str, str],
+    counter: Callable[[ModelProfile], TokenCounter],
+) -> ChatBackend:
+    """Return a new backend of a profile; nothing is sent yet.
+
+    Args:
+        counter: gives the profile's counter where the backend counts what it writes.
+
+    Raises:
+        ConfigurationError: the profile's key is not set.
+        DependencyMissing: a package for it is not installed.
+    """
+    if profile.backend == "quote":
+        return QuoteBackend(counter(profile))
+    if profile.backend == "scripted":
+        return ScriptedBackend(())
+    return _openai_backend(profile, _key(profile, secrets))
+
+
+def _key(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
+    key = secrets.get(profile.api_key_env) if profile.api_key_env else None
+    if profile.api_key_env and not key:
+        raise ConfigurationError(
+            f"profile {profile.name!r} needs the variable {profile.api_key_env}, which is not set",
+            hint=f"export {profile.api_key_env}=…, or choose another model",
+        )
+    return key
+
+
+def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
+    try:
+        kind: Any = resolve_name("serve.backends.openai_compatible:OpenAICompatibleBackend")
+    except ImportError as error:
+        raise DependencyMissing(
+            f"profile {profile.name!r} needs the package {error.name!r}",
+            hint="pip install 'windowfit[server]'",
+        ) from error
+    backend: ChatBackend = kind(
+        base_url=profile.base_url,
+        api_key=key,
+        model=profile.model,
+        timeout_seconds=profile.timeout_seconds,
+        temperature=profile.temperature,
+        window=profile.window,
+    )
+    return backend

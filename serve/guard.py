@@ -1,0 +1,89 @@
+"""The last door before a model's server: text above the cloud limit does not pass it.
+
+Every call of a model goes through it, whoever makes it: the service, the command line, an
+evaluation, the calls of mode `exhaustive`. It looks at the request itself, so that a route that was
+decided wrongly, or never decided, sends nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+from chunking.sensitivity import Sensitivity, highest
+from chunking.tokens import Message
+from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
+from serve.errors import PolicyNoRoute
+from serve.gate import Gate, GateLimits
+from serve.profiles import ModelProfile
+from serve.review import require_approved
+from serve.routing import may_leave
+
+
+class GuardedBackend:
+    """A `ChatBackend` that refuses what may not go to its model, and passes on the rest.
+
+    Attributes:
+        inner: the backend behind the door; nothing else may call it.
+        gate: lets a few calls through at a time, and none to a broken server.
+    """
+
+    def __init__(
+        self,
+        inner: ChatBackend,
+        profile: ModelProfile,
+        *,
+        cloud_limit: Sensitivity,
+        gate: Gate | None = None,
+    ) -> None:
+        self.inner = inner
+        self.gate = gate or Gate(profile.name, GateLimits())
+        self._profile = profile
+        self._cloud_limit = cloud_limit
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Return the answer to a planned prompt.
+
+        Raises:
+            PolicyNoRoute: the prompt holds text that may not go there.
+            ModelUnapproved: nothing may go there.
+            QueueFull, UpstreamError: see `Gate.admitted`.
+        """
+        self._refuse(request)
+        async with self.gate.admitted():
+            return await self.inner.complete(request)
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
+        """Yield the answer piece by piece, then the whole completion.
+
+        Raises:
+            PolicyNoRoute, ModelUnapproved, QueueFull: see `complete`; nothing was yielded.
+        """
+        self._refuse(request)
+        live = self.inner.stream(request)
+        async with self.gate.admitted(), contextlib.aclosing(live) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def inspect(self, probe: Sequence[Message]) -> ServerFacts:
+        """Return what the server says of itself; the probe holds no text of anybody."""
+        return await self.inner.inspect(probe)
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self.inner.close()
+
+    def _refuse(self, request: CompletionRequest) -> None:
+        profile = self._profile
+        require_approved(profile.name, profile.review)
+        label = label_of(request)
+        if profile.place != "local" and not may_leave(label, self._cloud_limit):
+            raise PolicyNoRoute(
+                f"the prompt holds {label} text, and {profile.name} is a {profile.place} model:"
+                f" at most {self._cloud_limit} text may go there"
+            )
+
+
+def label_of(request: CompletionRequest) -> Sensitivity:
+    """Return the highest label of all that a request holds: its own, and those of its sources."""
+    return highest((request.sensitivity, *(chunk.sensitivity for chunk in request.sources)))

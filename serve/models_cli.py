@@ -1,0 +1,143 @@
+"""`windowfit models`: which models may be used, under which licence, and who said so."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import tomlkit
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from tomlkit.exceptions import TOMLKitError
+
+from chunking.errors import ConfigurationError, InputError
+from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.review import ReviewStatus
+from serve.schema import as_json
+from serve.settings import ServeSettings
+
+app = typer.Typer(no_args_is_help=True, help="Show the models and review them.")
+_AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("list")
+def list_models(*, as_json_lines: _AsJson = False) -> None:
+    """List every model with its licence, its terms and its review."""
+    profiles = load_profiles(ServeSettings.load().profiles)
+    if as_json_lines:
+        _print_json([_facts(profile) for profile in profiles.values()])
+        return
+    model, licence = Column("model", overflow="fold"), Column("licence", overflow="fold")
+    table = Table(model, "place", licence, "review", "restrictions and terms", "weights")
+    for profile in profiles.values():
+        review = profile.review
+        decided = f"{review.status}\n{review.role} {review.date}" if review.date else review.status
+        told = (review.restrictions, review.region, review.data_terms, review.note)
+        weights = review.weights
+        source = "" if weights is None else f"{weights.source} {weights.revision}"
+        table.add_row(
+            *(profile.name, profile.place, profile.licence, decided),
+            "\n".join(filter(None, told)),
+            source.strip(),
+        )
+    Console(highlight=False, markup=False).print(table)
+
+
+@app.command("review")
+def review_model(
+    model: Annotated[str, typer.Argument(help="Model profile to review.")],
+    *,
+    status: Annotated[ReviewStatus, typer.Option(help="approved, pending or blocked.")],
+    role: Annotated[str, typer.Option(help="The role that decides, such as legal; no name.")],
+    note: Annotated[str | None, typer.Option(help="What to remember of it.")] = None,
+    as_json_lines: _AsJson = False,
+) -> None:
+    """Write a review of a model into your profile file; everything else in it stays.
+
+    The file is the one that the setting serve.profiles names. A service that runs reads it when it
+    is started again.
+    """
+    path = ServeSettings.load().profiles
+    if path is None:
+        raise ConfigurationError(
+            "there is no file of your own profiles to write the review into",
+            hint='set profiles = "profiles.toml" in [serve], or WINDOWFIT_SERVE_PROFILES',
+            param="profiles",
+        )
+    if not role.strip():
+        raise InputError("--role is blank", hint="name the role that decides", param="role")
+    known = load_profiles(path if path.exists() else None)
+    find_profile(known, model)
+    given = {"status": status, "role": role.strip(), "date": datetime.now(UTC).date()}
+    write_review(path, model, given if note is None else {**given, "note": note})
+    reviewed = load_profiles(path)[model]
+    if as_json_lines:
+        _print_json(_facts(reviewed))
+    else:
+        Console(highlight=False, markup=False).print(
+            f"{model} is {reviewed.review.status} in {path}; licence: {reviewed.licence}"
+        )
+
+
+def write_review(path: Path, model: str, review: Mapping[str, Any]) -> None:
+    """Set keys of a model's review in a profile file, at once and whole, or not at all.
+
+    Comments, order and other content stay byte for byte. A file that is not there is made.
+
+    Raises:
+        ConfigurationError: the file is no TOML, or cannot be read or written.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8") if path.exists() else ""
+        document = tomlkit.parse(text)
+        table = _table(_table(_table(document, "profiles", hidden=True), model), "review")
+        table.update(review)
+        _replace(path, tomlkit.dumps(document))
+    except (OSError, UnicodeDecodeError, TOMLKitError, TypeError) as error:
+        raise ConfigurationError(f"the review cannot be written into {path}: {error}") from error
+
+
+def _table(above: Any, name: str, *, hidden: bool = False) -> Any:
+    """Return the table of that name, made where there is none."""
+    if name not in above:
+        above[name] = tomlkit.table(is_super_table=hidden)
+    if not isinstance(above[name], dict):
+        raise TypeError(f"{name} is no table")
+    return above[name]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put the text in the place of the file; whoever reads it sees the old one or the new one."""
+    path = path.resolve()  # a link stays a link
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with beside.open("x", encoding="utf-8", newline="") as stream:
+            if path.exists():
+                beside.chmod(path.stat().st_mode & 0o777)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _facts(profile: ModelProfile) -> dict[str, Any]:
+    facts: dict[str, Any] = as_json(
+        {"model": profile.name, "place": profile.place, "licence": profile.licence}
+        | {"licence_source": profile.sources["licence"].url, "review": profile.review}
+    )
+    return facts
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
