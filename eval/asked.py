@@ -27,6 +27,11 @@ class _Evidence(BaseModel):
     text: _Text
 
 
+class _Near(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    document: _Text = Field(alias="doc")
+
+
 class _Line(BaseModel):
     model_config = ConfigDict(extra="ignore")
     id: _Text
@@ -37,6 +42,13 @@ class _Line(BaseModel):
     stale_answer: _Text | _Members | None = None
     tolerance: Annotated[Decimal, Field(ge=0, lt=1)] | None = None
     evidence: tuple[_Evidence, ...] = ()
+    near: _Near | None = None
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The documents that it asks about."""
+        stated = (one.document for one in self.evidence)
+        return tuple(dict.fromkeys(stated)) or ((self.near.document,) if self.near else ())
 
     @property
     def kind(self) -> AnswerType:
@@ -81,8 +93,9 @@ def load_asked(path: Path) -> QuestionSet:
     """Return the questions of a JSON-lines file, those on the same documents next to each other.
 
     A line is `{id, type, question, answer}`, where no answer is null, and may have `answer_type`,
-    `stale_answer`, `tolerance` and `evidence: [{doc, text}]`. Questions are grouped by the
-    documents of their evidence, so that a server that remembers prompts reads each of them once.
+    `stale_answer`, `tolerance`, `evidence: [{doc, text}]` and, where nothing answers, the document
+    in which that is missing, `near: {doc}`. Questions are grouped by these documents, so that a
+    server that remembers prompts reads each of them once.
 
     Raises:
         InputError: the file cannot be read, holds nothing, or a line is no such object or repeats
@@ -133,7 +146,7 @@ def _read(path: Path) -> Iterator[tuple[AskedQuestion, Question]]:
             answer_type=line.kind,
             expected=line.answer,
             stale=line.stale_answer,
-            documents=tuple(dict.fromkeys(one.document for one in evidence)),
+            documents=line.documents,
             tolerance=line.tolerance,
         )
         yield asked, Question(line.id, line.type, line.question, evidence)

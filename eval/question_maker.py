@@ -10,15 +10,15 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, TypeVar
 
 from chunking.document import Document, content_id
+from eval.made_questions import MadeQuestion, MadeQuestions, is_proved
 from eval.measured_facts import Measured, comparable, measure
 from eval.stated_facts import Fact, find_facts
 
-TYPES = ("single_field", "multi_field", "comparison", "unanswerable_field")
+TYPES = ("single_field", "multi_field", "bridge", "comparison", "unanswerable_field")
 _FIELDS_ASKED = (2, 3)
 _FEWEST_HOLDERS = 3
 """Documents that hold a field, at least, before another is asked for it in vain."""
@@ -26,73 +26,40 @@ _COMMON_SHARE = 0.2
 """Share of the subjects that hold it, at least: a field that few have is nobody's lack."""
 _HOLDERS_LIMIT = 40
 """Values of one field that are compared, each with each."""
+_NAME_WORDS = 3
+"""Words of a value by which a subject is known instead of by its name."""
 _TEXT_LIMIT = 60
 """Characters of a value in words."""
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class MadeQuestion:
-    """A question with its answer, and the facts that prove it."""
-
-    id: str
-    type: str
-    question: str
-    answer: str | tuple[str, ...] | None
-    answer_type: str
-    evidence: tuple[Fact, ...]
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the line of the file: `{id, type, question, answer, evidence, answer_type, …}`."""
-        evidence = [
-            {"doc": one.document, "path": "|".join((*one.headings, one.field)), "text": one.line}
-            for one in self.evidence
-        ]
-        answer = list(self.answer) if isinstance(self.answer, tuple) else self.answer
-        return {
-            "id": self.id,
-            "type": self.type,
-            "question": self.question,
-            "answer": answer,
-            "evidence": evidence,
-            "answer_type": self.answer_type,
-            **self.more,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class MadeQuestions:
-    """Questions by type, and what could not be made.
-
-    Attributes:
-        facts: what was found to ask of.
-        left_out: why lines and documents gave no fact, and facts no question, with how often.
-        short: types of which fewer were made than wanted, with how many are lacking.
-    """
-
-    questions: tuple[MadeQuestion, ...]
-    facts: int
-    left_out: Mapping[str, int]
-    short: Mapping[str, int]
-
-
 def make_questions(
-    documents: Sequence[Document], *, count: int, types: Iterable[str] = TYPES, seed: int = 0
+    documents: Sequence[Document],
+    *,
+    count: int,
+    types: Iterable[str] = TYPES,
+    seed: int = 0,
+    about: int | None = None,
 ) -> MadeQuestions:
     """Return at most `count` questions of each type, drawn over all fields and documents alike.
 
     The same documents, seed and count give the same questions, in whatever order documents come.
+
+    Args:
+        about: so many documents, drawn at random, are asked about; None asks about all.
     """
     ordered = sorted(documents, key=lambda document: document.id)
     facts, left = _facts(ordered)
     texts = {document.id: document.text for document in ordered}
+    chosen = _drawn(sorted({fact.document for fact in facts}), about, seed)
     made: list[MadeQuestion] = []
     short: dict[str, int] = {}
     for type_name in types:
         drawn = random.Random(f"{seed} {type_name}")  # noqa: S311 - a sample, no secret
         asked: dict[str, MadeQuestion] = {}
         for question in _MAKERS[type_name](facts, texts, drawn, left):
+            if not question.documents <= chosen:
+                continue
             if question.question in asked:
                 left["a question that was made before"] += 1
             elif is_proved(question, texts):
@@ -107,20 +74,10 @@ def make_questions(
     return MadeQuestions(tuple(made), len(facts), dict(sorted(left.items())), short)
 
 
-def is_proved(question: MadeQuestion, texts: Mapping[str, str]) -> bool:
-    """Return whether the documents bear a question out, word for word."""
-    if not all(fact.line in texts.get(fact.document, "") for fact in question.evidence):
-        return False
-    if question.answer_type == "abstain":
-        return not question.evidence
-    if question.type == "comparison":
-        first, second = question.evidence
-        return comparable(first, second) and question.answer in {first.subject, second.subject}
-    answers = question.answer if isinstance(question.answer, tuple) else (question.answer,)
-    return len(answers) == len(question.evidence) and all(
-        answer is not None and answer in fact.line
-        for answer, fact in zip(answers, question.evidence, strict=True)
-    )
+def _drawn(documents: Sequence[str], size: int | None, seed: int) -> frozenset[str]:
+    if size is None or size >= len(documents):
+        return frozenset(documents)
+    return frozenset(random.Random(f"{seed} documents").sample(documents, size))  # noqa: S311
 
 
 def _facts(documents: Sequence[Document]) -> tuple[list[Fact], Counter[str]]:
@@ -167,6 +124,45 @@ def _multi(
         question = f"For {name}, give {', '.join(fields[:-1])} and {fields[-1]}."
         answers = tuple(fact.value for fact in chosen)
         yield _made("multi_field", question, answers, "list", tuple(chosen))
+
+
+def _bridge(
+    facts: Sequence[Fact], texts: Mapping[str, str], drawn: random.Random, left: Counter[str]
+) -> Iterator[MadeQuestion]:
+    """Ask of a subject by what is true of it alone, as in "where the Capital is Lima"."""
+    del texts, left
+    worded = [fact for fact in facts if measure(fact) is None and _names(fact.value)]
+    shared = Counter((fact.field, fact.value.casefold()) for fact in worded)
+    known = _by(
+        (fact for fact in worded if shared[fact.field, fact.value.casefold()] == 1),
+        lambda fact: fact.subject,
+    )
+    askable = [fact for fact in _askable(facts, Counter()) if fact.subject in known]
+    for fact in _in_turn(askable, drawn, key=lambda fact: fact.field):
+        others = [one for one in known[fact.subject] if _apart(one, fact)]
+        if not others:
+            continue
+        by = drawn.choice(others)
+        question = f"What is the {fact.field} where the {by.field} is {by.value}?"
+        kind = "string" if measure(fact) is None else "number"
+        more = {"bridge": {"doc": by.document, "text": by.line}}
+        yield _made("bridge", question, fact.value, kind, (fact,), more=more)
+
+
+def _names(value: str) -> bool:
+    """Return whether a value is a name of few words, by which a subject could be known."""
+    words = value.split()
+    return len(words) <= _NAME_WORDS and all(word[0].isupper() and word.isalpha() for word in words)
+
+
+def _apart(one: Fact, other: Fact) -> bool:
+    """Return whether two facts of a subject say different things, and none names the subject."""
+    if one.field == other.field or one.headings[-2:-1] == other.headings[-2:-1] != ():
+        return False
+    said = {one.value.casefold(), one.subject.casefold(), other.value.casefold()}
+    return len(said) == len({one.value, one.subject, other.value}) and not any(
+        word in one.subject.casefold() for word in one.value.casefold().split()
+    )
 
 
 def _comparison(
@@ -287,4 +283,4 @@ def _in_turn(
         names = [name for name in names if queues[name]]
 
 
-_MAKERS = dict(zip(TYPES, (_single, _multi, _comparison, _unanswerable), strict=True))
+_MAKERS = dict(zip(TYPES, (_single, _multi, _bridge, _comparison, _unanswerable), strict=True))

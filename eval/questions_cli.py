@@ -12,7 +12,8 @@ import typer
 
 from chunking.document import Document
 from chunking.errors import InputError
-from eval.question_maker import TYPES, MadeQuestions, make_questions
+from eval.made_questions import MadeQuestions
+from eval.question_maker import TYPES, make_questions
 from eval.results import check_writable
 from eval.written import write_text
 from retrieval.index import Index
@@ -30,6 +31,10 @@ def questions(
         list[str] | None,
         typer.Option("--type", help=f"Only this type; may be repeated: {', '.join(TYPES)}."),
     ] = None,
+    about: Annotated[
+        int | None,
+        typer.Option("--documents", min=1, help="Ask about so many documents, drawn at random."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
@@ -42,7 +47,7 @@ def questions(
     types = _known_types(type_name)
     settings = ServeSettings.load(collection=collection)
     documents = _read(IndexSettings.load(), settings.collection)
-    made = make_questions(documents, count=count, types=types, seed=seed)
+    made = make_questions(documents, count=count, types=types, seed=seed, about=about)
     if not made.questions:
         raise InputError(
             f"no question can be made of the {len(documents)} documents of "

@@ -1,4 +1,4 @@
-"""The models that a real vLLM serves here: what they are called, and where their weights are from."""
+"""The models that a real vLLM serves here: their names, and where their weights come from."""
 
 from __future__ import annotations
 

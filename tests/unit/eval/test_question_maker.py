@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunking.document import Document
-from eval.question_maker import TYPES, MadeQuestion, is_proved, make_questions
+from eval.made_questions import MadeQuestion, is_proved
+from eval.question_maker import TYPES, make_questions
 from eval.stated_facts import Fact
 
 COUNTRIES = {

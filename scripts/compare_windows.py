@@ -1,0 +1,150 @@
+"""Compares retrieval in a short window with whole documents in a long one, on a real vLLM.
+
+    python -m scripts.compare_windows [--documents 12] [--count 14] [--out docs/results/NAME]
+
+One vLLM serves Qwen2.5-Coder-1.5B-Instruct with 32,768 tokens. The arm `local-rag-8k` plans for
+8,192 of them; `full-32k` shows the same weights whole documents, as a stand-in for a long-window
+model of a cloud: it says what reading all of a document is worth to this model, and nothing about
+a larger one. The questions are made of the World Factbook by `windowfit eval questions`, grouped by
+document, so that the server's prefix cache reads each document once. A run that is stopped goes on
+where it was. Takes hours on two cores: about 150 tokens of prompt a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from scripts.vllm_models import QWEN
+from scripts.vllm_server import DEFAULT_FOLDER, DEFAULT_MODELS, ROOT, ServerError, running_vllm
+
+FOLDER: Final = ROOT / ".cache" / "compare-windows"
+WINDOWS: Final = {"qwen-8k": 8192, "qwen-32k": QWEN.window}
+COLLECTION: Final = "factbook"
+_ANSWER_TOKENS: Final = 200
+_TIMEOUT_SECONDS: Final = 3600
+_STAND_IN: Final = (
+    "the same 1.5B weights with 32,768 tokens and whole documents stand in for a long-window model"
+)
+_SOURCE: Final = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct"
+_REPORTS: Final = ("comparison.html", "comparison.csv")
+
+
+def profiles(base_url: str) -> str:
+    """Return the file of the two profiles: one server, planned for as two windows."""
+    return "\n".join(_profile(name, window, base_url) for name, window in WINDOWS.items())
+
+
+def _profile(name: str, window: int, base_url: str) -> str:
+    read = "read = 2026-11-22"
+    return f"""
+[profiles.{name}]
+description = "Qwen2.5 Coder 1.5B Instruct on a vLLM of this machine, planned for {window} tokens."
+backend = "openai"
+model = "{QWEN.served_name}"
+base_url = "{base_url}"
+window = {window}
+output_limit = 2048
+default_output = {_ANSWER_TOKENS}
+tokenizer = "huggingface:{QWEN.served_name}"
+place = "local"
+licence = "Apache-2.0"
+price = "none"
+timeout_seconds = {_TIMEOUT_SECONDS}
+temperature = 0.0
+system_role = true
+reviewed = 2026-11-22
+
+[profiles.{name}.sources]
+window = {{ url = "{_SOURCE}", {read}, note = "at most 32,768 without YaRN" }}
+output_limit = {{ url = "{_SOURCE}", {read}, note = "a choice" }}
+price = {{ url = "{_SOURCE}", {read}, note = "open weights on own hardware" }}
+tokenizer = {{ url = "{_SOURCE}", {read} }}
+licence = {{ url = "{_SOURCE}", {read} }}
+
+[profiles.{name}.review]
+status = "approved"
+role = "maintainers"
+date = 2026-11-22
+restrictions = "Apache-2.0: keep the licence and the notices"
+region = "this machine"
+data_terms = "text stays on this machine"
+weights = {{ source = "{_SOURCE}" }}
+"""
+
+
+def arms(budget: int) -> str:
+    """Return the file of the arms."""
+    return f"""
+[arms.local-rag-8k]
+model = "qwen-8k"
+max_context_tokens = {budget}
+max_output_tokens = {_ANSWER_TOKENS}
+
+[arms.full-32k]
+model = "qwen-32k"
+mode = "full"
+max_output_tokens = {_ANSWER_TOKENS}
+stand_in = "{_STAND_IN}"
+
+[arms.self-route]
+first = "local-rag-8k"
+second = "full-32k"
+"""
+
+
+def compare(given: argparse.Namespace) -> int:
+    """Ask every question of both arms, and return the exit code of the last command."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    questions, served = FOLDER / "questions.jsonl", FOLDER / "profiles.toml"
+    if not questions.exists():
+        _windowfit("ingest", "run", COLLECTION, "--collection", COLLECTION, "--quiet")
+        drawn = ("--count", str(given.count), "--documents", str(given.documents), "--seed", "1")
+        _windowfit("eval", "questions", "--collection", COLLECTION, "--out", str(questions), *drawn)
+    (FOLDER / "arms.toml").write_text(arms(given.budget), encoding="utf-8")
+    with running_vllm(DEFAULT_FOLDER, DEFAULT_MODELS, model=QWEN) as base_url:
+        served.write_text(profiles(base_url), encoding="utf-8")
+        code = _windowfit(
+            *("eval", "compare", "--questions", str(questions), "--collection", COLLECTION),
+            *("--arms-file", str(FOLDER / "arms.toml"), "--run", str(FOLDER / "run")),
+            *("--arms", "local-rag-8k,full-32k,self-route", *given.more),
+            settings={"WINDOWFIT_SERVE_PROFILES": str(served)},
+            check=False,
+        )
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name in _REPORTS:
+        if (FOLDER / "run" / name).exists():
+            shutil.copyfile(FOLDER / "run" / name, given.out / name)
+    return code
+
+
+def _windowfit(*words: str, settings: dict[str, str] | None = None, check: bool = True) -> int:
+    command = [sys.executable, "-m", "windowfit", *words]
+    environment = os.environ | (settings or {})
+    return subprocess.run(command, cwd=ROOT, env=environment, check=check).returncode
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison; return its exit code, 4 where vLLM cannot be had."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--documents", type=int, default=12, help="documents that are asked about")
+    parser.add_argument("--count", type=int, default=14, help="questions of each type, at most")
+    parser.add_argument("--budget", type=int, default=3000, help="tokens of retrieved text")
+    parser.add_argument("--out", type=Path, default=FOLDER / "out", help="folder of the report")
+    given, given_more = parser.parse_known_args(arguments)
+    given.more = given_more
+    try:
+        return compare(given)
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())
