@@ -55,6 +55,32 @@ def test_several_fields_of_one_document_are_asked_together() -> None:
         assert len({fact.document for fact in question.evidence}) == 1
 
 
+def test_a_bridge_asks_of_a_subject_by_a_name_that_it_alone_has() -> None:
+    asked = of_type("bridge")
+
+    question = asked["What is the Area where the Capital is Lima?"]
+    assert question.answer == "1,285,216 sq km"
+    assert question.more["bridge"] == {"doc": "world/peru.txt", "text": "Capital: Lima"}
+    # What several share tells none of them apart, and neither does a number.
+    shared = make_questions(
+        documents({**COUNTRIES, "Gran Colombia": ("Lima", "2,500,000 sq km", "2.6 million")}),
+        count=50,
+        types=["bridge"],
+    ).questions
+    assert shared
+    assert not any("is Lima?" in one.question for one in shared)
+    assert not any("Area is" in one.question for one in shared)
+    assert not any("Peru" in one.question for one in asked.values())
+
+
+def test_questions_about_some_documents_ask_about_no_others() -> None:
+    drawn = [make_questions(documents(), count=50, about=2, seed=seed) for seed in range(6)]
+
+    held = [frozenset().union(*(one.documents for one in made.questions)) for made in drawn]
+    assert all(len(names) == 2 for names in held)
+    assert len(set(held)) > 1
+
+
 def test_only_values_of_one_unit_and_year_that_differ_enough_are_compared() -> None:
     asked = of_type("comparison").values()
     pairs = {
