@@ -26,6 +26,21 @@ from serve.requests import RequestStore
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
+OWN_PROFILE = """
+[profiles.mine]
+backend = "openai"
+model = "my-model"
+base_url = "http://127.0.0.1:9000/v1"
+window = 4096
+output_limit = 400
+tokenizer = "tiktoken:o200k_base"
+place = "local"
+licence = "MIT"
+price = "none"
+reviewed = 2026-11-21
+"""
+"""A profile of a user's own, as it stands in a file; it has no review."""
+
 EMBEDDER = HashEmbedder()
 SPLITTER = Splitter(EMBEDDER.count_tokens, size=32, limit=64)
 FINGERPRINT = fingerprint_of(EMBEDDER, SPLITTER)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import signal
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,9 +12,8 @@ import pytest
 
 from chunking.errors import LedgerUnavailable
 from serve.ledger import FILE_NAME, CallRow, Ledger, Outcome, read_ledger
+from tests.killed import acknowledged_before_kill
 from tests.rows import MORNING, row
-
-ROOT = Path(__file__).parents[3]
 
 
 def ledger(folder: Path) -> Ledger:
@@ -118,13 +114,7 @@ def test_a_killed_process_loses_no_row_that_it_had_acknowledged(tmp_path: Path) 
         "    print(number, flush=True)\n"
         "    number += 1\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as writer:
-        assert writer.stdout is not None
-        acknowledged = [writer.stdout.readline().strip() for _ in range(50)]
-        writer.send_signal(signal.SIGKILL)
-        acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
+    acknowledged = acknowledged_before_kill(script, tmp_path)
 
     found = [one.call for one in read(tmp_path)]
     assert found[: len(acknowledged)] == acknowledged

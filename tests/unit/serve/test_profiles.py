@@ -19,23 +19,10 @@ from serve.profiles import (
     find_profile,
     load_profiles,
 )
+from tests.serving import OWN_PROFILE
 
 SHIPPED = load_profiles()
 ROOT = Path(__file__).parents[3]
-
-MINE = """
-[profiles.mine]
-backend = "openai"
-model = "my-model"
-base_url = "http://127.0.0.1:9000/v1"
-window = 4096
-output_limit = 400
-tokenizer = "tiktoken:o200k_base"
-place = "local"
-licence = "MIT"
-price = "none"
-reviewed = 2026-11-21
-"""
 
 every_profile = pytest.mark.parametrize("profile", SHIPPED.values(), ids=list(SHIPPED))
 
@@ -117,7 +104,7 @@ class TestPromptLimit:
 
 class TestUserFiles:
     def test_a_new_profile_needs_few_keys(self, user_file: Path) -> None:
-        user_file.write_text(MINE, encoding="utf-8")
+        user_file.write_text(OWN_PROFILE, encoding="utf-8")
 
         mine = load_profiles(user_file)["mine"]
 
@@ -127,7 +114,7 @@ class TestUserFiles:
         assert mine.price == NoCharge()
 
     def test_the_users_facts_are_sourced_to_the_users_file(self, user_file: Path) -> None:
-        user_file.write_text(MINE, encoding="utf-8")
+        user_file.write_text(OWN_PROFILE, encoding="utf-8")
 
         source = load_profiles(user_file)["mine"].sources["window"]
 
@@ -147,12 +134,12 @@ class TestUserFiles:
 
     def test_a_source_the_user_gives_is_kept(self, user_file: Path) -> None:
         given = '\n[profiles.mine.sources]\nwindow = { url = "https://a.b", read = 2026-01-02 }\n'
-        user_file.write_text(MINE + given, encoding="utf-8")
+        user_file.write_text(OWN_PROFILE + given, encoding="utf-8")
 
         assert load_profiles(user_file)["mine"].sources["window"].url == "https://a.b"
 
     def test_prices_keep_the_digits_they_were_written_with(self, user_file: Path) -> None:
-        text = MINE.replace('"none"', "{ input_usd = 0.1, output_usd = 0.30 }")
+        text = OWN_PROFILE.replace('"none"', "{ input_usd = 0.1, output_usd = 0.30 }")
         user_file.write_text(text, encoding="utf-8")
 
         price = load_profiles(user_file)["mine"].price
@@ -160,13 +147,13 @@ class TestUserFiles:
         assert price == PerMillionPrice(Decimal("0.1"), Decimal("0.30"))
 
     def test_a_price_may_name_a_model_of_the_price_list(self, user_file: Path) -> None:
-        text = MINE.replace('"none"', '{ provider = "openai", model = "gpt-6-luna" }')
+        text = OWN_PROFILE.replace('"none"', '{ provider = "openai", model = "gpt-6-luna" }')
         user_file.write_text(text, encoding="utf-8")
 
         assert load_profiles(user_file)["mine"].price == SnapshotPrice("openai", "gpt-6-luna")
 
     def test_other_profiles_stay(self, user_file: Path) -> None:
-        user_file.write_text(MINE, encoding="utf-8")
+        user_file.write_text(OWN_PROFILE, encoding="utf-8")
 
         assert load_profiles(user_file).keys() == {*SHIPPED, "mine"}
 

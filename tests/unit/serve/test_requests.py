@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +12,9 @@ import pytest
 from chunking.errors import RequestNotFound, RequestsUnavailable
 from serve.requests import KeptRequest, RequestStore, open_requests
 from serve.settings import ServeSettings
+from tests.killed import acknowledged_before_kill
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-ROOT = Path(__file__).parents[3]
 
 
 class Clock:
@@ -138,16 +135,10 @@ def test_a_killed_process_loses_no_record_that_it_had_acknowledged(tmp_path: Pat
         "    print(number, flush=True)\n"
         "    number += 1\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as writer:
-        assert writer.stdout is not None
-        acknowledged = [int(writer.stdout.readline()) for _ in range(50)]
-        writer.send_signal(signal.SIGKILL)
-        acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
+    acknowledged = acknowledged_before_kill(script, tmp_path)
 
     after = store(tmp_path, limit=10**6, limit_bytes=10**9)
-    assert all(after.get(str(number)) for number in acknowledged)
+    assert all(after.get(number) for number in acknowledged)
     assert after.put(request("after"))
 
 

@@ -16,22 +16,9 @@ from serve.errors import ModelUnapproved
 from serve.plan import Ask
 from serve.profiles import ModelProfile, load_profiles
 from serve.review import REVIEWED_FACTS, ModelReview, require_approved
-from tests.serving import profile, small_runtime
+from tests.serving import OWN_PROFILE, profile, small_runtime
 
 SHIPPED = load_profiles()
-OWN = """
-[profiles.mine]
-backend = "openai"
-model = "my-model"
-base_url = "http://127.0.0.1:9000/v1"
-window = 4096
-output_limit = 400
-tokenizer = "tiktoken:o200k_base"
-place = "local"
-licence = "MIT"
-price = "none"
-reviewed = 2026-11-21
-"""
 APPROVED = '[profiles.mine.review]\nstatus = "approved"\nrole = "legal"\ndate = 2026-11-22\n'
 
 
@@ -66,7 +53,7 @@ class TestShippedProfiles:
 
 class TestUserFiles:
     def test_a_profile_without_a_review_is_pending_and_refused(self, user_file: Path) -> None:
-        mine = loaded(user_file, OWN, "mine")
+        mine = loaded(user_file, OWN_PROFILE, "mine")
 
         assert mine.review == ModelReview()
         with pytest.raises(ModelUnapproved) as caught:
@@ -76,7 +63,7 @@ class TestUserFiles:
         assert "windowfit models review mine" in caught.value.hint
 
     def test_a_review_in_the_file_approves(self, user_file: Path) -> None:
-        mine = loaded(user_file, OWN + APPROVED, "mine")
+        mine = loaded(user_file, OWN_PROFILE + APPROVED, "mine")
 
         assert (mine.review.role, mine.review.date) == ("legal", date(2026, 11, 22))
         require_approved("mine", mine.review)
@@ -139,7 +126,7 @@ class TestUserFiles:
         ],
     )
     def test_a_wrong_review_is_told_by_its_key(self, user_file: Path, text: str, told: str) -> None:
-        user_file.write_text(OWN + text + "\n", encoding="utf-8")
+        user_file.write_text(OWN_PROFILE + text + "\n", encoding="utf-8")
 
         with pytest.raises(ConfigurationError) as caught:
             load_profiles(user_file)
@@ -149,7 +136,9 @@ class TestUserFiles:
     def test_a_cloud_may_not_be_asked_to_count_text_before_its_route_is_known(
         self, user_file: Path
     ) -> None:
-        text = OWN.replace('"local"', '"cloud"').replace("tiktoken:o200k_base", "server:my-model")
+        text = OWN_PROFILE.replace('"local"', '"cloud"').replace(
+            "tiktoken:o200k_base", "server:my-model"
+        )
         user_file.write_text(text, encoding="utf-8")
 
         with pytest.raises(ConfigurationError, match="before its route is decided"):
@@ -181,7 +170,7 @@ def test_an_unapproved_model_is_refused_when_it_is_named_and_nothing_is_sent() -
 def test_a_providers_address_cannot_be_called_local(
     user_file: Path, host: str, *, refused: bool
 ) -> None:
-    user_file.write_text(OWN.replace("127.0.0.1:9000", host), encoding="utf-8")
+    user_file.write_text(OWN_PROFILE.replace("127.0.0.1:9000", host), encoding="utf-8")
 
     if refused:
         with pytest.raises(ConfigurationError, match="is a provider's"):
