@@ -79,8 +79,8 @@ weights = {{ source = "{_SOURCE}" }}
 """
 
 
-def arms(budget: int) -> str:
-    """Return the file of the arms."""
+def arms(budget: int, full_budget: int) -> str:
+    """Return the file of the arms, with the most tokens that each retrieves."""
     return f"""
 [arms.local-rag-8k]
 model = "qwen-8k"
@@ -90,6 +90,7 @@ max_output_tokens = {_ANSWER_TOKENS}
 [arms.full-32k]
 model = "qwen-32k"
 mode = "full"
+max_context_tokens = {full_budget}
 max_output_tokens = {_ANSWER_TOKENS}
 stand_in = "{_STAND_IN}"
 
@@ -107,7 +108,7 @@ def compare(given: argparse.Namespace) -> int:
         _windowfit("ingest", "run", COLLECTION, "--collection", COLLECTION, "--quiet")
         drawn = ("--count", str(given.count), "--documents", str(given.documents), "--seed", "1")
         _windowfit("eval", "questions", "--collection", COLLECTION, "--out", str(questions), *drawn)
-    (FOLDER / "arms.toml").write_text(arms(given.budget), encoding="utf-8")
+    (FOLDER / "arms.toml").write_text(arms(given.budget, given.full_budget), encoding="utf-8")
     with running_vllm(DEFAULT_FOLDER, DEFAULT_MODELS, model=QWEN) as base_url:
         served.write_text(profiles(base_url), encoding="utf-8")
         code = _windowfit(
@@ -136,6 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--documents", type=int, default=12, help="documents that are asked about")
     parser.add_argument("--count", type=int, default=14, help="questions of each type, at most")
     parser.add_argument("--budget", type=int, default=3000, help="tokens of retrieved text")
+    parser.add_argument(
+        "--full-budget",
+        type=int,
+        default=16_000,
+        help="tokens of whole documents; about one, so that questions on it share their beginning",
+    )
     parser.add_argument("--out", type=Path, default=FOLDER / "out", help="folder of the report")
     given, given_more = parser.parse_known_args(arguments)
     given.more = given_more
