@@ -77,6 +77,13 @@ def _given(told: str, *, parser: Callable[[str | Decimal], Decimal] = _amount) -
     return typer.Option(parser=parser, metavar="NUMBER", help=told)
 
 
+_Accuracy = Annotated[Decimal | None, _given("Least accuracy, in percent.", parser=_percent)]
+
+_LocalAccuracy = Annotated[Decimal | None, _given("That of the local model.", parser=_percent)]
+
+_CloudAccuracy = Annotated[Decimal | None, _given("That of the cloud model.", parser=_percent)]
+
+
 def advise(
     *,
     input_tokens: Annotated[Decimal | None, _given("Input tokens a month, such as 8M.")] = None,
@@ -103,15 +110,9 @@ def advise(
     local_only: Annotated[
         bool, typer.Option("--local-only", help="Texts may not leave the house.")
     ] = False,
-    accuracy: Annotated[
-        Decimal | None, _given("Least accuracy, in percent.", parser=_percent)
-    ] = None,
-    local_accuracy: Annotated[
-        Decimal | None, _given("That of the local model.", parser=_percent)
-    ] = None,
-    cloud_accuracy: Annotated[
-        Decimal | None, _given("That of the cloud model.", parser=_percent)
-    ] = None,
+    accuracy: _Accuracy = None,
+    local_accuracy: _LocalAccuracy = None,
+    cloud_accuracy: _CloudAccuracy = None,
     change: Annotated[Decimal, _given("Percent that price and volume may change.")] = Decimal(20),
     published: Annotated[
         bool, typer.Option("--published", help=f"Check {SOURCE} against its own inputs.")
