@@ -448,6 +448,34 @@ def test_a_line_whose_key_is_nearly_that_of_labels_is_quarantined(
     assert bench.labels() == {"a": RESTRICTED}
 
 
+@pytest.mark.parametrize("beside", [None, "public", "restricted"])
+def test_front_matter_in_a_line_of_markdown_states_its_label_too(
+    bench: Bench, beside: str | None
+) -> None:
+    text = f"---\nsensitivity: restricted\n---\n\n{TEXT}"
+    line = {"id": "a", "text": text, "media_type": " text/markdown ", "sensitivity": beside}
+    bench.run(lines(line))
+    assert bench.labels() == {"a": RESTRICTED}
+
+
+def test_front_matter_in_a_line_that_is_nearly_a_label_is_quarantined(bench: Bench) -> None:
+    line = {"id": "a", "text": TEXT, "media_type": "text/markdown", "sensitivity": "public"}
+    bench.run(lines(line))
+    near = {**line, "text": f"---\nsensitivty: restricted\n---\n\n{TEXT}"}
+    [quarantined] = bench.run(lines(near)).quarantined
+    assert (quarantined.code, quarantined.label) == ("unreadable_label", "restricted")
+    assert bench.labels() == {"a": RESTRICTED}
+
+
+def test_a_line_with_two_labels_under_one_key_is_quarantined(bench: Bench) -> None:
+    bench.run(lines({"id": "a", "text": TEXT}))
+    twice = b'{"id": "a", "text": "t", "sensitivity": "restricted", "sensitivity": "public"}\n'
+    files = list(stream_lines(io.BytesIO(twice), name="n", source="s", sandbox=Sandbox()))
+    [quarantined] = bench.run(files).quarantined
+    assert (quarantined.name, quarantined.code) == ("a", "unreadable_label")
+    assert bench.labels() == {"a": RESTRICTED}
+
+
 def test_rules_hold_for_whoever_uses_the_workbench(tmp_path: Path) -> None:
     rule = LabelRule(glob="hr/**", label=RESTRICTED)
     settings = IndexSettings(home=tmp_path, embedder="hash:64", tokenizers=(), labels=(rule,))
