@@ -31,6 +31,9 @@ _VERBS = {
     "config": ("serve.config_cli:app", "Show the settings in force."),
     "doctor": ("serve.config_cli:doctor", "Test store, embedder, tokenizers, models and disk."),
 }
+_AGAIN = "; run the same command again to go on"
+_RESUMED = {"ingest": f"{_AGAIN}, or `windowfit ingest resume`", "eval": _AGAIN}
+"""How a command that was interrupted goes on; others have kept nothing to go on with."""
 _MOUNTS = ("ingest.routes:mount_jobs",)
 """What other packages add to the HTTP service, loaded when it starts."""
 
@@ -104,9 +107,8 @@ def main() -> None:
         # Typer turns an interruption inside a command into an exit with this code.
         if isinstance(ended, SystemExit) and ended.code != _INTERRUPTED:
             raise
-        sys.stderr.write(
-            "interrupted; run the same command again to go on, or `windowfit ingest resume`\n"
-        )
+        verb = sys.argv[1] if len(sys.argv) > 1 else ""
+        sys.stderr.write(f"interrupted{_RESUMED.get(verb, '')}\n")
         sys.exit(_INTERRUPTED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -14,14 +15,9 @@ from chunking.errors import UnreadableDocument, UnreadableLabel
 from chunking.sensitivity import Sensitivity
 from ingest.formats import CSV, JSON, MARKDOWN, TEXT, Format, check_content, format_of
 from ingest.readers.manuscript import Reading
-from ingest.readers.plain import (
-    markdown_label,
-    read_csv,
-    read_json_file,
-    read_markdown,
-    read_text,
-)
+from ingest.readers.plain import read_csv, read_json_file, read_markdown, read_text
 from ingest.readers.sandbox import Sandbox
+from ingest.stated import json_label, markdown_label
 from ingest.texts import SourceFile, check_length, read_bytes, states_nothing
 
 IN_PLACE_LIMIT_BYTES = 1024 * 1024
@@ -41,7 +37,9 @@ def source_file(path: Path, *, name: str, sandbox: Sandbox) -> SourceFile:
         load=partial(read_bytes, path, name=name),
         parse=partial(_document, form=form, name=name, source=source, sandbox=sandbox),
         parser=form.parser,
-        states=partial(_stated, name=name) if form == MARKDOWN else states_nothing,
+        states=partial(_stated, read=_LABELS[form], name=name)
+        if form in _LABELS
+        else states_nothing,
     )
 
 
@@ -60,9 +58,11 @@ def refused_file(
     return SourceFile(name, refuse, refuse, "none/1", hides_others=hides_others)
 
 
-def _stated(data: bytes, *, name: str) -> Sensitivity | None:
+def _stated(
+    data: bytes, *, read: Callable[[bytes], Sensitivity | None], name: str
+) -> Sensitivity | None:
     try:
-        return markdown_label(data)
+        return read(data)
     except UnreadableLabel as error:
         raise UnreadableLabel(f"{name}: {error.message}", hint=error.hint, param=name) from error
 
@@ -113,3 +113,9 @@ _IN_PLACE: dict[Format, _Read] = {
     JSON: read_json_file,
     CSV: read_csv,
 }
+
+_LABELS: dict[Format, Callable[[bytes], Sensitivity | None]] = {
+    MARKDOWN: markdown_label,
+    JSON: partial(json_label, size_limit_bytes=IN_PLACE_LIMIT_BYTES),
+}
+"""How formats are read that may state the label of their document."""

@@ -83,7 +83,7 @@ MARKDOWN = Format(
     "markdown",
     "text/markdown",
     (".md", ".markdown"),
-    revision=3,
+    revision=4,
     reader=f"{_READERS}.plain:read_markdown",
 )
 CODE = Format(
@@ -98,7 +98,7 @@ CODE = Format(
     reader=f"{_READERS}.plain:read_code",
 )
 JSON = Format("json", "application/json", (".json",), reader=f"{_READERS}.plain:read_json_file")
-JSON_LINES = Format("jsonl", "application/jsonl", (".jsonl", ".ndjson"), revision=3)
+JSON_LINES = Format("jsonl", "application/jsonl", (".jsonl", ".ndjson"), revision=4)
 CSV = Format("csv", "text/csv", (".csv", ".tsv", ".tab"), reader=f"{_READERS}.plain:read_csv")
 HTML = Format(
     "html",

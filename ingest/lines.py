@@ -15,19 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chunking.aliases import find_aliases
 from chunking.document import Document
-from chunking.errors import (
-    DocumentChanged,
-    UnknownSensitivity,
-    UnreadableDocument,
-    UnreadableLabel,
-)
-from chunking.sensitivity import parse_sensitivity
+from chunking.errors import DocumentChanged, UnreadableDocument, UnreadableLabel
+from chunking.sensitivity import Sensitivity
 from ingest.files import IN_PLACE_LIMIT_BYTES, printable_name, refused_file
 from ingest.formats import HTML, JSON_LINES, MARKDOWN, TEXT, check_content
 from ingest.readers.dates import iso_date
 from ingest.readers.manuscript import Reading
 from ingest.readers.plain import read_markdown, read_record
 from ingest.readers.sandbox import Sandbox
+from ingest.stated import markdown_label, record_label, states_label
 from ingest.texts import SourceFile, check_length, open_regular, read_json, same_state
 
 STANDARD_INPUT = "-"
@@ -57,8 +53,8 @@ class _Named(BaseModel):
     underscored: str | int | None = Field(None, alias="_id", union_mode="left_to_right")
 
 
-_NOT_TEXT = frozenset({"id", "_id", "sensitivity"})
-"""Fields of a line without `text` that are no part of what is read."""
+_NOT_TEXT = frozenset({"id", "_id"})
+"""Fields of a line without `text` that are no part of what is read, beside its label."""
 
 
 ID_LIMIT = 512
@@ -140,9 +136,8 @@ def _named_line(
         return refused_file(place, UnreadableDocument(reason, hint=hint, param=place))
     taken.add(hash(name))
     try:
-        label = head.get("sensitivity")
-        stated = None if label is None else parse_sensitivity(label)
-    except UnknownSensitivity as error:
+        stated = _label_of(head)
+    except UnreadableLabel as error:
         unreadable = UnreadableLabel(f"{place}: {error.message}", hint=error.hint, param=place)
         return refused_file(name, unreadable)
     parse = partial(_document, name=name, place=place, source=source, sandbox=sandbox)
@@ -150,14 +145,30 @@ def _named_line(
     return SourceFile(name, partial(bytes, line), parse, parser, stated=stated)
 
 
+def _label_of(head: Mapping[str, Any]) -> Sensitivity | None:
+    """Return the highest label that a line states, in the front matter of its Markdown, too."""
+    text, media_type = head.get("text"), head.get("media_type")
+    labels = [record_label(head)]
+    if isinstance(text, str) and str(media_type).strip() == MARKDOWN.media_type:
+        labels.append(markdown_label(text.encode("utf-8", "replace")))
+    return max((label for label in labels if label is not None), default=None)
+
+
 def _head(line: bytes) -> Mapping[str, Any]:
     """Return the object of a line; an empty one where it is none."""
+    twice = line.count(b'"sensitivity"') > 1
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_with_all_labels if twice else None)
     except (ValueError, RecursionError):
         # What is wrong with the line is told when it is parsed.
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _with_all_labels(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of JSON's pairs; where it states a label twice, both, which are none."""
+    labels = [value for key, value in pairs if key == "sensitivity"]
+    return dict(pairs) | ({"sensitivity": labels} if len(labels) > 1 else {})
 
 
 def _id_of(head: Mapping[str, Any], place: str) -> str:
@@ -186,7 +197,8 @@ def _document(data: bytes, *, name: str, place: str, source: str, sandbox: Sandb
         reason = f"{place}: {field!r} is not a string"
         raise UnreadableDocument(reason, param=place) from error
     if line.text is None:
-        fields = {key: inner for key, inner in value.items() if key not in _NOT_TEXT}
+        left_out = _NOT_TEXT | set(filter(states_label, value))
+        fields = {key: inner for key, inner in value.items() if key not in left_out}
         reading = read_record(fields, name=place)
     else:
         reading = _read(line.text, line.media_type, place, sandbox)

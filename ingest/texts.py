@@ -198,7 +198,7 @@ def decode(data: bytes, *, name: str) -> str:
     Raises:
         UnreadableDocument: the bytes are binary, in another encoding, or hold no text.
     """
-    encoding = next((name for name, marks in _MARKS if data.startswith(marks)), "utf-8-sig")
+    encoding = _encoding_of(data)
     if encoding == "utf-8-sig" and b"\x00" in data:
         raise UnreadableDocument(
             f"{name}: binary (NUL byte at offset {data.index(0)})",
@@ -215,7 +215,20 @@ def decode(data: bytes, *, name: str) -> str:
         ) from error
     if not text.strip():
         raise UnreadableDocument(f"{name}: empty", hint="remove the file", param=name)
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "\ufffd")
+    return _with_plain_ends(text).replace("\x00", "\ufffd")
+
+
+def decode_leniently(data: bytes) -> str:
+    r"""Return what can be read of a file, U+FFFD for the rest; line ends become "\n"."""
+    return _with_plain_ends(data.decode(_encoding_of(data), "replace"))
+
+
+def _encoding_of(data: bytes) -> str:
+    return next((name for name, marks in _MARKS if data.startswith(marks)), "utf-8-sig")
+
+
+def _with_plain_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(data: bytes, *, name: str) -> Any:

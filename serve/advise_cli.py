@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +37,9 @@ _SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9}
 _THOUSAND = 1000
 _MEASURED = "the median of the ledger's local calls, each alone, reading included"
 _WHOLE = 100
+_LARGEST, _SMALLEST = Decimal("1e18"), Decimal("1e-9")
+"""Bounds of what is given: sums of such numbers have digits that people can read, and no limit of
+decimals is met."""
 
 
 def _amount(given: str | Decimal) -> Decimal:
@@ -45,12 +49,16 @@ def _amount(given: str | Decimal) -> Decimal:
     if digits[-1:].upper() in _SUFFIXES:
         digits, factor = digits[:-1], _SUFFIXES[digits[-1].upper()]
     try:
-        number = Decimal(digits) * factor
-    except InvalidOperation:
+        number = Decimal(digits)
+    except ArithmeticError:
         raise typer.BadParameter(f"{text!r} is no number") from None
     if not (number.is_finite() and number >= 0):
         raise typer.BadParameter(f"{text} is not a number of at least 0")
-    return number
+    if number > _LARGEST / factor:
+        raise typer.BadParameter(f"{text} is more than {_LARGEST:,.0f}")
+    if number and number < _SMALLEST:
+        raise typer.BadParameter(f"{text} is less than {_SMALLEST:f}, and not 0")
+    return number * factor
 
 
 def _positive(given: str | Decimal) -> Decimal:
@@ -59,9 +67,21 @@ def _positive(given: str | Decimal) -> Decimal:
     return number
 
 
-def _given(told: str, *, above_zero: bool = False) -> Any:
-    parser = _positive if above_zero else _amount
+def _percent(given: str | Decimal) -> Decimal:
+    if (number := _amount(given)) > _WHOLE:
+        raise typer.BadParameter(f"{given} is more than 100 percent")
+    return number
+
+
+def _given(told: str, *, parser: Callable[[str | Decimal], Decimal] = _amount) -> Any:
     return typer.Option(parser=parser, metavar="NUMBER", help=told)
+
+
+_Accuracy = Annotated[Decimal | None, _given("Least accuracy, in percent.", parser=_percent)]
+
+_LocalAccuracy = Annotated[Decimal | None, _given("That of the local model.", parser=_percent)]
+
+_CloudAccuracy = Annotated[Decimal | None, _given("That of the cloud model.", parser=_percent)]
 
 
 def advise(
@@ -77,22 +97,22 @@ def advise(
     input_usd: Annotated[Decimal | None, _given("USD per million input tokens.")] = None,
     output_usd: Annotated[Decimal | None, _given("USD per million output tokens.")] = None,
     hardware_usd: Annotated[Decimal | None, _given("What one machine costs to buy.")] = None,
-    months: Annotated[Decimal, _given("Months it is spread over.", above_zero=True)] = Decimal(36),
+    months: Annotated[Decimal, _given("Months it is spread over.", parser=_positive)] = Decimal(36),
     watts: Annotated[Decimal, _given("What it draws.")] = Decimal(0),
     kwh_usd: Annotated[Decimal, _given("USD per kilowatt-hour.")] = Decimal(0),
-    hours: Annotated[Decimal, _given("Hours it runs a month.", above_zero=True)] = MONTH_HOURS,
+    hours: Annotated[Decimal, _given("Hours it runs a month.", parser=_positive)] = MONTH_HOURS,
     tokens_per_second: Annotated[
-        Decimal | None, _given("Output tokens of one machine, all requests.", above_zero=True)
+        Decimal | None, _given("Output tokens of one machine, all requests.", parser=_positive)
     ] = None,
     prompt_tokens_per_second: Annotated[
-        Decimal | None, _given("Input tokens of one machine.", above_zero=True)
+        Decimal | None, _given("Input tokens of one machine.", parser=_positive)
     ] = None,
     local_only: Annotated[
         bool, typer.Option("--local-only", help="Texts may not leave the house.")
     ] = False,
-    accuracy: Annotated[Decimal | None, _given("Least accuracy, in percent.")] = None,
-    local_accuracy: Annotated[Decimal | None, _given("That of the local model.")] = None,
-    cloud_accuracy: Annotated[Decimal | None, _given("That of the cloud model.")] = None,
+    accuracy: _Accuracy = None,
+    local_accuracy: _LocalAccuracy = None,
+    cloud_accuracy: _CloudAccuracy = None,
     change: Annotated[Decimal, _given("Percent that price and volume may change.")] = Decimal(20),
     published: Annotated[
         bool, typer.Option("--published", help=f"Check {SOURCE} against its own inputs.")
@@ -131,15 +151,15 @@ def _measure(
     """Return a month's volume as the ledger has it, and how fast local models wrote.
 
     Raises:
-        InputError: a volume is given, too, or no model was called in that time.
+        InputError: a volume is given, too, or no model has answered in that time.
         LedgerUnavailable: see `read_ledger`.
     """
     if input_tokens is not None or output_tokens is not None:
         raise InputError("the volume is given and to be taken from the ledger", hint="do one")
-    rows = [row for row in period.rows() if row.sent and row.llm_calls]
+    rows = [row for row in period.rows() if row.outcome == "answered" and row.llm_calls]
     if not rows:
         raise InputError(
-            f"{period.path} has no calls of a model in that time",
+            f"{period.path} has no calls of a model that answered in that time",
             hint="give --input-tokens and --output-tokens, or other days",
         )
     _, total = sum_up(rows, by=())
@@ -148,6 +168,8 @@ def _measure(
     days = _days(period, rows)
     read, written = Decimal(total.prompt_tokens), Decimal(total.output_tokens)
     source = f"ledger: {count(read)} + {count(written)} in {days} days, * {MONTH_DAYS} / {days}"
+    if period.aside:
+        source += f"; {period.incomplete}"
     read_a_month, written_a_month = (
         (tokens * MONTH_DAYS / days).to_integral_value() for tokens in (read, written)
     )
@@ -156,11 +178,13 @@ def _measure(
 
 
 def _days(period: Period, rows: list[CallRow]) -> int:
-    """Return the days of the period, from its first call to its last where it has no bounds."""
+    """Return the days of the period that have come, from first call to last without bounds."""
     moments = [row.at for row in rows]
-    first = period.since or min(moments).date()
-    last = period.until or max(moments).date()
-    return (last - first).days + 1
+    first, latest = min(moments).date(), max(moments).date()
+    # A call may be dated later than today: by a clock that was wrong then, or is now.
+    passed = max(latest, datetime.now(UTC).date())
+    last = latest if period.until is None else min(period.until, passed)
+    return (last - (period.since or first)).days + 1
 
 
 def _offer(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chunking.errors import InputError
+from chunking.errors import InputError, LedgerUnavailable
 from retrieval.settings import IndexSettings
 from serve.database import damaged_files
 from serve.ledger import FILE_NAME, CallRow, read_ledger
@@ -51,12 +51,22 @@ class Period:
         """Read the calls of these days, see `read_ledger`."""
         return read_ledger(self.path, since=self.since, until=self.until)
 
+    @property
+    def aside(self) -> list[str]:
+        """Names of the damaged files whose calls nobody can read; empty where it is complete."""
+        return [path.name for path in damaged_files(self.path)]
+
+    @property
+    def incomplete(self) -> str:
+        """What there is to say of damaged files."""
+        return f"NOT COMPLETE: damaged files were set aside: {', '.join(self.aside)}"
+
     def told(self) -> dict[str, Any]:
         """Return what a program must know to judge the figures."""
-        aside = [path.name for path in damaged_files(self.path)]
+        aside = self.aside
         days = {"since": self.since, "until": self.until}
         shown = {name: day.isoformat() if day else None for name, day in days.items()}
-        return {"ledger": str(self.path), **shown, "damaged_files": aside}
+        return {"ledger": str(self.path), **shown, "complete": not aside, "damaged_files": aside}
 
 
 @app.command()
@@ -100,7 +110,7 @@ def egress(
     """Say what left for the cloud, and why.
 
     Every prompt that was handed to a cloud model counts, answered or not. Ends with 5 where one of
-    them held anything restricted.
+    them held anything restricted, and with 4 where a part of the ledger was damaged.
     """
     period = period_of(since, until)
     groups, total = sum_up(departures(period.rows()), by=_WHY)
@@ -119,6 +129,10 @@ def egress(
         _print_notes(period, total)
     if labels[RESTRICTED]:
         raise typer.Exit(_GATE_FAILED)
+    if period.aside:
+        # Nobody knows what the damaged files held: that is no proof that nothing left.
+        sys.stderr.write(f"{period.incomplete}\n")
+        raise typer.Exit(LedgerUnavailable.exit_code)
 
 
 def period_of(since: datetime | None, until: datetime | None) -> Period:
@@ -214,8 +228,8 @@ def _print_notes(period: Period, total: Spending) -> None:
         _say(f"tokens of {total.planned:,} calls are planned: no server measured them")
     if total.open:
         _say(f"{total.open:,} calls have no end: under way, or their process was killed")
-    if aside := [path.name for path in damaged_files(period.path)]:
-        _say(f"NOT COMPLETE: damaged files were set aside: {', '.join(aside)}")
+    if period.aside:
+        _say(period.incomplete)
 
 
 def _say(line: str) -> None:

@@ -123,10 +123,15 @@ def _is_public_ipv4(matched: str) -> bool:
 
 
 def _is_public_ipv6(matched: str) -> bool:
-    groups, gaps = matched.count(":") + 1, matched.count("::")
-    shortened = gaps == 1 and groups <= _IPV6_GROUPS + 1 and ":::" not in matched
-    whole = gaps == 0 and groups == _IPV6_GROUPS and not matched.endswith(":")
-    return (shortened or whole) and ipaddress.IPv6Address(matched).is_global
+    """Return whether it is an address of the public network; a colon behind it may end a clause."""
+    return any(map(_is_global_ipv6, (matched, matched.removesuffix(":"))))
+
+
+def _is_global_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(text).is_global
+    except ValueError:
+        return False
 
 
 def _ascii(pattern: str, *, any_case: bool = False) -> re.Pattern[str]:
@@ -263,7 +268,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         "ip_address",
         _ascii(
-            r"(?<![\w:.])([23][0-9a-f]{3}:(?:[0-9a-f]{0,4}:){1,6}[0-9a-f]{0,4})(?![\w:])",
+            r"(?<![\w:.])([23][0-9a-f]{3}:(?:[0-9a-f]{0,4}:){1,7}[0-9a-f]{0,4})(?![\w:])",
             any_case=True,
         ),
         _is_public_ipv6,

@@ -6,26 +6,17 @@ import re
 from pathlib import Path
 
 from chunking.document import Section
-from chunking.errors import UnknownSensitivity, UnreadableDocument, UnreadableLabel
+from chunking.errors import UnreadableDocument
 from chunking.programs import python_sections
 from chunking.sections import field_sections, markdown_sections, wiki_sections
-from chunking.sensitivity import Sensitivity, parse_sensitivity
 from ingest.readers.dates import iso_date
+from ingest.readers.front_matter import find_front_matter
 from ingest.readers.manuscript import Reading
 from ingest.readers.tables import read_table
 from ingest.records import record_fields
 from ingest.texts import decode, read_json
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _PYTHON = (".py", ".pyi")
-_FRONT_BYTES = 16
-_LABEL = re.compile(
-    r"""^sensitivity[ \t]*:[ \t]*["']?(.*?)["']?[ \t]*(?:[ \t]#.*)?$""",
-    re.MULTILINE | re.IGNORECASE,
-)
-_STATED = re.compile(
-    r"""^(title|date):[ \t]*["']?(.*?)["']?[ \t]*$""", re.MULTILINE | re.IGNORECASE
-)
 
 
 def read_text(data: bytes, *, name: str) -> Reading:
@@ -37,26 +28,6 @@ def read_text(data: bytes, *, name: str) -> Reading:
     return _read_wiki(decode(data, name=name))
 
 
-def markdown_label(data: bytes) -> Sensitivity | None:
-    """Return the label that the front matter of a Markdown file states, if any; the highest of two.
-
-    Raises:
-        UnreadableLabel: it states what is no label.
-    """
-    # Nothing is decoded of a file that does not begin so, in whatever encoding.
-    if b"---" not in data[:_FRONT_BYTES].replace(b"\x00", b""):
-        return None
-    try:
-        front = _FRONT_MATTER.match(decode(data, name="front matter"))
-    except UnreadableDocument:
-        return None  # told when the text is read
-    labels = [] if front is None else _LABEL.findall(front[1])
-    try:
-        return max(map(parse_sensitivity, labels), default=None)
-    except UnknownSensitivity as error:
-        raise UnreadableLabel(f"front matter: {error.message}", hint=error.hint) from error
-
-
 def read_markdown(data: bytes, *, name: str) -> Reading:
     """Return the reading of a Markdown text; front matter may state its title and date.
 
@@ -66,18 +37,18 @@ def read_markdown(data: bytes, *, name: str) -> Reading:
         UnreadableDocument: the bytes are no text.
     """
     text = decode(data, name=name)
-    front = _FRONT_MATTER.match(text)
+    front = find_front_matter(text)
     if front is None:
         sections = markdown_sections(text)
         return Reading(text, sections, _first_heading(sections)) if sections else _read_wiki(text)
     # To CommonMark, the line that closes front matter would make a heading of it.
-    blank = re.sub(r"[^\n]", " ", front[0])
-    sections = markdown_sections(blank + text[front.end() :])
+    blank = re.sub(r"[^\n]", " ", front.whole)
+    sections = markdown_sections(blank + text[len(blank) :])
     if sections:
         ends = sections[0].start if sections[0].path else sections[0].end
         rest = sections if sections[0].path else sections[1:]
         sections = (Section((), 0, ends), *rest)
-    stated = {key.lower(): value for key, value in _STATED.findall(front[1])}
+    stated = front.stated()
     title = stated.get("title") or _first_heading(sections)
     return Reading(text, sections, title, iso_date(stated.get("date", "")))
 

@@ -29,10 +29,14 @@ class _ModelMeta(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """One model that a server lists; the window is named by vLLM and by llama.cpp."""
+    """One model that a server lists; the window is named by vLLM and by llama.cpp.
+
+    vLLM lists an adapter with its base model as `parent`, and the window at the base model alone.
+    """
 
     id: str
     aliases: list[str] = []
+    parent: str | None = None
     max_model_len: PositiveInt | None = None
     meta: _ModelMeta | None = None
 
@@ -58,12 +62,16 @@ class ModelList(BaseModel):
 
     def facts(self, model: str) -> ServerFacts:
         """Return what the list says of one model."""
-        entry = next((entry for entry in self.data if model in entry.names), None)
+        entry = self._find(model)
+        base = self._find(entry.parent) if entry and entry.parent else None
         return ServerFacts(
             served=entry is not None,
             models=tuple(served.id for served in self.data[:_NAMES_SHOWN]),
-            window=entry.window if entry else None,
+            window=next((one.window for one in (entry, base) if one and one.window), None),
         )
+
+    def _find(self, model: str) -> ServedModel | None:
+        return next((entry for entry in self.data if model in entry.names), None)
 
 
 class _Generation(BaseModel):

@@ -66,6 +66,22 @@ class TestModels:
 
         assert (found.served, found.window) == (True, window)
 
+    @pytest.mark.parametrize(
+        ("own", "base", "window"),
+        [(None, 8192, 8192), (4096, 8192, 4096), (None, None, None)],
+    )
+    def test_an_adapter_of_vllm_has_the_window_of_its_base_model(
+        self, own: int | None, base: int | None, window: int | None
+    ) -> None:
+        adapter = {"id": "small", "root": "/a", "parent": "base", "max_model_len": own}
+
+        found = facts({"data": [adapter, {"id": "base", "max_model_len": base, "parent": None}]})
+
+        assert (found.served, found.window) == (True, window)
+
+    def test_an_adapter_whose_base_model_is_not_listed_has_no_known_window(self) -> None:
+        assert facts({"data": [{"id": "small", "parent": "base"}]}).window is None
+
     def test_a_model_that_is_not_served_is_told_with_those_that_are(self) -> None:
         found, received = inspect({"data": [{"id": f"m{number}"} for number in range(12)]})
 

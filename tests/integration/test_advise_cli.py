@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serve.ledger import FILE_NAME
 from tests.integration.commands import Command
 from tests.integration.test_cli import refused
 from tests.integration.test_cost_cli import write
@@ -52,6 +54,56 @@ def test_the_volume_and_the_speed_come_from_the_ledger(command: Command, tmp_pat
     assert Decimal(longer["situation"]["volume"]["input_tokens"]) == 1_014_583
 
 
+def test_only_answered_calls_make_the_volume_and_the_speed(
+    command: Command, tmp_path: Path
+) -> None:
+    local: dict[str, Any] = {"place": "local", "output_tokens": 100_000, "call_seconds": 2000.0}
+    write(
+        tmp_path,
+        row("1", prompt_tokens=1_000_000, output_tokens_per_second=50.0, **local),
+        *(
+            row(
+                outcome, prompt_tokens=7_000, output_tokens_per_second=1.0, outcome=outcome, **local
+            )
+            for outcome in ("failed", "abandoned", "open")
+        ),
+    )
+
+    told = command("advise", "--from-ledger", *PRICES, *MACHINE, "--json").json
+
+    assert "1,000,000 + 100,000 in 1 days" in told["situation"]["volume"]["source"]
+    assert told["situation"]["machine"]["tokens_per_second"] == "50.0"
+
+
+def test_a_ledger_of_calls_without_answers_is_told(command: Command, tmp_path: Path) -> None:
+    write(tmp_path, row("1", outcome="failed"))
+
+    ended = command("advise", "--from-ledger", *PRICES, *MACHINE)
+
+    assert "no calls of a model that answered" in refused(ended, code=2)
+
+
+def test_days_to_come_are_not_in_the_volume(command: Command, tmp_path: Path) -> None:
+    write(tmp_path, row("1", prompt_tokens=1_000_000, output_tokens=0))
+    days = ("--since", "2026-11-01", "--until", "9998-12-31")
+
+    told = command("advise", "--from-ledger", *days, *PRICES, *MACHINE, "--json").json
+
+    passed = (max(datetime.now(UTC), MORNING).date() - date(2026, 11, 1)).days + 1
+    assert f"in {passed} days" in told["situation"]["volume"]["source"]
+
+
+def test_a_damaged_ledger_is_called_incomplete_in_the_volume(
+    command: Command, tmp_path: Path
+) -> None:
+    write(tmp_path, row("1"))
+    (tmp_path / "home" / f"{FILE_NAME}.damaged").write_bytes(b"damaged")
+
+    told = command("advise", "--from-ledger", *PRICES, *MACHINE, "--json").json
+
+    assert "NOT COMPLETE" in told["situation"]["volume"]["source"]
+
+
 def test_prices_are_those_of_a_profile_today(command: Command) -> None:
     told = command("advise", *VOLUME, "--cloud", "gpt-6-luna", *MACHINE, "--json").json
 
@@ -81,6 +133,39 @@ def test_what_is_missing_is_told(
     command: Command, arguments: tuple[str, ...], message: str
 ) -> None:
     assert message in refused(command("advise", *arguments), code=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "message"),
+    [
+        ("--input-tokens", "1e999999999", "more than 1,000,000,000,000,000,000"),
+        ("--input-tokens", "1e999999B", "more than 1,000,000,000,000,000,000"),
+        ("--input-tokens", "1e10B", "more than 1,000,000,000,000,000,000"),
+        ("--output-usd", "1e-999999999", "less than 0.000000001, and not 0"),
+        ("--watts", "1e9999999999999999999", "is no number"),
+        ("--watts", "NaN", "not a number of at least 0"),
+        ("--accuracy", "200", "200 is more than 100 percent"),
+        ("--local-accuracy", "100.1", "more than 100 percent"),
+        ("--cloud-accuracy", "1K", "more than 100 percent"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused(
+    command: Command, option: str, given: str, message: str
+) -> None:
+    ended = command("advise", *VOLUME, *PRICES, *MACHINE, option, given)
+
+    assert ended.code == 2
+    assert message in ended.err
+
+
+@pytest.mark.parametrize("largest", ["1e18", "1e-9", "0"])
+def test_the_largest_and_smallest_numbers_can_be_advised_on(command: Command, largest: str) -> None:
+    tokens = ("--input-tokens", largest, "--output-tokens", largest, "--tokens-per-second", "1e-9")
+    money = ("--input-usd", largest, "--output-usd", largest, "--hardware-usd", largest)
+
+    ended = command("advise", *tokens, *money, "--months", "1e18", "--hours", "1e-9", "--json")
+
+    assert ended.code == (2 if largest == "0" else 0)
 
 
 def test_a_volume_is_given_or_measured_and_not_both(command: Command, tmp_path: Path) -> None:

@@ -362,6 +362,28 @@ def test_an_interrupted_run_says_that_it_goes_on(
     assert "run the same command again" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("ingest", "status"), "run the same command again to go on, or `windowfit ingest resume`"),
+        (("eval", "compare"), "run the same command again to go on"),
+        (("models", "list"), ""),
+    ],
+)
+def test_an_interruption_says_how_this_command_goes_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("windowfit.app", interrupt)
+
+    ended = command(*arguments)
+
+    assert ended.code == 130
+    assert ended.err == (f"interrupted; {told}\n" if told else "interrupted\n")
+
+
 def test_a_run_that_is_told_to_end_says_that_it_goes_on(tmp_path: Path) -> None:
     environment = {**os.environ, "WINDOWFIT_EMBEDDER": "hash:8", "WINDOWFIT_TOKENIZERS": "[]"}
     running = subprocess.Popen(

@@ -125,6 +125,29 @@ def test_a_ledger_that_was_damaged_is_called_incomplete(command: Command, tmp_pa
     assert command("cost", "report", "--json").json["damaged_files"] == [f"{FILE_NAME}.damaged"]
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_an_account_of_what_left_that_is_not_complete_is_no_success(
+    command: Command, tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    write(tmp_path, row("1", sensitivity="internal"))
+    whole = command("cost", "egress", *form)
+    (tmp_path / "home" / f"{FILE_NAME}.damaged").write_bytes(b"damaged")
+
+    ended = command("cost", "egress", *form)
+
+    assert (whole.code, whole.err, ended.code) == (0, "", 4)
+    assert f"NOT COMPLETE: damaged files were set aside: {FILE_NAME}.damaged" in ended.err
+    if form == ("--json",):
+        assert (whole.json["complete"], ended.json["complete"]) == (True, False)
+
+
+def test_restricted_text_that_left_outweighs_damage(command: Command, tmp_path: Path) -> None:
+    write(tmp_path, row("1", sensitivity="restricted"))
+    (tmp_path / "home" / f"{FILE_NAME}.damaged").write_bytes(b"damaged")
+
+    assert command("cost", "egress").code == 5
+
+
 def test_an_answer_of_the_command_line_is_in_the_ledger(command: Command, tmp_path: Path) -> None:
     ingest(command, tmp_path)
     asked = command("ask", "Capital of Peru?", "--collection", "small", "--json").json

@@ -396,6 +396,86 @@ def test_front_matter_that_states_no_label_is_quarantined_and_closes_what_is_sto
     assert bench.labels() == {"a.md": PUBLIC}
 
 
+@pytest.mark.parametrize(
+    ("name", "open_text", "near"),
+    [
+        ("a.md", "Text.\n", "---\nsensitivty: restricted\n---\n\nText.\n"),
+        ("a.md", "Text.\n", '+++\n[params]\nsensitivity = "restricted"\n+++\n\nText.\n'),
+        ("a.json", '{"text": "Text."}', '{"text": "Text.", "sensitivty": "restricted"}'),
+    ],
+)
+def test_what_was_meant_as_a_label_is_quarantined_and_closes_what_is_stored(
+    bench: Bench, tmp_path: Path, name: str, open_text: str, near: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(open_text)
+    bench.run(list_source(str(path), factbook=tmp_path))
+    assert bench.labels() == {name: INTERNAL}
+    path.write_text(near)
+    [quarantined] = bench.run(list_source(str(path), factbook=tmp_path)).quarantined
+    assert (quarantined.code, quarantined.label) == ("unreadable_label", "restricted")
+    assert bench.labels() == {name: RESTRICTED}
+
+
+def test_a_json_file_states_its_label(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"Sensitivity": "Restricted", "text": "Text."}')
+    bench.run(list_source(str(path), factbook=tmp_path))
+    assert bench.labels() == {"a.json": RESTRICTED}
+
+
+def test_a_key_of_a_line_in_capitals_is_a_label_and_no_part_of_its_text(bench: Bench) -> None:
+    bench.run(lines({"id": "a", "capital": "Lima", "Sensitivity": "Restricted"}))
+    assert bench.labels() == {"a": RESTRICTED}
+    [document] = bench.index().documents()
+    assert "estricted" not in document.text
+
+
+@pytest.mark.parametrize(
+    "near",
+    [
+        {"sensitivty": "restricted"},
+        {"sensitive": True},
+        {"metadata": {"sensitivity": "restricted"}},
+    ],
+)
+def test_a_line_whose_key_is_nearly_that_of_labels_is_quarantined(
+    bench: Bench, near: Mapping[str, Any]
+) -> None:
+    bench.run(lines({"id": "a", "text": TEXT}))
+    [quarantined] = bench.run(lines({"id": "a", "text": TEXT, **near})).quarantined
+    assert (quarantined.name, quarantined.code) == ("a", "unreadable_label")
+    assert bench.labels() == {"a": RESTRICTED}
+
+
+@pytest.mark.parametrize("beside", [None, "public", "restricted"])
+def test_front_matter_in_a_line_of_markdown_states_its_label_too(
+    bench: Bench, beside: str | None
+) -> None:
+    text = f"---\nsensitivity: restricted\n---\n\n{TEXT}"
+    line = {"id": "a", "text": text, "media_type": " text/markdown ", "sensitivity": beside}
+    bench.run(lines(line))
+    assert bench.labels() == {"a": RESTRICTED}
+
+
+def test_front_matter_in_a_line_that_is_nearly_a_label_is_quarantined(bench: Bench) -> None:
+    line = {"id": "a", "text": TEXT, "media_type": "text/markdown", "sensitivity": "public"}
+    bench.run(lines(line))
+    near = {**line, "text": f"---\nsensitivty: restricted\n---\n\n{TEXT}"}
+    [quarantined] = bench.run(lines(near)).quarantined
+    assert (quarantined.code, quarantined.label) == ("unreadable_label", "restricted")
+    assert bench.labels() == {"a": RESTRICTED}
+
+
+def test_a_line_with_two_labels_under_one_key_is_quarantined(bench: Bench) -> None:
+    bench.run(lines({"id": "a", "text": TEXT}))
+    twice = b'{"id": "a", "text": "t", "sensitivity": "restricted", "sensitivity": "public"}\n'
+    files = list(stream_lines(io.BytesIO(twice), name="n", source="s", sandbox=Sandbox()))
+    [quarantined] = bench.run(files).quarantined
+    assert (quarantined.name, quarantined.code) == ("a", "unreadable_label")
+    assert bench.labels() == {"a": RESTRICTED}
+
+
 def test_rules_hold_for_whoever_uses_the_workbench(tmp_path: Path) -> None:
     rule = LabelRule(glob="hr/**", label=RESTRICTED)
     settings = IndexSettings(home=tmp_path, embedder="hash:64", tokenizers=(), labels=(rule,))

@@ -47,6 +47,9 @@ FOUND = [
     ("ip_address", "from 93.184.216.34 port 22"),
     ("ip_address", "2606:2800:220:1:248:1893:25c8:1946"),
     ("ip_address", "2606:2800::1"),
+    ("ip_address", "see 2606:2800::1: it is up"),
+    ("ip_address", "2606:2800:220:1:248:1893:25c8:1946: it is up"),
+    ("ip_address", "2606:2800::"),
     ("birth_date", "born 12 March 1971"),
     ("birth_date", "Date of birth: 03/12/1971"),
     ("birth_date", "geboren am 12.3.1971"),
@@ -56,6 +59,8 @@ NOTHING = [
     "1,790 km",
     "version 1.2.3.4",
     "192.168.1.1 and 127.0.0.1",
+    "see 2001:db8::1: it is reserved",
+    "2606:2800::1::2 and 2606:2800:220:1:248:1893:25c8:1946:1",
     "std::vector<int> at 12:30:45",
     "000-12-3456, 666-12-3456 and 912-12-3456",
     "4111 1111 1111 1112",
@@ -79,6 +84,11 @@ NOTHING = [
 @pytest.mark.parametrize(("name", "text"), FOUND)
 def test_a_form_of_personal_data_is_found(name: str, text: str) -> None:
     assert find_personal(text).get(name) == 1
+
+
+@given(st.text(alphabet="2001:db8abf.-+/ ()%", max_size=60) | st.text(max_size=60))
+def test_any_text_can_be_searched(text: str) -> None:
+    assert all(count > 0 for count in find_personal(text).values())
 
 
 @pytest.mark.parametrize("text", NOTHING)

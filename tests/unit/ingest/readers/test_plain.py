@@ -24,6 +24,15 @@ def test_front_matter_states_title_and_date_and_is_no_heading() -> None:
     assert paths == [((), FRONT.decode()), (("Chad",), "# Chad\n\ndry\n")]
 
 
+def test_front_matter_of_toml_and_after_blank_lines_states_them_too() -> None:
+    toml = b'\n+++\ntitle = "The Page"\ndate = 2024-01-31\n[params]\ntitle = "Other"\n+++\n'
+    for front in (toml, b"\n\n" + FRONT):
+        reading = read_markdown(front + b"# Chad\n\ndry\n", name="a.md")
+        assert (reading.title, reading.date) == ("The Page", "2024-01-31")
+        paths = [(s.path, reading.text[s.start : s.end]) for s in reading.sections]
+        assert paths == [((), front.decode()), (("Chad",), "# Chad\n\ndry\n")]
+
+
 def test_front_matter_alone_and_before_plain_text_makes_no_sections() -> None:
     assert read_markdown(FRONT, name="a.md").sections == ()
     assert read_markdown(FRONT + b"text\n", name="a.md").sections == ()
