@@ -34,6 +34,8 @@ from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter
 from scripts.conformance.played import Part, PlayedBackend, Probes
 from serve.app import create_app
+from serve.breaker import CircuitLimits
+from serve.gate import GateLimits
 from serve.profiles import ModelProfile, load_profiles
 from serve.requests import RequestStore, open_requests
 from serve.runtime import Runtime
@@ -83,6 +85,10 @@ def build_app(probes: Probes, *, home: Path) -> FastAPI:
     return app
 
 
+_NEVER_BROKEN = GateLimits(circuit=CircuitLimits(failures=10**6))
+"""A part that breaks off for every client would count as a broken server, and be called no more."""
+
+
 def build_runtime(probes: Probes, *, requests: RequestStore | None = None) -> Runtime:
     """Return a runtime in memory that holds the countries and knows every part."""
     counter = load_counter(TOKENIZER)
@@ -107,6 +113,7 @@ def build_runtime(probes: Probes, *, requests: RequestStore | None = None) -> Ru
         requests=requests,
         _counters={TOKENIZER: counter},
         _backends={name: PlayedBackend(part, probes) for name, part in PARTS.items()},
+        gate_limits=_NEVER_BROKEN,
     )
 
 
