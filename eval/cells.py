@@ -77,10 +77,18 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a cell's calls cost, and how that was computed."""
+    """What a cell's calls cost, and how that was computed.
+
+    Attributes:
+        usd: billed by the token, exact; what limits of money, sums and the break-even count.
+        basis: of `usd`.
+        hardware_usd: the measured seconds at the profile's cost of an hour; no part of `usd`, since
+            the break-even sets the price of the hardware itself against it.
+    """
 
     usd: Decimal
     basis: str
+    hardware_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
