@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from serve.escalation import Signals
+
 AnswerType = Literal["number", "string", "entity", "date", "set", "list", "abstain"]
 Expected = str | tuple[str, ...] | None
 """What is right: a text, the members of a set or list, or None where nothing answers."""
@@ -51,6 +53,7 @@ class Score:
         in_context: all evidence stood in the prompt; None for questions without evidence.
         truncated: candidates were dropped for lack of room.
         coverage_percent: characters of the corpus that stood in the prompt.
+        signals: by which a service decides whether a better model is asked; None without an answer.
     """
 
     correct: bool
@@ -63,6 +66,7 @@ class Score:
     grounded: bool | None = None
     ungrounded: tuple[str, ...] = ()
     in_context: bool | None = None
+    signals: Signals | None = None
 
 
 @dataclass(frozen=True, slots=True)

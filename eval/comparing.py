@@ -84,7 +84,7 @@ class Comparer:
         """
         parts = {arm.name: arm for arm in asked_arms(wanted.arms, wanted.declared)}
         profiles = {arm.profile: check_arm(arm, runtime) for arm in parts.values()}
-        facts = describe_arms(wanted.arms, parts, profiles)
+        facts = describe_arms(wanted.arms, parts, profiles, thresholds=runtime.policy.thresholds)
         if wanted.judge is not None:
             judge = check_arm(ModelArm("judge", wanted.judge, "retrieve"), runtime)
             check_judge(judge)
@@ -134,6 +134,7 @@ class Comparer:
             self.asker,
             scorer,
             self.wanted.parallel,
+            self.runtime.policy.thresholds,
             watch,
         )
         cells = await run.fill()

@@ -18,6 +18,7 @@ from eval.asking import Asker, usd_at_most
 from eval.cells import AskedQuestion, Cell
 from eval.routes import doubt_of, go_on, keep_first
 from eval.scored_cells import Scorer, make_cell
+from serve.escalation import Thresholds
 from serve.plan import Ask, Plan
 
 _T = TypeVar("_T")
@@ -81,6 +82,7 @@ class Run:
     Attributes:
         parts: every arm that is asked, by name.
         parallel: most calls at a time.
+        thresholds: by which a service with the same settings escalates.
     """
 
     questions: Sequence[AskedQuestion]
@@ -89,6 +91,7 @@ class Run:
     asker: Asker
     scorer: Scorer
     parallel: int = 1
+    thresholds: Thresholds = Thresholds()
     watch: Watch = field(default=lambda _, questions: questions)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
 
@@ -114,12 +117,14 @@ class Run:
         first, second = self.parts[route.first], self.parts[route.second]
         await self._ask(first, self.questions)
         one = {question.id: self._cells[first.name, question.id] for question in self.questions}
-        doubts = {name: doubt_of(cell, route) for name, cell in one.items()}
+        doubts = {
+            name: doubt_of(cell, route, thresholds=self.thresholds) for name, cell in one.items()
+        }
         await self._ask(second, [question for question in self.questions if doubts[question.id]])
         return [
-            keep_first(route, one[name])
-            if doubt is None
-            else go_on(route, one[name], self._cells[second.name, name], doubt=doubt)
+            go_on(route, one[name], self._cells[second.name, name], doubt=doubt)
+            if doubt
+            else keep_first(route, one[name])
             for name, doubt in doubts.items()
         ]
 
