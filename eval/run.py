@@ -91,7 +91,7 @@ class Run:
     asker: Asker
     scorer: Scorer
     parallel: int = 1
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watch = field(default=lambda _, questions: questions)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
 

@@ -25,7 +25,6 @@ from chunking.tokens import Message, TokenCounter, Tool, ToolCall
 from serve.answer import Answer
 from serve.context.prompt import Prompt
 from serve.context.rebuild import ShownSpan, read_entry, shown_spans
-from serve.context.report import Entry
 from serve.plan import Plan
 from serve.profiles import find_profile
 from serve.requests import KeptRequest, Kind
