@@ -32,7 +32,8 @@ class Estimate:
 
     Attributes:
         kept: questions that are answered already, in this run folder.
-        calls: those that are not; of an arm that is only the second of a route, at most.
+        calls: those that are not, of which several with the same text take one; of an arm that is
+            only the second of a route, and of a judge, at most.
         prompt_tokens: as planned.
         output_tokens_at_most, usd_at_most: if every answer takes all its room, and no cache helps.
         refused: questions that cannot be asked, for instance because they do not fit.
@@ -54,25 +55,35 @@ def estimate_arm(
     *,
     asker: Asker,
     plan: Callable[[Ask], Plan],
+    seen: set[str],
 ) -> Estimate:
-    """Return what it takes to ask an arm what is not kept yet; no model is called."""
-    kept = prompt = output = refused = asked = 0
+    """Return what it takes to ask an arm what is not kept yet; no model is called.
+
+    Args:
+        seen: keys of calls that are counted already; those of this arm are added.
+    """
+    kept = prompt = output = refused = asked = calls = 0
     usd = Decimal(0)
     for question in questions:
         asked += 1
         if asker.kept(arm, question) is not None:
             kept += 1
             continue
+        key = asker.key(arm, question)
+        if key in seen:
+            continue
+        seen.add(key)
         try:
             planned = plan(asker.request(arm, question))
         except WindowfitError:
             refused += 1
             continue
+        calls += 1
         exhaustive = planned.report.exhaustive
         prompt += exhaustive.prompt_tokens_at_most if exhaustive else planned.report.prompt_tokens
         output += exhaustive.output_tokens_at_most if exhaustive else planned.report.reserved_output
         usd += usd_at_most(planned)
-    return Estimate(arm.name, asked, kept, asked - kept - refused, prompt, output, usd, refused)
+    return Estimate(arm.name, asked, kept, calls, prompt, output, usd, refused)
 
 
 @dataclass(slots=True)
