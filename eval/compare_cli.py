@@ -188,6 +188,7 @@ def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_j
         )
     else:
         print_comparison(comparison, wide_console())
+        sys.stdout.write(f"report: {folder / 'comparison.html'}\n")
     _end(comparison, results)
 
 
