@@ -47,7 +47,7 @@ def check_judge(profile: ModelProfile) -> None:
 
     Raises:
         InputError: no language model is behind the profile, or it is in the cloud: what it is shown
-            may rest on restricted text, and its calls are in no ledger.
+            may rest on restricted text.
     """
     if profile.backend == "quote":
         raise InputError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chunking.errors import ConfigurationError
+from chunking.errors import ConfigurationError, WindowfitError
 from eval.asked import QuestionSet
 from eval.comparing import Wanted
 from eval.kept_cells import CellStore
@@ -116,7 +116,7 @@ def test_an_answer_that_replaces_another_leaves_its_cost_counted(tmp_path: Path)
     "error", [UpstreamSilentTruncation("cut"), UpstreamWithheld("a content filter")]
 )
 def test_an_error_that_would_come_again_is_kept_and_not_paid_again(
-    tmp_path: Path, error: Exception
+    tmp_path: Path, error: WindowfitError
 ) -> None:
     failing, _ = run(wanted(), tmp_path, (error, *RIGHT[1:]))
     once = spent(tmp_path)
@@ -125,7 +125,7 @@ def test_an_error_that_would_come_again_is_kept_and_not_paid_again(
 
     assert backend.requests == []
     assert spent(tmp_path) == once
-    assert (cell.error, cell.retryable) == (error.code, False)  # type: ignore[attr-defined]
+    assert (cell.error, cell.retryable) == (error.code, False)
     assert cell.cost.usd > 0
     assert failing.run.complete
     assert again.cells == failing.cells

@@ -105,7 +105,7 @@ def test_a_dry_run_counts_the_judge_and_what_is_spent_stays_below_it(tmp_path: P
     assert (arm.calls, judge.arm, judge.calls) == (3, "judge judge", 3)
     assert agreement is not None
     assert 0 < agreement.usd <= judge.usd_at_most
-    assert (again.kept, again.calls, again.usd_at_most) == (3, 0, 0)
+    assert (again.kept, again.calls, again.usd_at_most) == (3, 0, Decimal(0))
 
 
 def test_a_dry_run_counts_questions_and_arms_that_share_a_call_once(tmp_path: Path) -> None:

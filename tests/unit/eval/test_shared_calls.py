@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -18,7 +19,7 @@ def test_a_call_is_made_once_for_all_who_want_it_at_the_same_time() -> None:
             await asyncio.sleep(0.01)
             return key.upper()
 
-        return await asyncio.gather(*(shared.join(key, lambda key=key: call(key)) for key in "aab"))
+        return await asyncio.gather(*(shared.join(key, partial(call, key)) for key in "aab"))
 
     assert asyncio.run(join_all()) == ["A", "A", "B"]
     assert made == ["a", "b"]
