@@ -67,6 +67,7 @@ class Asker:
     version: str
     calls: int = 0
     _failures: dict[str, int] = field(default_factory=dict)
+    _answered: set[str] = field(default_factory=set)
     _shared: SharedCalls[Given] = field(default_factory=SharedCalls)
 
     def key(self, arm: ModelArm, question: AskedQuestion) -> str:
@@ -114,6 +115,8 @@ class Asker:
         """
         kept = self.kept(arm, question)
         if kept is not None:
+            if kept.error is None:
+                self._answered.add(arm.name)
             return kept
         return await self._shared.join(self.key(arm, question), partial(self._call, arm, question))
 
@@ -128,7 +131,8 @@ class Asker:
             raise
         except WindowfitError as error:
             given = await call.fail(error)
-            if _refuses_all(error):
+            if _is_rejected(error) and arm.name not in self._answered:
+                # Nothing was ever answered: it is the key or the model, and no question.
                 told = f"arm {arm.name!r}: {error.message}"
                 raise ConfigurationError(told, hint=error.hint, param="arms") from error
             self._count_failure(arm, error)
@@ -137,6 +141,7 @@ class Asker:
             # Whatever happened: others may wait for what was put aside.
             await call.close()
         self._failures.pop(arm.name, None)
+        self._answered.add(arm.name)
         return given
 
     def _count_failure(self, arm: ModelArm, error: WindowfitError) -> None:
@@ -195,13 +200,13 @@ class _Call:
         """Account for a call that ended with an error.
 
         It is kept where the same call would end with it again; anything else is asked again, and
-        so is what settings refuse, since they can change between two runs.
+        so is what was refused for nothing, since keys, quotas and settings change between runs.
         """
         paid = self.place is not None and not _is_free(error)
         usd = self.reserved if paid and self.reserved is not None else Decimal(0)
         seconds = time.perf_counter() - self.started
         given = _failed(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
-        if not (given.retryable or _refuses_all(error) or isinstance(error, PolicyRefused)):
+        if not (given.retryable or _is_rejected(error) or isinstance(error, PolicyRefused)):
             return await self._keep(given)
         # The row of a call that may have been paid stays, at its worst case.
         if self.place is not None and not paid:
@@ -227,8 +232,8 @@ class _Call:
             await self.asker.purse.settle(reserved, usd=usd)
 
 
-def _refuses_all(error: WindowfitError) -> bool:
-    """Return whether a server refuses every call alike: the key, the model, or the request."""
+def _is_rejected(error: WindowfitError) -> bool:
+    """Return whether a server refused the key, the model or the request, unanswered."""
     return isinstance(error, UpstreamRejected) and not isinstance(error, UpstreamWithheld)
 
 

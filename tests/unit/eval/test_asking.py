@@ -142,6 +142,21 @@ def test_a_key_that_is_refused_ends_the_run_at_once_and_costs_nothing(tmp_path: 
     assert len(backend.requests) == 3
 
 
+def test_a_question_that_is_refused_where_others_are_answered_fails_alone_and_for_nothing(
+    tmp_path: Path,
+) -> None:
+    refused = UpstreamRejected("the server refused the request (HTTP 400)")
+    comparison, _ = run(wanted(), tmp_path, (RIGHT[0], refused, RIGHT[2]), prompt_tokens=counted)
+    cell = cells(comparison, "local")["capital"]
+    again, backend = run(wanted(), tmp_path, [refused])
+
+    assert (cell.error, cell.retryable, cell.cost.usd) == ("upstream_rejected", False, 0)
+    assert comparison.run.complete
+    assert spent(tmp_path) == sum((one.cost.usd for one in comparison.cells), Decimal(0))
+    assert len(backend.requests) == 1
+    assert again.run.complete
+
+
 def test_what_a_policy_refuses_costs_nothing_and_is_tried_again_by_the_next_run(
     tmp_path: Path,
 ) -> None:
