@@ -35,6 +35,7 @@
     └── UpstreamError                     upstream_unavailable        503   exit 4
         ├── UpstreamTimeout               upstream_timeout            504   exit 4
         ├── UpstreamRejected              upstream_rejected           502   exit 4
+        │   └── UpstreamWithheld          upstream_withheld           502   exit 4
         ├── UpstreamRateLimited           rate_limited                429   exit 4
         ├── QueueFull                     queue_full                  503   exit 4
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4

@@ -8,6 +8,7 @@ from chunking.errors import InputError
 from eval.arms import Arm, ModelArm, RouteArm
 from eval.comparison import ArmFacts
 from serve.cost import price_at_most
+from serve.escalation import Thresholds
 from serve.profiles import ModelProfile, find_profile
 from serve.review import require_approved
 from serve.runtime import Runtime
@@ -46,16 +47,26 @@ def check_arm(arm: ModelArm, runtime: Runtime) -> ModelProfile:
 
 
 def describe_arms(
-    arms: Sequence[Arm], parts: Mapping[str, ModelArm], profiles: Mapping[str, ModelProfile]
+    arms: Sequence[Arm],
+    parts: Mapping[str, ModelArm],
+    profiles: Mapping[str, ModelProfile],
+    *,
+    thresholds: Thresholds,
 ) -> tuple[ArmFacts, ...]:
     """Return the facts of arms that were checked.
 
     Args:
         parts: every arm that is asked, by name.
+        thresholds: by which a service with the same settings escalates.
+
+    Raises:
+        InputError: a route decides as a service, and its first arm is in the cloud.
     """
     described = {name: _describe(arm, profiles[arm.profile]) for name, arm in parts.items()}
     return tuple(
-        _describe_route(arm, described) if isinstance(arm, RouteArm) else described[arm.name]
+        _describe_route(arm, described, thresholds)
+        if isinstance(arm, RouteArm)
+        else described[arm.name]
         for arm in arms
     )
 
@@ -74,8 +85,17 @@ def _describe(arm: ModelArm, profile: ModelProfile) -> ArmFacts:
     )
 
 
-def _describe_route(route: RouteArm, described: Mapping[str, ArmFacts]) -> ArmFacts:
+def _describe_route(
+    route: RouteArm, described: Mapping[str, ArmFacts], thresholds: Thresholds
+) -> ArmFacts:
     first, second = described[route.first], described[route.second]
+    if "policy" in route.doubts and first.place != "local":
+        raise InputError(
+            f"arm {route.name!r}: a service escalates from a local model alone, and {first.name!r} "
+            "is in the cloud",
+            hint="begin with a local arm, or give doubts other than policy in --arms-file",
+            param="arms",
+        )
     stand_ins = dict.fromkeys(filter(None, (first.stand_in, second.stand_in)))
     return ArmFacts(
         name=route.name,
@@ -90,4 +110,5 @@ def _describe_route(route: RouteArm, described: Mapping[str, ArmFacts]) -> ArmFa
         stand_in="; ".join(stand_ins),
         route=(route.first, route.second),
         doubts=route.doubts,
+        thresholds=thresholds if "policy" in route.doubts else None,
     )

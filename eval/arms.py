@@ -16,8 +16,9 @@ from eval.datasets import read_text
 from serve.plan import Mode
 from serve.profile_entry import unknown_name
 
-Doubt = Literal["error", "insufficient_evidence", "abstained", "ungrounded"]
-DOUBTS: tuple[Doubt, ...] = get_args(Doubt)
+Doubt = Literal["policy", "error", "insufficient_evidence", "abstained", "ungrounded"]
+USUAL_DOUBTS: tuple[Doubt, ...] = ("policy", "error")
+"""What sends a question of a service on: its policy, and that no answer came."""
 _MODES = "|".join(get_args(Mode))
 _NAME = r"[^\s,=:<>\[\]]+"
 _ROUTE = re.compile(rf"(?:(?P<name>{_NAME})=)?self-route:(?P<first>{_NAME}):(?P<second>{_NAME})")
@@ -47,7 +48,7 @@ class RouteArm:
     name: str
     first: str
     second: str
-    doubts: tuple[Doubt, ...] = DOUBTS
+    doubts: tuple[Doubt, ...] = USUAL_DOUBTS
 
 
 Arm = ModelArm | RouteArm
@@ -66,7 +67,7 @@ class _RouteEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     first: _Word
     second: _Word
-    doubts: Annotated[tuple[Doubt, ...], Field(min_length=1)] = DOUBTS
+    doubts: Annotated[tuple[Doubt, ...], Field(min_length=1)] = USUAL_DOUBTS
 
 
 def read_arms(path: Path) -> dict[str, Arm]:
@@ -139,6 +140,9 @@ def _parse(part: str, declared: Mapping[str, Arm]) -> Arm:
     if match := _MODEL.fullmatch(part):
         mode: Any = match["mode"]
         budget = int(match["budget"]) if match["budget"] else None
+        if budget == 0:
+            hint = "give a budget of at least 1, or none"
+            raise InputError(f"arm {part!r}: budget 0 < 1", hint=hint, param="arms")
         name = match["name"] or part.replace(":", "-")
         return ModelArm(name, match["profile"], mode, budget)
     told = unknown_name("arm", part, declared) if declared else f"unknown arm {part!r}"

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -18,22 +19,39 @@ from eval.quantities import find_quantities, find_years
 from eval.questions import Evidence, Question, sample_questions
 
 _Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+_NEAR = 0.85
+"""From this likeness on a field is a slip of another: "tolerence", and not "answer_text"."""
 _Members = Annotated[tuple[_Text, ...], Field(min_length=1)]
 
 
-class _Evidence(BaseModel):
+class _Lenient(BaseModel):
+    """Fields that others have added are passed over; one that is nearly ours is a slip."""
+
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_slips(cls, value: Any) -> Any:
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        given = set(value) if isinstance(value, dict) else set()
+        for key in sorted(given - known):
+            # What stands beside the field that it is near to is a field of its own.
+            near = get_close_matches(key, known - given, n=1, cutoff=_NEAR)
+            if near:
+                raise ValueError(f"unknown field {key!r}: did you mean {near[0]!r}?")
+        return value
+
+
+class _Evidence(_Lenient):
     document: _Text = Field(alias="doc")
     text: _Text
 
 
-class _Near(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _Near(_Lenient):
     document: _Text = Field(alias="doc")
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _Line(_Lenient):
     id: _Text
     type: _Text
     question: _Text

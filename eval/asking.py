@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
+from chunking.counters import well_formed
 from chunking.errors import (
     CallLimitExceeded,
     ConfigurationError,
-    InputError,
     ProfileMismatch,
     WindowfitError,
 )
@@ -21,10 +22,17 @@ from eval.arms import ModelArm
 from eval.cells import AskedQuestion, Seconds, Spent, Tokens
 from eval.kept_cells import CellStore, Given, key_of
 from eval.purse import Purse
+from eval.shared_calls import SharedCalls
 from serve.answer import Answer
 from serve.context.prompt import SYSTEM_TEXT
 from serve.cost import price_at_most
-from serve.errors import UpstreamRateLimited, UpstreamRejected
+from serve.errors import (
+    PolicyRefused,
+    QueueFull,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamWithheld,
+)
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile
 from serve.schema import as_json, usage_of
@@ -32,8 +40,8 @@ from serve.schema import as_json, usage_of
 Stream = Callable[[Ask], AsyncGenerator[Plan | str | Answer]]
 _UNAVAILABLE = 4
 """Exit code of errors that say that a dependency is unavailable."""
-_UNPAID = (UpstreamRateLimited, UpstreamRejected)
-"""Errors of a server that made no answer; any other may have come after a part of one."""
+_UNPAID = (UpstreamRateLimited, UpstreamRejected, QueueFull, PolicyRefused)
+"""Errors of calls that were refused; any other may have come after a part of an answer."""
 
 
 @dataclass(slots=True)
@@ -59,6 +67,8 @@ class Asker:
     version: str
     calls: int = 0
     _failures: dict[str, int] = field(default_factory=dict)
+    _answered: set[str] = field(default_factory=set)
+    _shared: SharedCalls[Given] = field(default_factory=SharedCalls)
 
     def key(self, arm: ModelArm, question: AskedQuestion) -> str:
         """Return the key of a call: all that its answer depends on."""
@@ -96,13 +106,19 @@ class Asker:
     async def ask(self, arm: ModelArm, question: AskedQuestion) -> Given:
         """Return what an arm gives for a question, from what is kept or by a call.
 
+        Questions with the same text share one call, also when they are asked at the same time.
+
         Raises:
             CallLimitExceeded: the purse holds too little for the call.
-            ConfigurationError: no call of this arm can succeed.
+            ConfigurationError: no call of this arm can succeed: its key or its model is refused.
             ProfileMismatch: another profile answered than the arm's.
         """
         kept = self.kept(arm, question)
-        return await self._call(arm, question) if kept is None else kept
+        if kept is not None:
+            if kept.error is None:
+                self._answered.add(arm.name)
+            return kept
+        return await self._shared.join(self.key(arm, question), partial(self._call, arm, question))
 
     async def _call(self, arm: ModelArm, question: AskedQuestion) -> Given:
         call = _Call(self, arm, question)
@@ -115,12 +131,17 @@ class Asker:
             raise
         except WindowfitError as error:
             given = await call.fail(error)
+            if _is_rejected(error) and arm.name not in self._answered:
+                # Nothing was ever answered: it is the key or the model, and no question.
+                told = f"arm {arm.name!r}: {error.message}"
+                raise ConfigurationError(told, hint=error.hint, param="arms") from error
             self._count_failure(arm, error)
             return given
         finally:
             # Whatever happened: others may wait for what was put aside.
             await call.close()
         self._failures.pop(arm.name, None)
+        self._answered.add(arm.name)
         return given
 
     def _count_failure(self, arm: ModelArm, error: WindowfitError) -> None:
@@ -178,13 +199,14 @@ class _Call:
     async def fail(self, error: WindowfitError) -> Given:
         """Account for a call that ended with an error.
 
-        It is kept where the question itself is at fault; anything else is asked again.
+        It is kept where the same call would end with it again; anything else is asked again, and
+        so is what was refused for nothing, since keys, quotas and settings change between runs.
         """
-        paid = self.place is not None and not isinstance(error, _UNPAID)
+        paid = self.place is not None and not _is_free(error)
         usd = self.reserved if paid and self.reserved is not None else Decimal(0)
         seconds = time.perf_counter() - self.started
         given = _failed(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
-        if not given.retryable:
+        if not (given.retryable or _is_rejected(error) or isinstance(error, PolicyRefused)):
             return await self._keep(given)
         # The row of a call that may have been paid stays, at its worst case.
         if self.place is not None and not paid:
@@ -210,6 +232,16 @@ class _Call:
             await self.asker.purse.settle(reserved, usd=usd)
 
 
+def _is_rejected(error: WindowfitError) -> bool:
+    """Return whether a server refused the key, the model or the request, unanswered."""
+    return isinstance(error, UpstreamRejected) and not isinstance(error, UpstreamWithheld)
+
+
+def _is_free(error: WindowfitError) -> bool:
+    """Return whether a call that ended with an error cost nothing: it was refused unanswered."""
+    return isinstance(error, _UNPAID) and not isinstance(error, UpstreamWithheld)
+
+
 def usd_at_most(plan: Plan) -> Decimal:
     """Return what a request costs if every answer takes all its room, and no cache helps."""
     if plan.exhaustion is not None and plan.report.exhaustive is not None:
@@ -223,11 +255,12 @@ def _given(answer: Answer) -> Given:
     first = timings.get("first_piece", timings["complete"])
     return Given(
         profile=answer.report.model,
-        answer=answer.text,
+        # A server may send half of a surrogate pair; no file holds that.
+        answer=well_formed(answer.text),
         tokens=Tokens(
             usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.source
         ),
-        cost=Spent(Decimal(str(answer.report.cost_usd)), answer.report.cost_basis),
+        cost=Spent(answer.bill.tokens.usd, answer.bill.tokens.basis, answer.bill.hardware.usd),
         seconds=Seconds((before + first) / 1000, (before + timings["complete"]) / 1000),
         report=as_json(answer.report),
         citations=tuple(as_json(citation) for citation in answer.citations),
@@ -251,5 +284,5 @@ def _failed(
         citations=(),
         made_at=datetime.now(UTC),
         error=error.code,
-        retryable=not isinstance(error, InputError),
+        retryable=error.retryable,
     )

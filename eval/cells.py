@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from serve.escalation import Signals
+
 AnswerType = Literal["number", "string", "entity", "date", "set", "list", "abstain"]
 Expected = str | tuple[str, ...] | None
 """What is right: a text, the members of a set or list, or None where nothing answers."""
@@ -51,6 +53,7 @@ class Score:
         in_context: all evidence stood in the prompt; None for questions without evidence.
         truncated: candidates were dropped for lack of room.
         coverage_percent: characters of the corpus that stood in the prompt.
+        signals: by which a service decides whether a better model is asked; None without an answer.
     """
 
     correct: bool
@@ -63,6 +66,7 @@ class Score:
     grounded: bool | None = None
     ungrounded: tuple[str, ...] = ()
     in_context: bool | None = None
+    signals: Signals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,18 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a cell's calls cost, and how that was computed."""
+    """What a cell's calls cost, and how that was computed.
+
+    Attributes:
+        usd: billed by the token, exact; what limits of money, sums and the break-even count.
+        basis: of `usd`.
+        hardware_usd: the measured seconds at the profile's cost of an hour; no part of `usd`, since
+            the break-even sets the price of the hardware itself against it.
+    """
 
     usd: Decimal
     basis: str
+    hardware_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -160,6 +160,8 @@ async def _run(
 
 def _hold(folder: Path) -> FolderLock:
     """Keep other runs out of the folder: they would make the same calls, and pay them twice."""
+    with suppress(OSError):  # the lock says what is wrong with the folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         return FolderLock(folder)
     except StoreLocked as error:
@@ -186,6 +188,7 @@ def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_j
         )
     else:
         print_comparison(comparison, wide_console())
+        sys.stdout.write(f"report: {folder / 'comparison.html'}\n")
     _end(comparison, results)
 
 

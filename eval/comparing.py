@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from chunking.document import content_id
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 from eval.arm_checks import check_arm, describe_arms
 from eval.arms import Arm, ModelArm, asked_arms
 from eval.asked import QuestionSet
@@ -27,6 +29,7 @@ from eval.scored_cells import Scorer
 from retrieval.catalog import Catalog
 from retrieval.search import Searcher
 from serve.answer import UpstreamCheck, stream_answer
+from serve.backends.protocol import ChatBackend
 from serve.profiles import ModelProfile, find_profile
 from serve.runtime import Runtime
 
@@ -84,7 +87,7 @@ class Comparer:
         """
         parts = {arm.name: arm for arm in asked_arms(wanted.arms, wanted.declared)}
         profiles = {arm.profile: check_arm(arm, runtime) for arm in parts.values()}
-        facts = describe_arms(wanted.arms, parts, profiles)
+        facts = describe_arms(wanted.arms, parts, profiles, thresholds=runtime.policy.thresholds)
         if wanted.judge is not None:
             judge = check_arm(ModelArm("judge", wanted.judge, "retrieve"), runtime)
             check_judge(judge)
@@ -102,16 +105,33 @@ class Comparer:
         return cls(wanted, runtime, parts, profiles, facts, searcher, catalog, asker)
 
     def estimate(self, watch: Watch) -> tuple[Estimate, ...]:
-        """Return what the calls of every arm would take; no server is called."""
-        return tuple(
+        """Return what the calls of every arm, and of the judge, take; no server is called."""
+        seen: set[str] = set()
+        arms = tuple(
             estimate_arm(
                 arm,
                 watch(arm.name, self.wanted.asked),
                 asker=self.asker,
                 plan=self.runtime.plan,
+                seen=seen,
             )
             for arm in self.parts.values()
         )
+        if self.wanted.judge is None:
+            return arms
+        profile = find_profile(self.runtime.profiles, self.wanted.judge)
+        judge = self._judging(profile, self.runtime.backend(profile))
+        return (*arms, judge.estimate(self._answers()))
+
+    def _answers(self) -> Iterator[tuple[AskedQuestion, str | int]]:
+        """Yield what a judge would be shown: kept answers, else how long they may become."""
+        for arm in self.parts.values():
+            for question in self.wanted.asked:
+                given = self.asker.kept(arm, question)
+                if given is None:
+                    yield question, self.asker.reserved_output(arm)
+                elif given.error is None:
+                    yield question, given.answer
 
     async def compare(self, watch: Watch) -> Comparison:
         """Ask what is not kept, and return the whole comparison.
@@ -134,6 +154,7 @@ class Comparer:
             self.asker,
             scorer,
             self.wanted.parallel,
+            self.runtime.policy.thresholds,
             watch,
         )
         cells = await run.fill()
@@ -154,15 +175,30 @@ class Comparer:
 
     async def _judge(self, name: str, cells: Sequence[Cell]) -> tuple[Cell, ...]:
         profile = find_profile(self.runtime.profiles, name)
-        judge = Judge(
-            profile,
-            await asyncio.to_thread(self.runtime.counter, profile),
-            await self.runtime.verified_backend(profile),
-            self.asker.store,
-            self.asker.purse,
-        )
+        backend = await self.runtime.verified_backend(profile)
+        judge = await asyncio.to_thread(self._judging, profile, backend)
         questions = {question.id: question for question in self.wanted.asked}
         return await judge.judge(cells, questions, parallel=self.wanted.parallel)
+
+    def _judging(self, profile: ModelProfile, backend: ChatBackend) -> Judge:
+        return Judge(
+            profile,
+            self.runtime.counter(profile),
+            backend,
+            self.asker.store,
+            self.asker.purse,
+            self.wanted.collection,
+            self._label,
+            self.runtime.ledger,
+        )
+
+    def _label(self, report: Mapping[str, Any]) -> Sensitivity:
+        """Return the highest label of what a prompt showed, by its report."""
+        records = self.catalog.records
+        shown = {one["document"] for one in report.get("entries", ()) if one["marker"] is not None}
+        unknown = Sensitivity.RESTRICTED
+        labels = (records[one].sensitivity if one in records else unknown for one in shown)
+        return highest((UNLABELLED, *labels))
 
     def _facts(self, started: datetime, *, complete: bool) -> RunFacts:
         fingerprint = self.runtime.fingerprint

@@ -21,6 +21,7 @@ from chunking.errors import InputError
 from eval.cells import AskedQuestion, Cell, Tokens
 from eval.statistics import Difference, Mean
 from eval.written import write_text
+from serve.escalation import Thresholds
 from serve.plan import Mode
 from serve.profile_entry import Place
 
@@ -42,6 +43,7 @@ class ArmFacts:
         stand_in: what the arm stands in for, in words; empty where it is the thing itself.
         route: names of the two arms of a route.
         doubts: what sends a question on from the first arm to the second.
+        thresholds: of the doubt `policy`, as the settings had them; None without it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ArmFacts:
     stand_in: str = ""
     route: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, slots=True)

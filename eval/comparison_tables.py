@@ -84,7 +84,7 @@ def write_csv(comparison: Comparison) -> str:
 _COLUMNS = (
     "question type arm answered_by doubt correct reason abstained stale grounded in_context f1 "
     "truncated coverage_percent prompt_tokens cached_tokens output_tokens tokens_source usd "
-    "first_seconds total_seconds finish_reason error judged_correct made_at"
+    "hardware_usd first_seconds total_seconds finish_reason error judged_correct made_at"
 ).split()
 
 
@@ -95,7 +95,8 @@ def _row(cell: Cell, type_name: str) -> list[object]:
         *(cell.question, type_name, cell.arm, cell.answered_by, cell.doubt),
         *(score.correct, score.reason, score.abstained, score.stale, score.grounded),
         *(score.in_context, score.f1, score.truncated, score.coverage_percent),
-        *(tokens.prompt, tokens.cached, tokens.output, tokens.source, f"{cell.cost.usd:f}"),
+        *(tokens.prompt, tokens.cached, tokens.output, tokens.source),
+        *(f"{cell.cost.usd:f}", f"{cell.cost.hardware_usd:f}"),
         *(cell.seconds.first, cell.seconds.total, cell.finish_reason, cell.error, judged),
         cell.made_at.isoformat(),
     ]

@@ -82,7 +82,7 @@ class CellStore:
         """
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
@@ -115,13 +115,18 @@ class CellStore:
         return int(cursor.lastrowid or 0)
 
     def end(self, place: int, key: str, given: Given, *, arm: str, question: str) -> None:
-        """Keep what a call gave."""
+        """Keep what a call gave.
+
+        What an earlier call of the same key cost stays counted, though its answer is replaced.
+        """
         record = zlib.compress(_GIVEN.dump_json(given), 6)
-        made_at, usd = given.made_at.isoformat(), str(given.cost.usd)
+        made_at = given.made_at.isoformat()
         with self._transaction() as connection:
+            paid = connection.execute("SELECT usd FROM calls WHERE key = ?", (key,)).fetchone()
+            usd = given.cost.usd + (Decimal(0) if paid is None else Decimal(paid[0]))
             connection.execute(
                 "INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?)",
-                (key, arm, question, made_at, usd, record),
+                (key, arm, question, made_at, str(usd), record),
             )
             connection.execute("DELETE FROM under_way WHERE place = ?", (place,))
 

@@ -1,6 +1,7 @@
 // The list of questions, its filters, and what each arm saw and said, side by side.
 
 const PARTS = ["template", "system", "history", "question", "retrieved"];
+const ANCHOR = "question-";
 const ENTRY_SIZE = 5;
 const VERDICTS = { right: "✓", wrong: "✗", open: "–" };
 const VERDICT_WORDS = { right: "right", wrong: "wrong", open: "not answered" };
@@ -24,7 +25,7 @@ function choice(label, options, change) {
 /** Return the section of questions; each is opened when it is asked for, since most never are. */
 function makeQuestions(page) {
   const shown = make("p", { class: "shown", role: "status" });
-  const rows = page.questions.map((question, at) => makeQuestion(question, at, page));
+  const rows = page.questions.map((question) => makeQuestion(question, page));
   const filter = () => {
     const words = search.value.trim().toLowerCase();
     let left = 0;
@@ -62,12 +63,12 @@ function makeQuestions(page) {
     shown, make("div", { class: "questions" }, rows));
 }
 
-function makeQuestion(question, at, page) {
+function makeQuestion(question, page) {
   const verdicts = question.answers.map((answer, arm) => {
     const verdict = verdictOf(answer);
     return make("span", { class: `verdict ${verdict}` }, `${VERDICTS[verdict]} ${page.arms[arm].name}: ${VERDICT_WORDS[verdict]}`);
   });
-  const row = make("details", { class: "question", id: `question-${at + 1}` },
+  const row = make("details", { class: "question", id: `${ANCHOR}${question.id}` },
     make("summary", {}, make("span", { class: "asked", dir: "auto" }, question.text),
       make("span", { class: "verdicts" }, verdicts),
       make("span", { class: "kind-of" }, `${question.type} · ${question.id}`)));
@@ -77,13 +78,23 @@ function makeQuestion(question, at, page) {
   return row;
 }
 
-/** Open the question that the address names, so that one can be pointed to. */
+/** Open the question whose id the address names, so that one can be pointed to. */
 function openNamed() {
-  const named = /^#question-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
-  if (!named) return;
+  const address = location.hash.slice(1);
+  // An id may hold anything, also what no address is spelt with.
+  const named = document.getElementById(address) ?? document.getElementById(unescaped(address));
+  if (!named?.id.startsWith(ANCHOR)) return;
   named.hidden = false;
   named.open = true;
   named.scrollIntoView();
+}
+
+function unescaped(address) {
+  try {
+    return decodeURIComponent(address);
+  } catch {
+    return address;
+  }
 }
 
 function makeOpened(question, page) {

@@ -99,4 +99,12 @@ def _arm_row(arm: ArmFacts) -> tuple[str, ...]:
 
 def _route_note(arm: ArmFacts) -> str:
     doubts = ", ".join(arm.doubts) or "nothing"
-    return f"{arm.name} asks {', then '.join(arm.route)} where an answer is in doubt: {doubts}."
+    at = arm.thresholds
+    policy = (
+        ""
+        if at is None
+        else f" Policy is that of a service: grounding below {at.grounding:g}, support below "
+        f"{at.support:g}, or declined with a support of at least {at.declined_support:g}."
+    )
+    asks = f"{arm.name} asks {', then '.join(arm.route)}"
+    return f"{asks} where an answer is in doubt: {doubts}.{policy}"

@@ -18,6 +18,7 @@ from eval.asking import Asker, usd_at_most
 from eval.cells import AskedQuestion, Cell
 from eval.routes import doubt_of, go_on, keep_first
 from eval.scored_cells import Scorer, make_cell
+from serve.escalation import Thresholds
 from serve.plan import Ask, Plan
 
 _T = TypeVar("_T")
@@ -31,7 +32,8 @@ class Estimate:
 
     Attributes:
         kept: questions that are answered already, in this run folder.
-        calls: those that are not; of an arm that is only the second of a route, at most.
+        calls: those that are not, of which several with the same text take one; of an arm that is
+            only the second of a route, and of a judge, at most.
         prompt_tokens: as planned.
         output_tokens_at_most, usd_at_most: if every answer takes all its room, and no cache helps.
         refused: questions that cannot be asked, for instance because they do not fit.
@@ -53,25 +55,35 @@ def estimate_arm(
     *,
     asker: Asker,
     plan: Callable[[Ask], Plan],
+    seen: set[str],
 ) -> Estimate:
-    """Return what it takes to ask an arm what is not kept yet; no model is called."""
-    kept = prompt = output = refused = asked = 0
+    """Return what it takes to ask an arm what is not kept yet; no model is called.
+
+    Args:
+        seen: keys of calls that are counted already; those of this arm are added.
+    """
+    kept = prompt = output = refused = asked = calls = 0
     usd = Decimal(0)
     for question in questions:
         asked += 1
         if asker.kept(arm, question) is not None:
             kept += 1
             continue
+        key = asker.key(arm, question)
+        if key in seen:
+            continue
+        seen.add(key)
         try:
             planned = plan(asker.request(arm, question))
         except WindowfitError:
             refused += 1
             continue
+        calls += 1
         exhaustive = planned.report.exhaustive
         prompt += exhaustive.prompt_tokens_at_most if exhaustive else planned.report.prompt_tokens
         output += exhaustive.output_tokens_at_most if exhaustive else planned.report.reserved_output
         usd += usd_at_most(planned)
-    return Estimate(arm.name, asked, kept, asked - kept - refused, prompt, output, usd, refused)
+    return Estimate(arm.name, asked, kept, calls, prompt, output, usd, refused)
 
 
 @dataclass(slots=True)
@@ -81,6 +93,7 @@ class Run:
     Attributes:
         parts: every arm that is asked, by name.
         parallel: most calls at a time.
+        thresholds: by which a service with the same settings escalates.
     """
 
     questions: Sequence[AskedQuestion]
@@ -89,6 +102,7 @@ class Run:
     asker: Asker
     scorer: Scorer
     parallel: int = 1
+    thresholds: Thresholds = field(default_factory=Thresholds)
     watch: Watch = field(default=lambda _, questions: questions)
     _cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
 
@@ -114,12 +128,14 @@ class Run:
         first, second = self.parts[route.first], self.parts[route.second]
         await self._ask(first, self.questions)
         one = {question.id: self._cells[first.name, question.id] for question in self.questions}
-        doubts = {name: doubt_of(cell, route) for name, cell in one.items()}
+        doubts = {
+            name: doubt_of(cell, route, thresholds=self.thresholds) for name, cell in one.items()
+        }
         await self._ask(second, [question for question in self.questions if doubts[question.id]])
         return [
-            keep_first(route, one[name])
-            if doubt is None
-            else go_on(route, one[name], self._cells[second.name, name], doubt=doubt)
+            go_on(route, one[name], self._cells[second.name, name], doubt=doubt)
+            if doubt
+            else keep_first(route, one[name])
             for name, doubt in doubts.items()
         ]
 

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chunking.document import Chunk, Document
+from chunking.document import BREADCRUMB_SEPARATOR, Chunk, Document
 from eval.cells import AskedQuestion, Cell, Score
 from eval.kept_cells import Given
 from eval.metrics import answer_in_context
 from eval.questions import Question
 from eval.scoring import FindNames, score_answer
+from serve.context.rebuild import ShownSpan, read_entry, shown_spans
+from serve.escalation import read_signals
 from serve.grounding import check_grounding
 
-_SHOWN = frozenset({"kept", "trimmed", "merged"})
 FindDocuments = Callable[[list[str]], Iterable[Document]]
 
 
@@ -46,7 +47,7 @@ class Scorer:
         judged = score_answer(question, given.answer, find_names=self.find_names)
         shown = self.shown(report)
         gold = self.evidence[question.id]
-        # The check by which a service routes, so that what is measured here is what it would do.
+        # The check and the signals of a service, so that a route decides here as it would there.
         grounding = check_grounding(given.answer, question=question.question, kept=shown)
         claims = not judged.abstained and grounding.checked > 0
         return Score(
@@ -60,13 +61,14 @@ class Scorer:
             grounded=not grounding.missing if claims else None,
             ungrounded=grounding.missing if claims else (),
             in_context=answer_in_context(gold, shown) if gold.evidence else None,
+            signals=read_signals(grounding, support=report.get("support")),
         )
 
     def shown(self, report: Mapping[str, Any]) -> tuple[Chunk, ...]:
-        """Return what stood in the prompt, by the entries of its report."""
-        entries = [one for one in report.get("entries", ()) if one["fate"] in _SHOWN]
-        self._read({entry["document"] for entry in entries})
-        return tuple(self._chunk(entry) for entry in entries if entry["document"] in self._texts)
+        """Return what stood in the prompt, piece by piece, by the entries of its report."""
+        spans = shown_spans([read_entry(entry) for entry in report.get("entries", ())])
+        self._read({span.document for span in spans})
+        return tuple(self._chunk(span) for span in spans if span.document in self._texts)
 
     def _read(self, documents: set[str]) -> None:
         missing = sorted(documents - self._texts.keys())
@@ -74,11 +76,10 @@ class Scorer:
             found = self.find_documents(missing)
             self._texts.update((document.id, document.text) for document in found)
 
-    def _chunk(self, entry: Mapping[str, Any]) -> Chunk:
-        start, end, document = entry["start"], entry["end"], entry["document"]
-        title, *path = entry["breadcrumb"].split(" > ")
-        text = self._texts[document][start:end]
-        return Chunk(entry["chunk"], document, title, tuple(path), start, end, text, 0)
+    def _chunk(self, span: ShownSpan) -> Chunk:
+        text = self._texts[span.document][span.start : span.end]
+        title, *path = span.breadcrumb.split(BREADCRUMB_SEPARATOR)
+        return Chunk(span.chunk, span.document, title, tuple(path), span.start, span.end, text, 0)
 
 
 def make_cell(arm: str, question: AskedQuestion, given: Given, *, score: Score) -> Cell:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from chunking.counters import well_formed
 from chunking.document import content_id
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError, InputError, StoreLocked
+from eval.shared_calls import SharedCalls
 from eval.window_cases import WindowCase
+from eval.written import owned
 from serve.answer import check_upstream
 from serve.backends.protocol import Completion, CompletionRequest
+from serve.call_record import CallRecord
+from serve.ledger import Ledger
 from serve.profiles import ModelProfile
 
 
@@ -46,7 +55,7 @@ class AnswerFile:
     """The answers of a run as JSON lines, appended one by one; a line that was cut short is none.
 
     Attributes:
-        path: the file; made with the first answer.
+        path: the file; made when it is held, and only its owner may read it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,13 +74,57 @@ class AnswerFile:
         """Return the answer under a key."""
         return self._kept.get(key)
 
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other runs out of the file: they would make the same calls.
+
+        What another run has added since is read first.
+
+        Raises:
+            StoreLocked: another run holds it.
+            ConfigurationError: it cannot be written.
+        """
+        with self._open() as stream:
+            try:
+                # The system drops a `flock` with its process, however that ends: no stale locks.
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreLocked(
+                    f"{self.path} is held by another run",
+                    hint="wait until it has ended, or give another file with --answers",
+                ) from error
+            self._kept = {one.key: one for one in _read(self.path)}
+            yield
+
     def add(self, answer: KeptAnswer) -> None:
-        """Keep an answer; when this returns it is in the file."""
+        """Keep an answer; when this returns it is on the disk.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
         line = json.dumps(asdict(answer), ensure_ascii=False)
-        with self.path.open("a", encoding="utf-8") as stream:
-            # On a line of its own also where the line before was cut short by a kill.
-            stream.write(f"\n{line}\n")
+        try:
+            with self._open() as stream:
+                # On a line of its own also where the line before was cut short by a kill.
+                stream.write(f"\n{line}\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise self._refusal(error) from error
         self._kept[answer.key] = answer
+
+    def _open(self) -> TextIO:
+        try:
+            return open(self.path, "a", encoding="utf-8", opener=owned)
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"cannot keep answers in {self.path}: {error.strerror}",
+            hint="free space on the disk, or give another file with --answers",
+            param="answers",
+        )
 
 
 class _Line(BaseModel):
@@ -102,19 +155,22 @@ async def ask_cases(
     backend: Completing,
     kept: AnswerFile,
     parallel: int = 1,
+    ledger: Ledger | None = None,
 ) -> AsyncGenerator[tuple[WindowCase, KeptAnswer]]:
     """Yield every case with its answer, from what is kept or by a call, as answers come.
 
-    At most `parallel` cases are held at a time. An answer is kept before it is yielded.
+    At most `parallel` cases are held at a time. An answer is kept before it is yielded. Cases with
+    one prompt share one call, and every call has its row in the ledger.
 
     Raises:
         WindowfitError: a call failed; what came before is kept, and the same run goes on there.
     """
+    asking = _Asking(profile, backend, kept, ledger)
     running: set[asyncio.Task[tuple[WindowCase, KeptAnswer]]] = set()
     try:
         while True:
             for case in islice(cases, parallel - len(running)):
-                running.add(asyncio.create_task(_ask(case, profile, backend, kept)))
+                running.add(asyncio.create_task(asking.ask(case)))
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -126,19 +182,38 @@ async def ask_cases(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _ask(
-    case: WindowCase, profile: ModelProfile, backend: Completing, kept: AnswerFile
-) -> tuple[WindowCase, KeptAnswer]:
-    key = key_of(case, profile)
-    answer = kept.get(key)
-    if answer is None:
-        completion = await backend.complete(_request(case))
-        check_upstream(case.plan, replace(completion, planned_tokens=case.prompt_tokens))
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    profile: ModelProfile
+    backend: Completing
+    kept: AnswerFile
+    ledger: Ledger | None
+    shared: SharedCalls[KeptAnswer] = field(default_factory=SharedCalls)
+
+    async def ask(self, case: WindowCase) -> tuple[WindowCase, KeptAnswer]:
+        key = key_of(case, self.profile)
+        answer = self.kept.get(key)
+        if answer is None:
+            answer = await self.shared.join(key, partial(self._call, case, key))
+        return case, answer
+
+    async def _call(self, case: WindowCase, key: str) -> KeptAnswer:
+        async with CallRecord(self.ledger, self.profile) as record:
+            record.plan(case.plan)
+            await record.send()
+            given = await self.backend.complete(_request(case))
+            completion = replace(given, planned_tokens=case.prompt_tokens)
+            record.complete(completion)
+            check_upstream(case.plan, completion)
         answer = KeptAnswer(
-            key, completion.text, completion.prompt_tokens, completion.output_tokens
+            # A server may send half of a surrogate pair; no file holds that.
+            key,
+            well_formed(completion.text),
+            completion.prompt_tokens,
+            completion.output_tokens,
         )
-        kept.add(answer)
-    return case, answer
+        self.kept.add(answer)
+        return answer
 
 
 def _request(case: WindowCase) -> CompletionRequest:
@@ -155,7 +230,7 @@ def _read(path: Path) -> Iterable[KeptAnswer]:
     if not path.exists():
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read answers from {path}", param="answers") from error
     for number, line in enumerate(lines, start=1):

@@ -149,8 +149,19 @@ def _estimate(
     wanted: Wanted, runtime: Runtime, collection: str, profile: ModelProfile, *, as_json: bool
 ) -> None:
     cases = _cases(wanted, runtime, collection, profile)
-    new = (case for case in cases if wanted.kept.get(key_of(case, profile)) is None)
-    print_estimate(new, as_json=as_json)
+    print_estimate(_unasked(cases, profile, wanted.kept), as_json=as_json)
+
+
+def _unasked(
+    cases: Iterator[WindowCase], profile: ModelProfile, kept: AnswerFile
+) -> Iterator[WindowCase]:
+    """Yield one case for every call: small corpora give several sizes the same prompt."""
+    seen: set[str] = set()
+    for case in cases:
+        key = key_of(case, profile)
+        if key not in seen and kept.get(key) is None:
+            seen.add(key)
+            yield case
 
 
 async def _measure(
@@ -166,8 +177,9 @@ async def _measure(
             backend=await runtime.verified_backend(profile),
             kept=wanted.kept,
             parallel=wanted.parallel,
+            ledger=runtime.ledger,
         )
-        with Console(stderr=True).status("asking") as status:
+        with wanted.kept.hold(), Console(stderr=True).status("asking") as status:
             async with contextlib.aclosing(pairs):
                 async for case, answer in pairs:
                     scored.append(_score(case, answer, names.find))

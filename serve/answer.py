@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from chunking.sensitivity import highest
-from serve.account import call_count, planned_tokens
+from serve.account import Bill, call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
@@ -27,7 +27,11 @@ UpstreamCheck = Literal["refuse", "report"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with its receipt, and the plan it was made from."""
+    """An answer with its receipt, and the plan it was made from.
+
+    Attributes:
+        bill: what the report's cost is the sum of, exact.
+    """
 
     text: str
     citations: tuple[Citation, ...]
@@ -35,6 +39,7 @@ class Answer:
     completion: Completion
     timings_ms: Mapping[str, float]
     plan: Plan
+    bill: Bill
 
 
 async def answer(
@@ -190,6 +195,7 @@ class _Call:
             completion,
             {**self.plan.timings_ms, **timings},
             self.plan,
+            bill,
         )
 
 

@@ -40,6 +40,13 @@ class UpstreamRejected(UpstreamError):
     default_retry_after_seconds: ClassVar[int | None] = None
 
 
+class UpstreamWithheld(UpstreamRejected):
+    """A content filter at the server withheld the answer; others may be given."""
+
+    code: ClassVar[str] = "upstream_withheld"
+    default_hint: ClassVar[str] = "rephrase the question or choose another model"
+
+
 class UpstreamRateLimited(UpstreamError):
     """The model server asked to be called less often."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retrieval.support import SUFFICIENT
+from serve.grounding import Grounding
 
 EscalationReason = Literal["ungrounded", "unsupported", "declined", "trusted", "no_evidence"]
 """Why an answer is escalated (the first three) or stays."""
@@ -55,6 +56,16 @@ class Escalation:
     reason: EscalationReason
 
 
+def read_signals(grounding: Grounding, *, support: float | None) -> Signals:
+    """Return the signals of an answer whose numbers and names were checked; see `Signals`."""
+    return Signals(grounding.share, grounding.insufficient, support)
+
+
+def lacks_support(support: float | None, *, thresholds: Thresholds) -> bool:
+    """Return whether the search found too little for any answer: then no first model is called."""
+    return support is not None and support < thresholds.support
+
+
 def decide_escalation(signals: Signals, *, thresholds: Thresholds) -> Escalation:
     """Return whether an answer is escalated: the same signals always decide the same.
 
@@ -67,7 +78,7 @@ def decide_escalation(signals: Signals, *, thresholds: Thresholds) -> Escalation
         return Escalation(wanted=found, reason="declined" if found else "no_evidence")
     if signals.grounding < thresholds.grounding:
         return Escalation(wanted=True, reason="ungrounded")
-    if signals.support is not None and signals.support < thresholds.support:
+    if lacks_support(signals.support, thresholds=thresholds):
         return Escalation(wanted=True, reason="unsupported")
     return Escalation(wanted=False, reason="trusted")
 

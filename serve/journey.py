@@ -23,6 +23,7 @@ from serve.context.report import ContextReport
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.cost import price_at_most
 from serve.errors import PolicyNoRoute, UpstreamError
+from serve.escalation import lacks_support
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile, find_profile
@@ -109,8 +110,9 @@ class Journey:
 
     def escalate_unsupported(self, plan: Plan) -> bool:
         """Go on at once where the search found too little for an answer; return whether it did."""
-        support, least = plan.report.support, self._runtime.policy.thresholds.support
-        if support is None or support >= least or not self.may_escalate(plan):
+        thresholds = self._runtime.policy.thresholds
+        found_enough = not lacks_support(plan.report.support, thresholds=thresholds)
+        if found_enough or not self.may_escalate(plan):
             return False
         self.escalate(EscalationRecord("unsupported", plan.profile.name, answered=True))
         return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
@@ -24,8 +24,7 @@ from chunking.errors import RequestNotFound, WindowfitError
 from chunking.tokens import Message, TokenCounter, Tool, ToolCall
 from serve.answer import Answer
 from serve.context.prompt import Prompt
-from serve.context.rebuild import ShownSpan, shown_spans
-from serve.context.report import Entry
+from serve.context.rebuild import ShownSpan, read_entry, shown_spans
 from serve.plan import Plan
 from serve.profiles import find_profile
 from serve.requests import KeptRequest, Kind
@@ -170,7 +169,7 @@ def replay(kept: KeptRequest, runtime: Runtime) -> Replay:
     ask, context = kept.replay["ask"], kept.receipt["context"]
     counter = _counter(runtime, ask["model"], context["tokenizer"])
     prompt = replace(_prompt(kept.replay), control_tokens=counter.control_tokens)
-    entries = [_entry(entry) for entry in context["entries"]]
+    entries = [read_entry(entry) for entry in context["entries"]]
     spans = shown_spans(entries)
     index = runtime.searcher(ask["collection"]).index
     wanted = sorted({span.document for span in spans})
@@ -215,13 +214,6 @@ def prompt_sha256(messages: Sequence[Message], tools: Sequence[Tool]) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _entry(record: Json) -> Entry:
-    """Return an entry, also where another version of the code has kept it."""
-    return Entry(
-        **{field.name: record[field.name] for field in fields(Entry) if field.name in record}
-    )
 
 
 def _by_call(spans: Sequence[ShownSpan]) -> list[tuple[int, list[ShownSpan]]]:

@@ -13,7 +13,7 @@ from serve.answer import Answer, UpstreamCheck, answer, stream_answer
 from serve.call_record import CallRecord, Origin
 from serve.context.route import EscalationRecord
 from serve.errors import PolicyRefused
-from serve.escalation import Signals, decide_escalation
+from serve.escalation import decide_escalation, read_signals
 from serve.grounding import check_grounding
 from serve.journey import FALLS_BACK, Journey
 from serve.plan import Ask, Plan
@@ -150,7 +150,7 @@ def not_good_enough(given: Answer, runtime: Runtime) -> EscalationRecord | None:
         return None
     plan = given.plan
     grounding = check_grounding(given.text, question=plan.ask.question, kept=plan.context.chunks)
-    signals = Signals(grounding.share, grounding.insufficient, given.report.support)
+    signals = read_signals(grounding, support=given.report.support)
     decided = decide_escalation(signals, thresholds=runtime.policy.thresholds)
     if not decided.wanted:
         return None

@@ -24,7 +24,7 @@ from serve.backends.openai_failures import KEY_HINT, ROOT_HINT, Refusals, retry_
 from serve.backends.openai_stream import StreamChunk, StreamedAnswer
 from serve.backends.openai_wire import ChatReply, request_body
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
-from serve.errors import UpstreamError, UpstreamRejected, UpstreamTimeout
+from serve.errors import UpstreamError, UpstreamTimeout, UpstreamWithheld
 
 INSPECT_SECONDS: Final = 15.0
 """Deadline of an inspection: its routes count tokens and generate nothing."""
@@ -235,11 +235,8 @@ class OpenAICompatibleBackend:
         except openai.OpenAIError as error:
             raise UpstreamError(f"{self._server}: the SDK raised {type(error).__name__}") from error
 
-    def _withheld(self) -> UpstreamRejected:
-        return UpstreamRejected(
-            f"a content filter at {self._server} withheld the answer",
-            hint="rephrase the question or choose another model",
-        )
+    def _withheld(self) -> UpstreamWithheld:
+        return UpstreamWithheld(f"a content filter at {self._server} withheld the answer")
 
 
 def output_parameter(base_url: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from serve.context.report import Entry
 
@@ -23,6 +24,13 @@ class ShownSpan:
     start: int
     end: int
     shard: int | None = None
+
+
+def read_entry(record: Mapping[str, Any]) -> Entry:
+    """Return an entry of a receipt as JSON, also where another version of the code has kept it."""
+    return Entry(
+        **{field.name: record[field.name] for field in fields(Entry) if field.name in record}
+    )
 
 
 def shown_spans(entries: Sequence[Entry]) -> tuple[ShownSpan, ...]:

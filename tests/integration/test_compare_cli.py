@@ -103,11 +103,20 @@ def test_three_arms_are_asked_and_written_and_a_second_run_asks_nothing(
     assert len(written.cells) == 9
     assert "accuracy" in second.out
     assert "McNemar" in second.out
+    assert second.out.splitlines()[-1] == "report: comparison/comparison.html"
     lines = (tmp_path / "comparison" / "comparison.csv").read_text().splitlines()
     assert len(lines) == 10
     page = (tmp_path / "comparison" / "comparison.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert first.json["html"].endswith("comparison.html")
+
+
+def test_what_a_run_writes_is_for_its_owner_alone(ask: Command, tmp_path: Path) -> None:
+    assert ask("wide=quote:retrieve").code == 0
+    folder = tmp_path / "comparison"
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in folder.glob("c*") if path.stat().st_mode & 0o077] == []
 
 
 def test_a_dry_run_prints_what_it_would_take_and_calls_nothing(
@@ -160,6 +169,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         (("absent:retrieve",), "absent"),
         (("gpt-6-luna:full",), "OPENAI_API_KEY"),
         (("quote:retrieve:9000",), "9000 > 7680"),
+        (("quote:retrieve:0",), "budget 0 < 1"),
         (("quote:full", "--gate", "other.accuracy > 1"), "there is no arm 'other'"),
         (("quote:full", "--max-usd", "much"), "no amount"),
         (("quote:full", "--type", "absent"), "no question of type 'absent'"),

@@ -345,9 +345,30 @@ def test_a_large_report_opens_and_is_drilled_into(
         record_property("figure", f"{path.stat().st_size:,} bytes shown after {ready:.0f} ms")
 
 
-def test_an_address_with_a_question_opens_it(browser: Browser, tmp_path: Path) -> None:
+def test_an_address_with_the_id_of_a_question_opens_it(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, example_comparison(), tmp_path) as seen:
-        seen.page.evaluate("location.hash = '#question-3'")
-        seen.page.wait_for_selector("#question-3[open] .side")
+        seen.page.evaluate("location.hash = '#question-set-1'")
+        seen.page.wait_for_selector("#question-set-1[open] .side")
 
         assert seen.page.locator("details.question[open]").count() == 1
+        assert "Panama" in seen.page.locator("details.question[open]").inner_text()
+
+
+def test_an_address_with_a_number_opens_the_question_of_that_id_and_no_other(
+    browser: Browser, tmp_path: Path
+) -> None:
+    made = example_comparison()
+    ids = dict(
+        zip((one.id for one in made.questions), ("5", "2", "é 1", "%", "4", "1"), strict=True)
+    )
+    renamed = replace(
+        made,
+        questions=tuple(replace(one, id=ids[one.id]) for one in made.questions),
+        cells=tuple(replace(one, question=ids[one.question]) for one in made.cells),
+    )
+    with opened(browser, renamed, tmp_path) as seen:
+        for address, words in (("5", "Brazil"), ("%C3%A9%201", "Panama"), ("%", "Lesotho")):
+            seen.page.evaluate(f"location.hash = '#question-{address}'")
+            row = seen.page.locator("details.question[open]").filter(has_text=words)
+            row.locator(".side").first.wait_for()
+        assert seen.page.locator("details.question[open]").count() == 3

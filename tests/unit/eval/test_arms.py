@@ -36,6 +36,8 @@ def test_a_route_goes_over_arms_that_are_listed_or_declared() -> None:
         ("locel", "did you mean 'local'|locel"),
         ("a:charm", "a:charm"),
         ("a:full:0x1", "a:full:0x1"),
+        ("b=a:full:0", "'b=a:full:0': budget 0 < 1"),
+        ("a:full:000", "budget 0 < 1"),
         ("local,local", "given twice"),
         ("self-route:local:absent", "absent"),
         ("r=self-route:local:cloud,self-route:local:r", "'r'"),

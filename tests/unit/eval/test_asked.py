@@ -58,6 +58,10 @@ def test_the_type_of_an_answer_is_told_from_it_where_none_is_stated(tmp_path: Pa
         ({"answer": ["5 km"]}, "another form"),
         ({"answer": None}, "abstain"),
         ({"answer_type": "charm"}, "qa.jsonl:2: answer_type"),
+        ({"tolerence": 0.5}, "unknown field 'tolerence': did you mean 'tolerance'"),
+        ({"stale_anwser": "4 km"}, "did you mean 'stale_answer'"),
+        ({"evidence": ..., "evidense": []}, "did you mean 'evidence'"),
+        ({"answer_type": ..., "answertype": "number"}, "did you mean 'answer_type'"),
         ({"evidence": [{"doc": "a"}]}, r"qa.jsonl:2: evidence\.0\.text"),
         ({"tolerance": 1}, "qa.jsonl:2: tolerance"),
     ],
@@ -94,3 +98,12 @@ def test_so_many_of_each_type_are_drawn_and_the_order_stays(tmp_path: Path) -> N
     assert len(one_type) == 10
     with pytest.raises(InputError, match="no question of type 'c'"):
         sample_asked(loaded, types=("c",), size=None, seed=1)
+
+
+def test_fields_of_others_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "qa.jsonl"
+    others = {"path": "a|b", "values": [1], "year": 2025, "answers": ["5 km"], "answer_text": "x"}
+    evidence = [{"doc": "b", "text": "5 km", "path": "a|b", "docs": 1}]
+    write_lines(path, lines({**others, "evidence": evidence}))
+
+    assert [question.id for question in load_asked(path).asked] == ["0"]

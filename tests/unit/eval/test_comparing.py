@@ -48,7 +48,9 @@ EVIDENCE = {
 RIGHT = ("The area is 1,284,000 sq km [1].", "Lima [1].", "The sources do not say.")
 LOCAL = ModelArm("local", "scripted", "retrieve")
 FULL = ModelArm("full", "scripted", "full")
-ROUTE = RouteArm("route", "local", "full")
+ROUTE = RouteArm(
+    "route", "local", "full", ("error", "insufficient_evidence", "abstained", "ungrounded")
+)
 PRICE = PerMillionPrice(input_usd=Decimal(1000), output_usd=Decimal(1000))
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError, InputError, StoreLocked
 from eval.window_answers import AnswerFile, ask_cases, key_of
 from eval.window_cases import WindowCase
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import UpstreamError, UpstreamSilentTruncation
+from serve.ledger import Ledger, read_ledger
 from tests.serving import profile
 from tests.unit.eval.window_planning import planned
 
@@ -85,3 +87,74 @@ def test_the_key_changes_with_all_that_an_answer_depends_on() -> None:
     }
     assert len(keys) == 5
     assert key_of(one, profile()) == key_of(planned()[0], profile())
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\x0b", "\x1c", "\r"])
+def test_an_answer_with_any_mark_of_a_line_end_is_read_back(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "kept.jsonl"
+    said = f"Lima{mark}is it"
+    ask(ScriptedBackend([said, "b", "c", "d"]), AnswerFile(path))
+
+    again = ask(ScriptedBackend([]), AnswerFile(path))
+    assert [text for _, text in again] == [said, "b", "c", "d"]
+
+
+def test_half_of_a_surrogate_pair_does_not_lose_an_answer(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    ask(ScriptedBackend(["Lima \ud83d", "b", "c", "d"]), AnswerFile(path))
+
+    assert len(AnswerFile(path)) == 4
+
+
+def test_cases_with_one_prompt_share_one_call(tmp_path: Path) -> None:
+    case = planned()[0]
+    backend = ScriptedBackend(["a"], delay_seconds=0.01)
+    kept = AnswerFile(tmp_path / "kept.jsonl")
+
+    async def collect() -> list[str]:
+        same = iter([case, replace(case, size=999), case])
+        pairs = ask_cases(same, profile=profile(), backend=backend, kept=kept, parallel=3)
+        return [answer.text async for _, answer in pairs]
+
+    assert asyncio.run(collect()) == ["a", "a", "a"]
+    assert len(backend.requests) == 1
+
+
+def test_every_call_has_its_row_in_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    kept = AnswerFile(tmp_path / "kept.jsonl")
+    backend = ScriptedBackend(["a", "b", "c", UpstreamError("down")])
+
+    async def collect() -> None:
+        pairs = ask_cases(
+            iter(planned()), profile=profile(), backend=backend, kept=kept, ledger=ledger
+        )
+        async for _ in pairs:
+            pass
+
+    with pytest.raises(UpstreamError):
+        asyncio.run(collect())
+    ledger.close()
+    rows = list(read_ledger(tmp_path / "ledger.sqlite3"))
+    assert [row.outcome for row in rows] == ["answered"] * 3 + ["failed"]
+    assert [row.prompt_tokens for row in rows[:3]] == [one.prompt_tokens for one in planned()[:3]]
+    assert {row.model for row in rows} == {"scripted"}
+
+
+def test_answers_are_for_their_owner_alone_and_one_run_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    one, other = AnswerFile(path), AnswerFile(path)
+    with one.hold():
+        ask(ScriptedBackend(["a", "b", "c", "d"]), one)
+        with pytest.raises(StoreLocked, match="held by another run"), other.hold():
+            pass
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    with other.hold():
+        assert len(other) == 4
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    kept = AnswerFile(tmp_path / "absent" / "kept.jsonl")
+    with pytest.raises(ConfigurationError, match="cannot keep answers"):
+        ask(ScriptedBackend(["a"]), kept)
