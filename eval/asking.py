@@ -18,6 +18,7 @@ from chunking.errors import (
     ProfileMismatch,
     WindowfitError,
 )
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from eval.arms import ModelArm
 from eval.cells import AskedQuestion, Seconds, Spent, Tokens
 from eval.kept_cells import CellStore, Given, key_of
@@ -52,6 +53,7 @@ class Asker:
         collection: what is asked.
         corpus: identifies the collection's content and how it was indexed.
         stream: answers a request piece by piece, as `serve.answer.stream_answer` does.
+        sensitivity: the label of questions, which keeps them from a cloud that may not see it.
         calls: how many calls were made.
     """
 
@@ -65,6 +67,7 @@ class Asker:
     store: CellStore
     purse: Purse
     version: str
+    sensitivity: Sensitivity = UNLABELLED
     calls: int = 0
     _failures: dict[str, int] = field(default_factory=dict)
     _answered: set[str] = field(default_factory=set)
@@ -101,6 +104,7 @@ class Asker:
             mode=arm.mode,
             max_context_tokens=arm.budget,
             max_output_tokens=arm.max_output_tokens,
+            sensitivity=self.sensitivity,
         )
 
     async def ask(self, arm: ModelArm, question: AskedQuestion) -> Given:

@@ -124,6 +124,7 @@ def compare(
         judge=judge,
         hardware_usd_per_month=_usd(hardware_usd_per_month, "hardware_usd_per_month"),
         upstream_check=settings.upstream_check,
+        sensitivity=settings.request_sensitivity,
     )
     gates = _gates(gate or (), wanted)
     watch = partial(_watch, quiet=quiet)

@@ -58,6 +58,7 @@ class Wanted:
     judge: str | None = None
     hardware_usd_per_month: Decimal | None = None
     upstream_check: UpstreamCheck = "refuse"
+    sensitivity: Sensitivity = UNLABELLED
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ class Comparer:
             store=store,
             purse=Purse(wanted.cost_limit_usd, spent=store.spent()),
             version=_version("windowfit"),
+            sensitivity=wanted.sensitivity,
         )
         return cls(wanted, runtime, parts, profiles, facts, searcher, catalog, asker)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chunking.errors import ConfigurationError, WindowfitError
+from chunking.sensitivity import Sensitivity
 from eval.asked import QuestionSet
 from eval.comparing import Wanted
 from eval.kept_cells import CellStore
@@ -150,7 +151,7 @@ def test_a_question_that_is_refused_where_others_are_answered_fails_alone_and_fo
     cell = cells(comparison, "local")["capital"]
     again, backend = run(wanted(), tmp_path, [refused])
 
-    assert (cell.error, cell.retryable, cell.cost.usd) == ("upstream_rejected", False, 0)
+    assert (cell.error, cell.retryable, cell.cost.usd) == ("upstream_rejected", False, Decimal(0))
     assert comparison.run.complete
     assert spent(tmp_path) == sum((one.cost.usd for one in comparison.cells), Decimal(0))
     assert len(backend.requests) == 1
@@ -176,3 +177,15 @@ def test_half_of_a_surrogate_pair_does_not_lose_a_paid_answer(tmp_path: Path) ->
     assert backend.requests == []
     assert comparison.cells[0].answer.startswith("Lima ")
     assert again.cells == comparison.cells
+
+
+def test_questions_that_may_not_leave_are_sent_to_no_cloud(tmp_path: Path) -> None:
+    cloud = profile(place="cloud")
+    restricted = wanted(sensitivity=Sensitivity.RESTRICTED)
+
+    refused, unasked = run(restricted, tmp_path / "restricted", RIGHT, profiles=[cloud])
+    _, asked = run(wanted(), tmp_path / "internal", RIGHT, profiles=[cloud], prompt_tokens=counted)
+
+    assert {cell.error for cell in refused.cells} == {"policy_no_route"}
+    assert not unasked.requests
+    assert len(asked.requests) == len(RIGHT)
