@@ -20,9 +20,9 @@ _FALL = re.compile(
     r"dropp\w+|drops?|negative|minus|los[st]\w*|losing|reduc\w+)\b",
     re.IGNORECASE,
 )
+_SETTLED = r"\b(?:to|from|is|was|were|are|has|had|but|while|reach\w*|st(?:ands?|ood)|(?<=, )at)\b"
 _FALLING = re.compile(
-    rf"{_FALL.pattern}(?:(?!\b(?:to|from|is|was|were|are|has|had|but|while|reach\w*)\b)[^.;\d])*$",
-    re.IGNORECASE,
+    rf"{_FALL.pattern}(?:(?!{_SETTLED})(?:[^.;\d]|(?<!\d){YEAR}(?!\d)))*$", re.IGNORECASE
 )
 """Behind it, an amount is how much less: "fell by 5.2%", and not "fell to 5.2%"."""
 _BEFORE = 60

@@ -300,6 +300,8 @@ def test_what_is_denied_or_left_open_or_of_another_kind_is_wrong(
         (asked("number", "1,790 km"), "1,790 km, or about 1,112 miles"),
         (asked("number", "7.1 million"), "7.1 million, or 14% of all"),
         (asked("number", "5.2%"), "It fell to 5.2%."),
+        (asked("number", "5.2%"), "The falling rate stands at 5.2%."),
+        (asked("number", "-5.2%"), "It declined in 2024 by 5.2%."),
         (asked("number", "5.2%", "By how much did it fall?"), "It fell by 5.2%."),
         (asked("number", "$30"), "US$30"),
         (asked("number", "\u00a330"), "30 pounds"),
@@ -343,6 +345,14 @@ def test_no_answer_is_right_both_as_a_value_and_as_declining(
 
     assert not (scored(question, answer).correct and scored(declining, answer).correct)
     assert scored(question, answer).abstained is abstains(answer)
+
+
+@given(ANSWERS, st.sampled_from([*QUESTIONS, NEIGHBOURS, asked("list", ("5 km", "Peru"))]))
+def test_any_text_is_scored_by_any_rule(answer: str, question: AskedQuestion) -> None:
+    judged = scored(replace(question, stale=question.expected), answer)
+
+    assert judged.stale is False
+    assert (judged.f1 is None) is (question.answer_type not in {"set", "list"})
 
 
 @given(ANSWERS, st.sampled_from(QUESTIONS))
