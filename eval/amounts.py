@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -85,11 +86,13 @@ def _of_years(one: Quantity, text: str, found: Sequence[Quantity], wanted: set[o
     line_start = text.rfind("\n", 0, one.start) + 1
     line_end = text.find("\n", one.end)
     line_end = len(text) if line_end < 0 else line_end
-    beside = [other for other in found if line_start <= other.start < line_end]
-    place = beside.index(one)
-    last = place + 1 == len(beside)
-    after = text[one.end : line_end if last else beside[place + 1].start]
-    before = text[beside[place - 1].end if place else line_start : one.start]
+    # By its place: what a fall has made negative is no longer equal to what was found.
+    place = bisect_left(found, one.start, key=lambda other: other.start)
+    previous = found[place - 1].end if place and found[place - 1].start >= line_start else None
+    following = found[place + 1].start if place + 1 < len(found) else line_end
+    last = following >= line_end
+    after = text[one.end : line_end if last else following]
+    before = text[line_start if previous is None else previous : one.start]
     remark = re.match(r"[^()\d]{0,40}\(([^()]*)\)", after) or _SAID_OF.match(after)
     years = find_years(_DOLLARS.sub("", remark[1])) if remark else ()
     years = years or find_years(before.rpartition(")")[2]) or (find_years(after) if last else ())

@@ -302,6 +302,7 @@ def test_what_is_denied_or_left_open_or_of_another_kind_is_wrong(
         (asked("number", "5.2%"), "It fell to 5.2%."),
         (asked("number", "5.2%"), "The falling rate stands at 5.2%."),
         (asked("number", "-5.2%"), "It declined in 2024 by 5.2%."),
+        (asked("number", "-5.2%", "What was its growth in 2022?"), "In 2022 it fell by 5.2%."),
         (asked("number", "5.2%", "By how much did it fall?"), "It fell by 5.2%."),
         (asked("number", "$30"), "US$30"),
         (asked("number", "\u00a330"), "30 pounds"),
@@ -334,7 +335,8 @@ ANSWERS = st.one_of(
         )
     ).map(" ".join),
 )
-QUESTIONS = (DEATHS, GDP, POPULATION, LARGER, BOTH, OF_ALL, asked("date", "4 July 1776"))
+FALLEN = asked("number", "-5.2% (2022 est.)", "What was the growth of Peru in 2022?")
+QUESTIONS = (FALLEN, DEATHS, GDP, POPULATION, LARGER, BOTH, OF_ALL, asked("date", "4 July 1776"))
 
 
 @given(ANSWERS, st.sampled_from(QUESTIONS))
