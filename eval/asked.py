@@ -85,6 +85,10 @@ class _Line(_Lenient):
             raise ValueError(f"answer_type {self.kind} goes with another form of answer")
         if self.kind == "number" and not _has_number(self.answer):
             raise ValueError("answer_type number has an answer without one")
+        if self.stale_answer is not None and isinstance(self.stale_answer, tuple) != isinstance(
+            self.answer, tuple
+        ):
+            raise ValueError("stale_answer has another form than answer")
         return self
 
 

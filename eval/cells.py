@@ -44,8 +44,8 @@ class Score:
         correct: right, by the rule of the answer's type; saying that nothing answers is right where
             that is so, and wrong otherwise.
         reason: why, in a few words.
-        f1: of sets and lists.
-        abstained: the answer says that it cannot be answered.
+        f1: of sets and lists; 0 where the call failed.
+        abstained: the answer says that it cannot be answered, or has no text at all.
         stale: it gives what was right in another edition; None where no such value is known.
         grounded: every number and known name of the answer stands in the prompt; None where there
             is none to check.

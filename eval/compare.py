@@ -17,8 +17,8 @@ from eval.comparison import (
     Percentiles,
     RunFacts,
 )
-from eval.packages import SCIPY_STATS, load_package
-from eval.statistics import Mean, compare, percentile, summarize
+from eval.statistics import Mean, compare, mcnemar, percentile, summarize
+from serve.abstention import is_empty
 
 _THOUSAND = 1000
 Known = Mapping[str, AskedQuestion]
@@ -87,8 +87,8 @@ def summarize_arm(
         cost_per_1000_usd=_THOUSAND * cost / len(cells),
         cost_basis=tuple(dict.fromkeys(cell.cost.basis for cell in answered)),
         set_f1=mean(cell.score.f1 for cell in cells),
-        abstention=mean(cell.score.abstained for cell in cells if cell.question in declinable),
-        refusal=mean(cell.score.abstained for cell in cells if cell.question not in declinable),
+        abstention=mean(_declines(cell) for cell in cells if cell.question in declinable),
+        refusal=mean(_declines(cell) for cell in cells if cell.question not in declinable),
         stale=mean(cell.score.stale for cell in cells),
         grounded=mean(cell.score.grounded for cell in answered),
         in_context=mean(cell.score.in_context for cell in cells),
@@ -115,17 +115,6 @@ def pair_arms(first: Sequence[Cell], second: Sequence[Cell], *, seed: int) -> Pa
         neither=pairs.count((False, False)),
         mcnemar_p=mcnemar(first_only, second_only),
     )
-
-
-def mcnemar(first_only: int, second_only: int) -> float:
-    """Return the two-sided p of McNemar's exact test: how often a fair coin falls as unevenly.
-
-    1 where the two never differ.
-    """
-    differing = first_only + second_only
-    if differing == 0:
-        return 1.0
-    return float(load_package(SCIPY_STATS).binomtest(first_only, differing).pvalue)
 
 
 def cohen_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
@@ -172,6 +161,11 @@ def _grouped(
 
 def _unanswerable(question: AskedQuestion) -> bool:
     return question.answer_type == "abstain"
+
+
+def _declines(cell: Cell) -> bool:
+    """Return whether an answer says that it is none; one without any text says nothing."""
+    return cell.score.abstained and not is_empty(cell.answer)
 
 
 def _sum_tokens(cells: Iterable[Cell]) -> Tokens:

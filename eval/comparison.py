@@ -162,7 +162,7 @@ class Pairing:
     """How two arms differ in accuracy on the same questions.
 
     Attributes:
-        accuracy: second minus first, by the paired bootstrap.
+        accuracy: second minus first, with Tango's interval for pairs.
         first_only, second_only: questions that one arm alone has right; McNemar's test looks at
             these.
         mcnemar_p: two-sided and exact.

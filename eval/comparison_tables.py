@@ -117,12 +117,12 @@ def _arms(arms: Sequence[ArmSummary]) -> Table:
         table.add_column(escape(arm.arm), justify="right")
     rows = {
         "accuracy": [_share(arm.accuracy) for arm in arms],
-        "set F1": [_share(arm.set_f1) for arm in arms],
-        "declined, unanswerable": [_share(arm.abstention) for arm in arms],
-        "declined, answerable": [_share(arm.refusal) for arm in arms],
-        "stale": [_share(arm.stale) for arm in arms],
-        "grounded": [_share(arm.grounded) for arm in arms],
-        "answer in context": [_share(arm.in_context) for arm in arms],
+        "set F1": [_share_of(arm.set_f1, arm) for arm in arms],
+        "declined, unanswerable": [_share_of(arm.abstention, arm) for arm in arms],
+        "declined, answerable": [_share_of(arm.refusal, arm) for arm in arms],
+        "stale": [_share_of(arm.stale, arm) for arm in arms],
+        "grounded": [_share_of(arm.grounded, arm) for arm in arms],
+        "answer in context": [_share_of(arm.in_context, arm) for arm in arms],
         "truncated": [_share(arm.truncated) for arm in arms],
         "escalated": [_share(arm.escalated) for arm in arms],
         "corpus in the prompt": [f"{arm.coverage_percent:.2f} %" for arm in arms],
@@ -183,6 +183,16 @@ def _judge(arm: ArmSummary) -> str:
 
 def _share(mean: Mean | None) -> str:
     return _NONE if mean is None else f"{mean.mean:.3f} ({mean.low:.3f}-{mean.high:.3f})"
+
+
+def _share_of(mean: Mean | None, arm: ArmSummary) -> str:
+    """Return a share, and of how many questions where these are not all of the arm's."""
+    shown = _share(mean)
+    return (
+        shown
+        if mean is None or mean.questions == arm.questions
+        else f"{shown} of {mean.questions:,}"
+    )
 
 
 def _seconds(one: Percentiles | None) -> str:

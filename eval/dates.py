@@ -10,10 +10,12 @@ _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 YEAR = r"(?:1[5-9]|20)\d\d"
 # "may" is a verb far more often than a month, unless it has a capital.
 _MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?"
+    r"(?a:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May)|june?|july?|aug(?:ust)?"
     r"|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])"
+_DAY_OF = rf"(?P<day>{_DAY})"
+_NUMBER_OF = "(?P<number>1[0-2]|0?[1-9])"
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
@@ -23,6 +25,11 @@ _FORMS = tuple(
         rf"\b(?P<month>{_MONTH})\b\.?\s(?P<day>{_DAY})(?:st|nd|rd|th)?\b(?![.,]\d|\s?%)"
         rf"(?:,?\s(?P<year>{YEAR})\b)?",
         rf"\b(?P<month>{_MONTH})\b\.?,?\s(?P<year>{YEAR})\b",
+        rf"\b(?P<day>{_DAY})-(?P<month>{_MONTH})-(?P<year>{YEAR})\b",
+        rf"(?<![\w.,]){_DAY_OF}\.{_NUMBER_OF}\.(?P<year>{YEAR})\b",
+        # With slashes, only where the larger of both can be no month: 28/07/1821, 07/28/1821.
+        rf"(?<![\w/])(?P<day>1[3-9]|2\d|3[01])/{_NUMBER_OF}/(?P<year>{YEAR})\b(?!/)",
+        rf"(?<![\w/]){_NUMBER_OF}/(?P<day>1[3-9]|2\d|3[01])/(?P<year>{YEAR})\b(?!/)",
     )
 )
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
+from eval.currencies import SIGN, currency_of
 from eval.dates import YEAR, find_dates
-from eval.units import CURRENCIES, Unit, find_unit
+from eval.number_words import find_worded
+from eval.units import Unit, find_unit
 
 _SCALES = {
     "hundred": 2,
@@ -33,20 +35,27 @@ _SCALES = {
     "t": 12,
 }
 _WORDS = (
-    r"\s{0,3}-?(?:(?P<word>hundred|thousand|lakh|million|mln|mn|crore|billion|bn|trillion|tn)s?"
+    r"\s{0,3}-?"
+    r"(?:(?P<word>(?a:hundred|thousand|lakh|million|mln|mn|crore|billion|bn|trillion|tn))s?"
 )
 _SCALE = re.compile(rf"{_WORDS}(?!\w)|(?<=\d)(?P<letter>(?-i:[KMBT]))(?!\w))", re.IGNORECASE)
 _SHORT = re.compile(rf"{_WORDS}(?!\w)|(?<=\d)(?P<letter>[KMBT])(?!\w))", re.IGNORECASE)
 """Behind a currency "5m" is millions; elsewhere it is metres."""
 _SPACE = "[ \u00a0\u2009\u202f]"
+_COMMA = r",\d{1,2}(?![\d,])"
+"""A fraction behind a comma; three digits there are thousands."""
 _NUMBER = re.compile(
     rf"(?<![\w.,/])(?<![A-Za-z][-\u2010\u2011])"
-    rf"(?P<sign>[-\u2212\u2013](?=[\d.$€£U]))?"
-    rf"(?:(?P<currency>US\$|\$|€|£|USD|EUR|GBP){_SPACE}?)?(?P<minus>[-\u2212](?=\d))?"
+    rf"(?P<sign>[-\u2212\u2013](?=[\d.]|{SIGN}))?"
+    rf"(?:(?P<currency>{SIGN}){_SPACE}?)?(?P<minus>[-\u2212](?=\d))?"
     rf"(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d{{1,2}}(?:,\d{{2}})+,\d{{3}}(?:\.\d+)?"
-    rf"|\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:\.\d+)?(?![\d,])|\d{{1,3}}(?:\.\d{{3}}){{2,}}"
-    rf"|\d+(?:\.\d+)?|\.\d+)(?P<fraction>,\d{{1,2}}(?![\d,]))?(?!\d)"
+    rf"|\d{{1,3}}(?:{_SPACE}\d{{3}})+(?:\.\d+|{_COMMA})?(?!\d|,\d)"
+    rf"|\d{{1,3}}(?:\.\d{{3}})+{_COMMA}|\d{{1,3}}(?:\.\d{{3}}){{2,}}"
+    rf"|\d+{_COMMA}|\d+(?:\.\d+)?|\.\d+)(?!\d)"
 )
+_GROUPS = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d+)?")
+_MOST_DIGITS = 28
+"""What decimals hold exactly; a longer run of digits is no amount of anything."""
 _NO_QUANTITY = re.compile(
     r"\[\d{1,6}(?:\s?[,;]\s?\d{1,6})*\]"  # a citation
     rf"|\b{YEAR}\s?[-\u2013/]\s?(?:{YEAR}|\d\d)(?![\w.,]\d|\w)"  # years from to
@@ -55,29 +64,11 @@ _NO_QUANTITY = re.compile(
 _YEAR = re.compile(rf"(?<![\w.,/$€£\u2212-]){YEAR}(?![\w%])(?!\.\d|,\d\d\d)")
 _NUMBERED = re.compile(r"^[ \t]*(?:[-*•]\s+)?(\d{1,3})[.)](?=\s)", re.MULTILINE)
 _PER = re.compile(r"(?:/|\bper)\s?$", re.IGNORECASE)
-_TO = frozenset({"-", "\u2013", "\u2014", "to", "or"})
+_TO = frozenset({"-", "\u2013", "\u2014", "to"})
+_OR = re.compile(
+    r"[,;]?\s?or(?:\s(?:about|around|approximately|roughly|perhaps|maybe|possibly|even))?"
+)
 _BETWEEN = re.compile(r"\bbetween\s{0,3}$", re.IGNORECASE)
-_NUMBERED = re.compile(r"^[ \t]*(?:[-*•]\s+)?(\d{1,3})[.)](?=\s)", re.MULTILINE)
-_SMALL = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split(),
-        range(21),
-        strict=True,
-    )
-)
-_TENS = dict(
-    zip(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
-        range(20, 100, 10),
-        strict=True,
-    )
-)
-_WORDED = re.compile(
-    rf"(?<![\w-])(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<ones>{'|'.join(list(_SMALL)[1:10])}))?"
-    rf"|(?P<small>{'|'.join(reversed(_SMALL))}))(?![\w-])",
-    re.IGNORECASE,
-)
 _ENOUGH_DIGITS, _ENOUGH_CONVERTED = 3, 2
 """Digits that a rounded value must have: 2.5 million is not 2,460,000, and 10 is not 9.8."""
 _CONVERTED = Decimal("0.005")
@@ -148,11 +139,17 @@ def _numbering(text: str) -> Iterator[tuple[int, int]]:
         yield from (match.span(1) for match in numbered)
 
 
-def comparable(one: Quantity, other: Quantity) -> bool:
-    """Return whether two could be of one kind: the units that are known measure the same."""
-    if one.unit is None or other.unit is None:
+def comparable(stated: Quantity, expected: Quantity) -> bool:
+    """Return whether two could be of one kind: the units that are known measure the same.
+
+    What is divided by time is another kind, unless the expected one is divided as well.
+    """
+    one, other = _units(stated, expected)
+    if one is None or other is None:
         return True
-    return one.unit.dimension == other.unit.dimension
+    if one.per is not None and (other.per is None or one.per.dimension != other.per.dimension):
+        return False
+    return one.dimension == other.dimension
 
 
 def agrees(stated: Quantity, expected: Quantity, *, tolerance: Decimal | None = None) -> bool:
@@ -167,11 +164,15 @@ def agrees(stated: Quantity, expected: Quantity, *, tolerance: Decimal | None = 
     """
     if not comparable(stated, expected) or (stated.ranged and not expected.ranged):
         return False
-    converted = None not in {stated.unit, expected.unit} and stated.unit != expected.unit
-    ratio = Decimal(1)
-    if converted and stated.unit is not None and expected.unit is not None:
-        ratio = stated.unit.size / expected.unit.size
-    off = abs(stated.value * ratio - expected.value)
+    one, other = _units(stated, expected)
+    converted = one is not None and other is not None and one != other
+    value, ratio = stated.value, Decimal(1)
+    if converted and one is not None and other is not None:
+        ratio = one.size / other.size
+        if one.per is not None and other.per is not None:
+            ratio *= other.per.size / one.per.size
+        value = value * ratio + (one.zero - other.zero) / other.size
+    off = abs(value - expected.value)
     if off == 0 or (tolerance is not None and off <= tolerance * abs(expected.value)):
         return True
     if tolerance is not None or stated.digits < (
@@ -180,6 +181,17 @@ def agrees(stated: Quantity, expected: Quantity, *, tolerance: Decimal | None = 
         return False
     allowed = stated.step * ratio / 2
     return off <= (max(allowed, _CONVERTED * abs(expected.value)) if converted else allowed)
+
+
+def _units(one: Quantity, other: Quantity) -> tuple[Unit | None, Unit | None]:
+    """Return the units of two as they are meant: beside another currency, pounds are money."""
+    first, second = one.unit, other.unit
+    if first is not None and second is not None:
+        if first.money == second.dimension:
+            first = second
+        elif second.money == first.dimension:
+            second = first
+    return first, second
 
 
 def _in_digits(text: str) -> Iterator[Quantity]:
@@ -194,11 +206,9 @@ def _in_digits(text: str) -> Iterator[Quantity]:
 
 
 def _read(match: re.Match[str], text: str) -> Quantity | None:
-    digits = re.sub(rf"[,]|{_SPACE}", "", match["number"])
-    if digits.count(".") > 1:
-        digits = digits.replace(".", "")
-    if match["fraction"]:
-        digits += "." + match["fraction"][1:]
+    digits = _plain(match["number"])
+    if sum(letter.isdigit() for letter in digits) > _MOST_DIGITS:
+        return None
     value, end = Decimal(digits), match.end()
     step = Decimal(1).scaleb(_exponent(value))
     scale = (_SHORT if match["currency"] else _SCALE).match(text, end)
@@ -212,38 +222,57 @@ def _read(match: re.Match[str], text: str) -> Quantity | None:
         return None  # as in "3rd", "4x4" or "5G"
     unit, end = (None, end) if measured is None else measured
     if match["currency"] and (unit is None or unit.dimension != "share"):
-        unit = Unit(CURRENCIES[match["currency"]], Decimal(1))
+        unit = Unit(currency_of(match["currency"]), Decimal(1))
     if match["sign"] or match["minus"]:
         value = -value
     significant = len(str(int(abs(value) / step)))
     return Quantity(value, step, significant, unit, match.start(), end)
 
 
+def _plain(number: str) -> str:
+    """Return a number without what groups its digits, its fraction behind a point."""
+    if _GROUPS.fullmatch(number):
+        return number.replace(",", "")
+    number = re.sub(_SPACE, "", number)
+    if "," in number:
+        number = number.replace(".", "").replace(",", ".")
+    return number.replace(".", "") if number.count(".") > 1 else number
+
+
 def _in_words(text: str) -> Iterator[Quantity]:
-    for match in _WORDED.finditer(text):
-        if match["small"]:
-            value = Decimal(_SMALL[match["small"].lower()])
-        else:
-            ones = _SMALL[match["ones"].lower()] if match["ones"] else 0
-            value = Decimal(_TENS[match["tens"].lower()] + ones)
-        step, end = Decimal(1), match.end()
-        if (scale := _SCALE.match(text, end)) and scale["word"]:
-            power = _SCALES[scale["word"].lower()]
-            value, step, end = value.scaleb(power), step.scaleb(power), scale.end()
-        measured = find_unit(text, end)
-        unit, end = (None, end) if measured is None else measured
-        yield Quantity(value, step, len(str(int(value / step))), unit, match.start(), end)
+    for worded in find_worded(text):
+        measured = find_unit(text, worded.end)
+        unit, end = (None, worded.end) if measured is None else measured
+        digits = len(str(int(worded.value / worded.step)))
+        yield Quantity(worded.value, worded.step, digits, unit, worded.start, end)
 
 
 def _mark_ranges(text: str, found: list[Quantity]) -> tuple[Quantity, ...]:
     marked = list(found)
     for place, (one, other) in enumerate(pairwise(found)):
         joined = text[one.end : other.start].strip().lower()
-        if joined in _TO or (joined == "and" and _BETWEEN.search(text, 0, one.start)):
+        between = joined == "and" and _BETWEEN.search(text, 0, one.start)
+        if (
+            joined in _TO
+            or between
+            or (_OR.fullmatch(joined) and not _restates(one, other, apart=joined[0] in ",;"))
+        ):
             unit = one.unit or other.unit
             marked[place] = replace(marked[place], ranged=True, unit=unit)
             marked[place + 1] = replace(other, ranged=True)
     return tuple(marked)
+
+
+def _restates(one: Quantity, other: Quantity, *, apart: bool) -> bool:
+    """Return whether the second of two that "or" joins says the first once more.
+
+    So does the same length in miles, a rounder number, and behind a comma a share of something, as
+    in "7.1 million, or 14% of all".
+    """
+    shares = [unit is not None and unit.dimension == "share" for unit in (one.unit, other.unit)]
+    if not comparable(other, one) or (apart and shares[0] != shares[1]):
+        return True
+    return agrees(one, other) or agrees(other, one)
 
 
 def _thousands(value: Decimal) -> Decimal:

@@ -81,7 +81,7 @@ def differences_section(comparison: Comparison) -> dict[str, Any]:
         charts=[differences_chart("Differences in percentage points, with 95 % intervals", drawn)],
         tables=[table("Right answers of pairs, in percentage points", columns, rows)],
         notes=[
-            "Intervals: paired bootstrap over questions. McNemar's exact test looks at the "
+            "Intervals: Tango's score interval for pairs. McNemar's exact test looks at the "
             "questions that one of the two alone has right."
         ],
     )

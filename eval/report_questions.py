@@ -13,6 +13,7 @@ from eval.cells import AskedQuestion, Cell, Expected
 from eval.comparison import Comparison
 from eval.figures import spell_usd
 from eval.report_receipts import Held, Shown, set_receipt
+from serve.abstention import is_empty
 from serve.context.report import ContextReport
 
 _DIGITS = 3
@@ -153,7 +154,7 @@ def _notes(cell: Cell) -> Iterator[str]:
     if cell.finish_reason == "length":
         yield "The answer ended at its limit of tokens."
     if score.abstained:
-        yield "It declines to answer."
+        yield "It has no text." if is_empty(cell.answer) else "It declines to answer."
     if score.stale:
         yield "It gives the value of another edition."
     if score.f1 is not None:

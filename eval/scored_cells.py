@@ -15,7 +15,7 @@ from eval.cells import AskedQuestion, Cell, Score
 from eval.kept_cells import Given
 from eval.metrics import answer_in_context
 from eval.questions import Question
-from eval.scoring import FindNames, score_answer
+from eval.scoring import FindNames, score_answer, score_failure
 from serve.context.rebuild import ShownSpan, read_entry, shown_spans
 from serve.escalation import read_signals
 from serve.grounding import check_grounding
@@ -43,7 +43,12 @@ class Scorer:
         coverage = report.get("coverage", {}).get("percent", 0.0)
         truncated = bool(report.get("truncated", False))
         if given.error is not None:
-            return Score(False, given.error, False, truncated, coverage)
+            failed = score_failure(question, given.error)
+            return Score(
+                *(False, failed.reason, False, truncated, coverage),
+                f1=failed.f1,
+                stale=failed.stale,
+            )
         judged = score_answer(question, given.answer, find_names=self.find_names)
         shown = self.shown(report)
         gold = self.evidence[question.id]

@@ -11,7 +11,7 @@ from math import isnan
 
 import numpy as np
 
-from eval.metrics import Z_95, wilson_interval
+from eval.metrics import Z_95, paired_interval, wilson_interval
 from eval.packages import SCIPY_STATS, load_package
 
 RESAMPLES = 10_000
@@ -37,7 +37,8 @@ class Difference:
     Attributes:
         first, second: the means of both.
         difference: second minus first, with its 95 % interval.
-        p: two-sided, by a permutation test: how often chance alone differs as much.
+        p: two-sided, by a permutation test: how often chance alone differs as much; 1 for one
+            pair, which says nothing.
         questions: the number of pairs.
     """
 
@@ -67,30 +68,40 @@ def summarize(values: Sequence[float], *, seed: int = 0) -> Mean:
 def compare(first: Sequence[float], second: Sequence[float], *, seed: int = 0) -> Difference:
     """Return how two measurements of the same questions, in the same order, differ.
 
-    The interval is the paired bootstrap's, by resampling questions. p is that of the permutation
-    test that changes the signs of differences: exact where there are few, else by 10,000 draws.
+    Of right and wrong, 1 and 0, the interval is Tango's for pairs and p that of McNemar's exact
+    test. Otherwise the interval is the paired bootstrap's, by resampling questions, and p that of
+    the permutation test that changes the signs of differences: exact where there are few, else by
+    10,000 draws.
     """
     one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     differences = other - one
-    low, high = _bootstrap(differences, seed)
-    tested = load_package(SCIPY_STATS).permutation_test(
-        (differences,),
-        np.mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=_BATCH,
-        rng=np.random.default_rng(seed),
-    )
+    if np.isin([one, other], (0.0, 1.0)).all():
+        first_only, second_only = int((differences < 0).sum()), int((differences > 0).sum())
+        low, high = paired_interval(first_only, second_only, len(differences))
+        p = mcnemar(first_only, second_only)
+    else:
+        low, high = _bootstrap(differences, seed)
+        p = _permuted(differences, seed)
     return Difference(
         first=float(one.mean()),
         second=float(other.mean()),
         difference=float(differences.mean()),
         low=low,
         high=high,
-        p=float(tested.pvalue),
+        p=p,
         questions=len(differences),
     )
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """Return the two-sided p of McNemar's exact test: how often a fair coin falls as unevenly.
+
+    1 where the two never differ.
+    """
+    differing = first_only + second_only
+    if differing == 0:
+        return 1.0
+    return float(load_package(SCIPY_STATS).binomtest(first_only, differing).pvalue)
 
 
 def compare_all(
@@ -140,6 +151,21 @@ def summarize_auroc(positive: Sequence[float], negative: Sequence[float]) -> Mea
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that this share of the values, which are at least one, do not exceed."""
     return float(np.quantile(np.asarray(values, dtype=float), share))
+
+
+def _permuted(differences: np.ndarray[tuple[int], np.dtype[np.float64]], seed: int) -> float:
+    if len(differences) == 1:
+        return 1.0
+    tested = load_package(SCIPY_STATS).permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=_BATCH,
+        rng=np.random.default_rng(seed),
+    )
+    return float(tested.pvalue)
 
 
 def _bootstrap(

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from eval.currencies import find_currency
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit: what it measures, and how many of its dimension's base unit it is."""
+    """A unit: what it measures, and how many of its dimension's base unit it is.
+
+    Attributes:
+        zero: what its zero is in base units: of a degree Fahrenheit, -17.78 degrees Celsius.
+        per: what it is divided by: an hour for "km/h"; None for a whole unit.
+        money: the currency that the same word may mean, as "pounds" does.
+    """
 
     dimension: str
     size: Decimal
+    zero: Decimal = Decimal(0)
+    per: Unit | None = None
+    money: str | None = None
 
 
 _SPELLED = {
@@ -53,27 +64,26 @@ _SPELLED = {
     "energy 1000000000": "GWh|gigawatt[ -]hours?",
     "energy 1000000000000": "TWh|terawatt[ -]hours?",
     "time 1": "(?-i:h)|hours?",
+    "speed 1.609344": "mph",
     "time 24": "days?",
     "time 8766": "years?|yrs?",
-    "celsius 1": "°C|degrees? celsius",
-    "fahrenheit 1": "°F|degrees? fahrenheit",
+    "temperature 1": "°\\s?C|℃|degrees? (?:celsius|centigrade|C)|celsius",
     "share 0.01": "%|percent|per cent|pct|percentage points?",
-    "dollars 1": "US dollars?|dollars?|USD|US\\$",
-    "euros 1": "euros?|EUR",
-    "pounds 1": "pounds? sterling|GBP",
 }
 _UNITS = {
     spelling: Unit(kind.split()[0], Decimal(kind.split()[1])) for kind, spelling in _SPELLED.items()
 }
-CURRENCIES = {
-    "$": "dollars",
-    "US$": "dollars",
-    "USD": "dollars",
-    "€": "euros",
-    "EUR": "euros",
-    "£": "pounds",
-    "GBP": "pounds",
+_FAHRENHEIT = "°\\s?F|℉|degrees? (?:fahrenheit|F)|fahrenheit"
+_UNITS[_FAHRENHEIT] = Unit("temperature", Decimal(5) / 9, zero=Decimal(-160) / 9)
+_UNITS["kelvins?|°K"] = Unit("temperature", Decimal(1), zero=Decimal("-273.15"))
+_HOUR = Unit("time", Decimal(1))
+_BELOW = {
+    "(?-i:h)|hr|hour": _HOUR,
+    "(?-i:s)|sec|second": Unit("time", 1 / Decimal(3600)),
+    "(?-i:min)|minute": Unit("time", 1 / Decimal(60)),
+    "day": Unit("time", Decimal(24)),
 }
+"""What a unit may be divided by and is then of another kind; per year or person it is not."""
 _RATE = re.compile(
     r"\s{0,3}-?(?:[^\W\d]+\s){0,2}?(?:[^\W\d]+)?\s?(?:/|\bper\s)\s?(?P<of>1,?000,?000|100,?000|10,?000|1,?000|100)\b(?!,\d)"
 )
@@ -87,6 +97,10 @@ def _alternatives() -> Iterator[tuple[re.Pattern[str], Unit]]:
 
 
 _PATTERNS = tuple(_alternatives())
+_DIVISORS = tuple(
+    (re.compile(rf"\s?(?:/\s?|\bper\s)(?:{spelling})(?!\w)", re.IGNORECASE), unit)
+    for spelling, unit in _BELOW.items()
+)
 
 
 def find_unit(text: str, place: int, *, rates: bool = True) -> tuple[Unit, int] | None:
@@ -102,7 +116,21 @@ def find_unit(text: str, place: int, *, rates: bool = True) -> tuple[Unit, int] 
         for pattern, unit in _PATTERNS
         if (match := pattern.match(text, place)) is not None
     ]
-    if not found:
-        return None
-    end, unit = max(found, key=lambda one: one[0])
+    end, unit = max(found, key=lambda one: one[0], default=(place, None))
+    if money := find_currency(text, place):
+        code, money_end, ambiguous = money
+        if unit is None or money_end > end:
+            return Unit(code, Decimal(1)), money_end
+        if ambiguous:
+            unit = replace(unit, money=code)
+    return None if unit is None else _divided(unit, text, end)
+
+
+def _divided(unit: Unit, text: str, end: int) -> tuple[Unit, int]:
+    """Return the unit with what it is divided by: "km/h" measures no length."""
+    if unit.dimension == "speed":
+        return Unit("length", unit.size * 1000, per=_HOUR), end
+    for pattern, divisor in _DIVISORS:
+        if unit.dimension != "share" and (match := pattern.match(text, end)):
+            return replace(unit, per=divisor), match.end()
     return unit, end

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from eval.statistics import Difference, Mean, compare, summarize
 from eval.window_cases import POSITIONS, Position
 
+_LEVEL = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredCase:
@@ -54,7 +56,7 @@ class WindowSummary:
         moved: accuracy with the evidence in the middle and at the end, less that at the beginning.
         useful: the largest size before the first that is lower.
         lower: the first size whose accuracy is lower than the best before it, with its 95 %
-            interval all below 0; None where there is none.
+            interval all below 0 and McNemar's exact p below 0.05; None where there is none.
         sentence: the same for people.
     """
 
@@ -83,7 +85,7 @@ def summarize_window(scored: Sequence[ScoredCase], *, model: str, seed: int = 0)
         if case.position is None:
             by_size.setdefault(case.size, []).append(case)
     sizes = _score_sizes(by_size, seed)
-    lower = next((one for one in sizes if one.difference and one.difference.high < 0), None)
+    lower = next((one for one in sizes if one.difference and _is_lower(one.difference)), None)
     below = [one.size for one in sizes if lower is None or one.size < lower.size]
     return WindowSummary(
         model=model,
@@ -167,6 +169,10 @@ def _sentence(sizes: Sequence[SizeScore], lower: SizeScore | None, useful: int) 
         f"{one.difference * 100:+.1f} points (95 % interval {one.low * 100:+.1f} to "
         f"{one.high * 100:+.1f}, {one.questions:,} questions)"
     )
+
+
+def _is_lower(one: Difference) -> bool:
+    return one.high < 0 and one.p < _LEVEL
 
 
 def _points(one: Difference) -> str:

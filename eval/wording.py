@@ -6,13 +6,26 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_WORD = re.compile(r"(?<!\w)\.\w+|\w+(?:[-.'/]\w+)*|[%$€£]")
+from eval.negation import denied
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+)
+"""Thai to Khmer, kana and Han: written without spaces, so that each letter is a word."""
+_IN_WORD = rf"[^\W{_UNSPACED}]"
+_WORD = re.compile(
+    rf"(?<!\w)\.{_IN_WORD}+|[{_UNSPACED}]"
+    rf"|{_IN_WORD}+(?:[-.'/]{_IN_WORD}+)*(?:\+{{1,2}}|\#)?(?!{_IN_WORD})|[%$€£]"
+)
 _ODD = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "\u2010": "-", "\u2011": "-"})
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _REMARK = re.compile(r"\s?\([^()]*\)")
 _JOINING = frozenset("a an the and at of is in its it with on to by elevation height".split())
 """Words that may stand between those of a text without changing what it says."""
-_NEGATION = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|\bunlike)\s(?:the\s)?$")
+_LONGEST_DENIAL = 6
+_CONCLUDING = re.compile(
+    r"\banswer\s?(?:is\b|:)|\b(?:therefore|thus|hence)\b|(?:^|[.,;]\s)so\b", re.IGNORECASE
+)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -39,7 +52,8 @@ def states(text: str, wanted: str) -> bool:
 def _stands(wanted: Sequence[str], said: Sequence[str]) -> bool:
     needed = [word for word in wanted if word not in _JOINING] or list(wanted)
     for start, word in enumerate(said):
-        if word != needed[0] or _NEGATION.search(" ".join(said[max(0, start - 3) : start]) + " "):
+        before = " ".join([*said[max(0, start - _LONGEST_DENIAL) : start], ""])
+        if word != needed[0] or denied(before, len(before)):
             continue
         if _follows(needed, said[start:]):
             return True
@@ -56,3 +70,10 @@ def _follows(needed: Sequence[str], said: Sequence[str]) -> bool:
         elif word not in _JOINING:
             return False
     return False
+
+
+def conclusion(text: str) -> str:
+    """Return what follows the last word of a conclusion, where something does."""
+    *_, last = (None, *_CONCLUDING.finditer(text))
+    rest = "" if last is None else text[last.end() :].strip()
+    return rest if any(letter.isalnum() for letter in rest) else text

@@ -67,6 +67,14 @@ def first_sentence(text: str) -> str:
 
 
 def abstains(answer: str) -> bool:
-    """Return whether an answer says that it cannot be answered; one without any text does."""
+    """Return whether an answer says that it cannot be answered; one without any text does.
+
+    So a service may ask another model. Scoring tells both apart, by `is_empty`.
+    """
     text = without_citations(answer)
     return not text or _DECLINING.search(first_sentence(text)) is not None
+
+
+def is_empty(answer: str) -> bool:
+    """Return whether an answer says nothing at all, beside citations and thoughts."""
+    return not without_citations(answer)

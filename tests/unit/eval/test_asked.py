@@ -64,6 +64,7 @@ def test_the_type_of_an_answer_is_told_from_it_where_none_is_stated(tmp_path: Pa
         ({"answer_type": ..., "answertype": "number"}, "did you mean 'answer_type'"),
         ({"evidence": [{"doc": "a"}]}, r"qa.jsonl:2: evidence\.0\.text"),
         ({"tolerance": 1}, "qa.jsonl:2: tolerance"),
+        ({"stale_answer": ["4 km"]}, "stale_answer has another form than answer"),
     ],
 )
 def test_a_line_that_cannot_be_scored_is_named_with_its_field(

@@ -13,10 +13,10 @@ from eval.compare import (
     break_even,
     cohen_kappa,
     finish_comparison,
-    mcnemar,
     pair_arms,
     summarize_arm,
 )
+from eval.statistics import mcnemar
 from tests.unit.eval.comparisons import (
     ARMS,
     CLOUD,
@@ -75,6 +75,23 @@ def test_declining_is_told_apart_for_what_can_be_answered_and_what_cannot() -> N
     assert summary.refusal is not None
     assert (summary.abstention.mean, summary.abstention.questions) == (0.5, 2)
     assert (summary.refusal.mean, summary.refusal.questions) == (0.25, 4)
+
+
+def test_an_answer_without_text_declines_nothing() -> None:
+    cells = [cell(LOCAL, question, random.Random(1)) for question in QUESTIONS]
+    silent = [replace(one, answer="[1]", score=replace(one.score, abstained=True)) for one in cells]
+    summary = summarize_arm(LOCAL, silent, KNOWN, seed=0)
+
+    assert summary.abstention is not None
+    assert summary.refusal is not None
+    assert (summary.abstention.mean, summary.refusal.mean) == (0, 0)
+
+
+def test_one_question_of_two_arms_is_compared() -> None:
+    pair = pair_arms(right("a", *[True] * 6)[:1], right("b", *[False] * 6)[:1], seed=0)
+
+    assert (pair.first_only, pair.mcnemar_p) == (1, 1.0)
+    assert pair.accuracy.low < 0 < pair.accuracy.high
 
 
 def test_a_pair_counts_what_one_arm_alone_has_right() -> None:

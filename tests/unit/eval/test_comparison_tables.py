@@ -38,6 +38,17 @@ def test_the_tables_name_every_arm_type_and_pair_with_intervals() -> None:
     assert "not complete" in shown
 
 
+def test_a_share_says_of_how_many_questions_where_these_are_not_all() -> None:
+    comparison = example_comparison()
+    arm = comparison.arms[0]
+    assert arm.set_f1 is not None
+    assert arm.set_f1.questions < arm.questions
+    one = arm.set_f1
+
+    shown = f"{one.mean:.3f} ({one.low:.3f}-{one.high:.3f}) of {one.questions}"
+    assert shown in printed(comparison)
+
+
 def test_a_measure_that_no_arm_has_has_no_row() -> None:
     comparison = example_comparison()
     bare = tuple(replace(arm, escalated=None, judge=None) for arm in comparison.arms)

@@ -14,6 +14,11 @@ from eval.dates import find_dates
         ("July 4th, 1776", (1776, 7, 4)),
         ("in Jul. 1776", (1776, 7, None)),
         ("on July 4", (None, 7, 4)),
+        ("04.07.1776", (1776, 7, 4)),
+        ("4.7.1776.", (1776, 7, 4)),
+        ("4-Jul-1776", (1776, 7, 4)),
+        ("24/07/1776", (1776, 7, 24)),
+        ("07/24/1776", (1776, 7, 24)),
     ],
 )
 def test_a_date_is_read_in_every_spelling(
@@ -24,7 +29,9 @@ def test_a_date_is_read_in_every_spelling(
     assert (found.year, found.month, found.day) == date
 
 
-@pytest.mark.parametrize("text", ["12 may be right", "march 5.2%", "2022", "1776-13-04"])
+@pytest.mark.parametrize(
+    "text", ["12 may be right", "march 5.2%", "2022", "1776-13-04", "04/07/1776", "1.04.07.1776"]
+)
 def test_what_is_no_date_is_not_read(text: str) -> None:
     assert find_dates(text) == ()
 

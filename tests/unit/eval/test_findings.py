@@ -8,11 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eval.compare import mcnemar
 from eval.comparison import ArmFacts, ArmSummary, BreakEven, Comparison, Pairing, Percentiles
 from eval.findings import find, undecided, winner
 from eval.metrics import wilson_interval
-from eval.statistics import Difference, Mean
+from eval.statistics import Difference, Mean, mcnemar
 from tests.unit.eval.comparisons import example_comparison
 
 pytest.importorskip("scipy", reason="needs the extra `eval`")

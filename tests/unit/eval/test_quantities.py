@@ -30,6 +30,10 @@ def only(text: str) -> Quantity:
         ("22,13,59,387", 221359387),
         ("1.234.567", 1234567),
         ("1,5 million", 1500000),
+        ("1.234,56 km", Decimal("1234.56")),
+        ("1.234.567,8 km", Decimal("1234567.8")),
+        ("1 234,56 km", Decimal("1234.56")),
+        ("1 790, as was said", 1790),
         ("1.2 million", 1200000),
         ("twenty-one million", 21000000),
         ("$955.016 billion (2022 est.)", 955016000000),
@@ -61,6 +65,8 @@ def test_a_number_is_read_in_every_spelling(text: str, value: Decimal) -> None:
         "4 July 1776, July 4, 1776 and 1776-07-04",
         "in 2022 and from 2015-20",
         "per 1,000",
+        "1" * 29,
+        "0." + "3" * 5000,
         "",
     ],
 )
@@ -163,6 +169,8 @@ def test_the_same_number_of_miles_and_of_kilometres_never_agrees(value: int) -> 
     st.one_of(
         st.text(),
         st.text(alphabet="0123456789.,-\u2212/ []()*$%mMkKbB\nper to and [1] 2022 (est)"),
+        st.from_regex(r"[0-9]{1,3}([ .,][0-9]{2,3}){0,20}([.,][0-9]{1,40})?( [a-z]{1,9})?"),
+        st.sampled_from(["f\u0131ve", "\u017fix m\u0131llion", "5\u212a", "\u0661\u0662 \u212am"]),
     )
 )
 def test_any_text_is_read_and_places_lie_in_it_in_order(text: str) -> None:

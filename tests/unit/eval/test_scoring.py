@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.cells import AnswerType, AskedQuestion, Expected
-from eval.scoring import Judgement, score_answer
+from eval.scoring import Judgement, score_answer, score_failure
 from serve.abstention import abstains
 
 KNOWN = {
@@ -226,8 +226,108 @@ def test_declining_is_right_where_nothing_answers_and_wrong_elsewhere() -> None:
     assert scored(GDP, "").abstained
 
 
+def test_an_answer_without_text_is_wrong_for_every_type() -> None:
+    for question in (asked("abstain", None), GDP, asked("set", ("Peru",)), asked("string", "x")):
+        for answer in ("", " \n", "[1]", "<think>Is it 5?</think>"):
+            judged = scored(question, answer)
+            assert (judged.correct, judged.reason) == (False, "no answer")
+    assert scored(asked("set", ("Peru",)), "").f1 == 0
+
+
+def test_a_failed_call_is_wrong_in_every_measure_and_does_not_decline() -> None:
+    members = asked("set", ("Peru", "Brazil"))
+    assert score_failure(members, "upstream_timeout") == Judgement(
+        False, "upstream_timeout", abstained=False, f1=0.0
+    )
+    assert score_failure(DEATHS, "upstream_timeout").stale is False
+    assert score_failure(GDP, "upstream_timeout").f1 is None
+
+
+def test_stale_members_are_told_by_the_rule_of_their_type() -> None:
+    members = replace(asked("set", ("Peru", "Brazil")), stale=("Peru", "Bolivia"))
+    assert scored(members, "Peru and Bolivia").stale is True
+    assert scored(members, "Peru and Brazil").stale is False
+    assert scored(members, "Peru").stale is False
+    assert scored(members, "The sources do not say.").stale is False
+    fields = replace(asked("list", ("3,142", "Stanley")), stale=("3,398", "Stanley"))
+    assert scored(fields, "3,398 people; Stanley").stale is True
+    assert scored(fields, "3,142 people; Stanley").stale is False
+
+
+AGE = asked("number", "24.6 years (2025 est.)")
+DAY = asked("date", "28 July 1821")
+NEIGHBOURS = asked("set", ("Peru", "Bolivia"), "Which countries are they?")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (AGE, "It is not 24.6, it is 30."),
+        (AGE, "It isn't about 24.6 years."),
+        (AGE, "It is 30 rather than 24.6."),
+        (AGE, "24.6, or 30, depending on the source"),
+        (AGE, "24.6 or perhaps 30"),
+        (DAY, "It is not 28 July 1821 but 1 May 1900"),
+        (DAY, "28 July 1821 or 1 May 1900"),
+        (NEIGHBOURS, "Neither Peru nor Bolivia"),
+        (asked("list", ("Peru", "24.6")), "not Peru; not 24.6"),
+        (asked("entity", "Peru"), "It is not Peru but Bolivia."),
+        (asked("entity", "Costa Rica"), "Unlike Costa Rica or Peru, Bolivia is."),
+        (asked("number", "5.2%"), "It fell by 5.2%"),
+        (asked("number", "5.2%"), "a decrease of about 5.2%"),
+        (asked("number", "$30"), "A$30"),
+        (asked("number", "$30"), "HK$30"),
+        (asked("number", "$30"), "30 CAD"),
+        (asked("number", "$30"), "30 Australian dollars"),
+        (asked("number", "5 km"), "5km/h"),
+        (asked("number", "5 km"), "5 km per hour"),
+        (asked("string", "C"), "C++"),
+        (asked("string", "C++"), "C"),
+        (asked("string", "Stanley"), "neither Darwin nor Stanley"),
+    ],
+)
+def test_what_is_denied_or_left_open_or_of_another_kind_is_wrong(
+    question: AskedQuestion, answer: str
+) -> None:
+    assert not scored(question, answer).correct, scored(question, answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        (AGE, "It is 24.6, not 30."),
+        (AGE, "It is not 30 but 24.6."),
+        (asked("number", "1,790 km"), "1,790 km, or about 1,112 miles"),
+        (asked("number", "7.1 million"), "7.1 million, or 14% of all"),
+        (asked("number", "5.2%"), "It fell to 5.2%."),
+        (asked("number", "5.2%"), "The falling rate stands at 5.2%."),
+        (asked("number", "-5.2%"), "It declined in 2024 by 5.2%."),
+        (asked("number", "-5.2%", "What was its growth in 2022?"), "In 2022 it fell by 5.2%."),
+        (asked("number", "5.2%", "By how much did it fall?"), "It fell by 5.2%."),
+        (asked("number", "$30"), "US$30"),
+        (asked("number", "\u00a330"), "30 pounds"),
+        (asked("number", "20 \u00b0C"), "68 \u00b0F"),
+        (asked("number", "125"), "one hundred twenty-five"),
+        (asked("number", "5 km/h"), "5 km per hour"),
+        (asked("number", "5 km/h"), "1.39 m/s"),
+        (asked("date", "28 July 1821"), "28.07.1821"),
+        (asked("date", "28 July 1821"), "28-Jul-1821"),
+        (asked("string", "C++"), "It is C++."),
+        (asked("string", "Not specified"), "Not specified"),
+        (asked("string", "No data"), "No data."),
+        (asked("string", "\u4e1c\u4eac"), "\u4e1c\u4eac\u662f\u9996\u90fd"),
+        (asked("entity", "Peru", "Which is larger?"), "Unlike Bolivia, Peru is larger"),
+        (NEIGHBOURS, "Peru and Bolivia, not Brazil"),
+    ],
+)
+def test_what_is_true_is_right_in_other_words(question: AskedQuestion, answer: str) -> None:
+    assert scored(question, answer).correct, scored(question, answer)
+
+
 ANSWERS = st.one_of(
     st.text(),
+    st.from_regex(r"[0-9]{1,40}([ .,][0-9]{1,3}){0,20}([.,][0-9]{1,40})?( [a-z]{1,9})?"),
+    st.sampled_from(["1.234,56 km", "9" * 40, "0." + "3" * 5000, "\u017feven", "\u017fep 1, 2020"]),
     st.lists(
         st.sampled_from(
             "The sources do not say . It is 955 14.28 $955.016 billion 2022 2021 Bolivia larger "
@@ -235,7 +335,8 @@ ANSWERS = st.one_of(
         )
     ).map(" ".join),
 )
-QUESTIONS = (DEATHS, GDP, POPULATION, LARGER, BOTH, OF_ALL, asked("date", "4 July 1776"))
+FALLEN = asked("number", "-5.2% (2022 est.)", "What was the growth of Peru in 2022?")
+QUESTIONS = (FALLEN, DEATHS, GDP, POPULATION, LARGER, BOTH, OF_ALL, asked("date", "4 July 1776"))
 
 
 @given(ANSWERS, st.sampled_from(QUESTIONS))
@@ -246,6 +347,14 @@ def test_no_answer_is_right_both_as_a_value_and_as_declining(
 
     assert not (scored(question, answer).correct and scored(declining, answer).correct)
     assert scored(question, answer).abstained is abstains(answer)
+
+
+@given(ANSWERS, st.sampled_from([*QUESTIONS, NEIGHBOURS, asked("list", ("5 km", "Peru"))]))
+def test_any_text_is_scored_by_any_rule(answer: str, question: AskedQuestion) -> None:
+    judged = scored(replace(question, stale=question.expected), answer)
+
+    assert judged.stale is False
+    assert (judged.f1 is None) is (question.answer_type not in {"set", "list"})
 
 
 @given(ANSWERS, st.sampled_from(QUESTIONS))

@@ -84,3 +84,34 @@ def test_auroc_of_the_sides_changed_is_the_rest(one: list[float], other: list[fl
 def test_percentiles_of_latencies() -> None:
     assert percentile([1, 2, 3, 4, 5], 0.5) == 3
     assert percentile([7], 0.95) == 7
+
+
+def test_one_question_has_an_interval_and_p_1() -> None:
+    for one, other in ((1.0, 0.0), (0.5, 0.25)):
+        found = compare([one], [other])
+        assert (found.p, found.questions) == (1.0, 1)
+        assert found.low <= found.difference <= found.high
+
+
+def test_few_questions_have_a_wide_interval_even_where_all_are_alike() -> None:
+    lost, same = compare([1.0] * 3, [0.0] * 3), compare([1.0] * 5, [1.0] * 5)
+
+    assert lost.low == -1
+    assert lost.high > 0
+    assert lost.p == pytest.approx(0.25)
+    assert same.low < -0.4
+    assert same.high > 0.4
+    assert same.p == 1.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_an_interval_of_right_and_wrong_holds_the_difference_and_turns_with_it(
+    pairs: list[tuple[bool, bool]],
+) -> None:
+    one, other = ([float(pair[side]) for pair in pairs] for side in (0, 1))
+    found, turned = compare(one, other), compare(other, one)
+
+    assert -1 <= found.low < found.high <= 1
+    assert found.low <= found.difference <= found.high
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+    assert found.p == pytest.approx(turned.p)

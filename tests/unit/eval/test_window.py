@@ -45,6 +45,20 @@ def test_a_difference_that_chance_explains_is_none() -> None:
     assert "the most that was measured: against 1,024" in found.sentence
 
 
+def test_three_questions_alone_end_no_useful_window() -> None:
+    scored = [*cases(1024, 3, questions=3), *cases(2048, 0, questions=3)]
+    found = summarize_window(scored, model="small")
+    assert (found.useful, found.lower) == (2048, None)
+    difference = found.sizes[1].difference
+    assert difference is not None
+    assert difference.low < difference.high
+
+
+def test_one_question_alone_is_summed_up() -> None:
+    scored = [*cases(1024, 1, questions=1), *cases(2048, 1, questions=1)]
+    assert summarize_window(scored, model="small").useful == 2048
+
+
 def test_a_size_is_held_against_the_best_before_it_and_not_the_last() -> None:
     scored = [*cases(1024, 80), *cases(2048, 78), *cases(4096, 70)]
     found = summarize_window(scored, model="small")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from serve.abstention import abstains
+from serve.abstention import abstains, is_empty
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,8 @@ def test_an_answer_that_says_that_it_cannot_be_answered_declines(answer: str) ->
 )
 def test_an_answer_with_a_negative_fact_does_not_decline(answer: str) -> None:
     assert not abstains(answer)
+
+
+def test_only_an_answer_without_text_is_empty() -> None:
+    assert all(is_empty(answer) for answer in ("", " \n", "[1][2]", "<think>5?</think> **"))
+    assert not is_empty("The sources do not say.")
