@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from chunking.errors import WindowfitError
+from chunking.errors import CollectionChanged, WindowfitError
 from serve.answer import Answer, UpstreamCheck, answer, stream_answer
 from serve.call_record import CallRecord, Origin
 from serve.context.route import EscalationRecord
@@ -66,6 +66,9 @@ async def answer_routed(
             given = await answer(
                 plan.ask, runtime, upstream_check=upstream_check, plan=plan, origin=origin
             )
+        except CollectionChanged as error:
+            journey.plan_anew(error)
+            continue
         except FALLS_BACK as error:
             journey.fail(plan.profile.name, error)
             continue
@@ -116,6 +119,10 @@ async def stream_routed(
                 async for item in live:
                     begun = begun or not isinstance(item, Plan)
                     yield _finished(item, runtime, origin) if isinstance(item, Answer) else item
+        except CollectionChanged as error:
+            if begun:
+                raise
+            journey.plan_anew(error)
         except FALLS_BACK as error:
             if begun:
                 raise

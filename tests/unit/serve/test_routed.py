@@ -12,7 +12,7 @@ import pytest
 
 from chunking.errors import CollectionNotFound, ContextLengthExceeded, ModelNotFound
 from chunking.sensitivity import Sensitivity
-from chunking.tokens import Message
+from chunking.tokens import Message, Tool, ToolCall
 from serve.answer import Answer
 from serve.backends.scripted import ScriptedBackend
 from serve.call_record import Origin
@@ -407,3 +407,47 @@ class TestLedger:
         (row,) = self.rows(tmp_path, runtime, replace(ASK, sensitivity=Sensitivity.RESTRICTED))
 
         assert row.sensitivity == "restricted"
+
+
+class TestPersonalData:
+    RULES: tuple[Mapping[str, object], ...] = (
+        {"name": "stays", "personal_data": True, "target": "near"},
+        {"name": "out", "target": "far"},
+    )
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"tools": (Tool("mail", "Write to maria@example.com"),)},
+            {"tools": (Tool("mail", parameters={"default": "maria@example.com"}),)},
+            {"response_format": {"json_schema": {"name": "maria@example.com"}}},
+            {"sampling": {"stop": ["maria@example.com"]}},
+            {"system": "Answer maria@example.com."},
+        ],
+    )
+    def test_personal_data_is_looked_for_in_all_that_is_sent(
+        self, field: Mapping[str, object]
+    ) -> None:
+        runtime = routed_runtime(rules=self.RULES)
+
+        given = answered(runtime, replace(AUTO, **field))  # type: ignore[arg-type]
+
+        assert given.report.model == "near"
+
+    def test_personal_data_in_the_arguments_of_a_call_of_a_tool_counts(self) -> None:
+        call = ToolCall("callabc12", "mail", '{"to": "maria@example.com"}')
+        after = (
+            Message("assistant", "", (call,)),
+            Message("tool", "sent", tool_call_id=call.id),
+        )
+        runtime = routed_runtime(rules=self.RULES)
+
+        given = answered(runtime, replace(AUTO, after=after, tools=(Tool("mail"),)))
+
+        assert given.report.model == "near"
+
+    def test_personal_data_in_the_title_of_a_document_counts(self) -> None:
+        letter = replace(PERU, title="Letter to maria@example.com")
+        runtime = routed_runtime(rules=self.RULES, documents=(letter,))
+
+        assert answered(runtime).report.model == "near"
