@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chunking.document import Document
 from chunking.errors import CollectionNotFound, ContextLengthExceeded, ModelNotFound
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Tool, ToolCall
@@ -25,7 +26,7 @@ from serve.errors import (
     UpstreamTimeout,
 )
 from serve.ledger import FILE_NAME, CallRow, Ledger, read_ledger
-from serve.plan import Ask, Plan
+from serve.plan import Ask, Mode, Plan
 from serve.review import PENDING
 from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.runtime import Runtime
@@ -451,3 +452,37 @@ class TestPersonalData:
         runtime = routed_runtime(rules=self.RULES, documents=(letter,))
 
         assert answered(runtime).report.model == "near"
+
+
+class TestOneTextUnderTwoLabels:
+    SAME = (
+        replace(PERU, digest="d1"),
+        replace(PERU, id="zperu", digest="d1", sensitivity=Sensitivity.RESTRICTED),
+    )
+    NEARLY = (
+        PERU,
+        replace(PERU, id="zperu", title="Peru", sensitivity=Sensitivity.RESTRICTED),
+    )
+
+    @pytest.mark.parametrize("mode", ["retrieve", "full", "exhaustive"])
+    @pytest.mark.parametrize("documents", [SAME, SAME[::-1], NEARLY])
+    def test_it_stays_whichever_copy_is_shown(
+        self, documents: tuple[Document, ...], mode: Mode
+    ) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*documents, CHAD))
+
+        assert answered(runtime, replace(AUTO, mode=mode)).report.model == "near"
+        assert script(runtime, "far").requests == []
+
+    @pytest.mark.parametrize("mode", ["retrieve", "full"])
+    def test_a_copy_that_the_filter_leaves_out_counts_too(self, mode: Mode) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*self.SAME, CHAD))
+        ask = replace(AUTO, mode=mode, where={"document": (PERU.id,)})
+
+        assert answered(runtime, ask).report.model == "near"
+
+    def test_other_documents_leave(self) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*self.SAME, CHAD))
+
+        about_chad = replace(AUTO, where={"document": (CHAD.id,)})
+        assert answered(runtime, about_chad).report.model == "far"
