@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from chunking.errors import CollectionChanged, WindowfitError
 from serve.answer import Answer, UpstreamCheck, answer, stream_answer
+from serve.brought import brought_texts
 from serve.call_record import CallRecord, Origin
 from serve.context.route import EscalationRecord
 from serve.errors import PolicyRefused
@@ -156,7 +157,13 @@ def not_good_enough(given: Answer, runtime: Runtime) -> EscalationRecord | None:
     if given.completion.tool_calls:
         return None
     plan = given.plan
-    grounding = check_grounding(given.text, question=plan.ask.question, kept=plan.context.chunks)
+    grounding = check_grounding(
+        given.text,
+        question=plan.ask.question,
+        said=brought_texts(plan.ask),
+        kept=plan.context.chunks,
+        structured=plan.ask.response_format is not None,
+    )
     signals = Signals(grounding.share, grounding.insufficient, given.report.support)
     decided = decide_escalation(signals, thresholds=runtime.policy.thresholds)
     if not decided.wanted:

@@ -486,3 +486,25 @@ class TestOneTextUnderTwoLabels:
 
         about_chad = replace(AUTO, where={"document": (CHAD.id,)})
         assert answered(runtime, about_chad).report.model == "far"
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        (
+            "As Ricardo Palma asked: Lima [1].",
+            {"history": (Message("user", "I am Ricardo Palma."), Message("assistant", "Hello."))},
+        ),
+        ("Ricardo Palma: Lima [1].", {"system": "Address Ricardo Palma."}),
+        ('{"Capital City": "Lima"}', {"response_format": {"type": "json_object"}}),
+    ],
+)
+def test_what_the_caller_said_and_the_form_he_gave_escalate_nothing(
+    answer: str, field: Mapping[str, object]
+) -> None:
+    rule = {"name": "up", "target": "near", "escalate": "cloud"}
+    runtime = routed_runtime({"near": ScriptedBackend([answer])}, rules=[rule])
+
+    report = answered(runtime, replace(AUTO, **field)).report  # type: ignore[arg-type]
+
+    assert (report.model, report.route.escalation) == ("near", None)
