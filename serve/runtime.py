@@ -32,6 +32,7 @@ from serve.backends.protocol import ChatBackend
 from serve.brought import brought_texts
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.fields import check_routes
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
 from serve.latency import Latencies
@@ -98,6 +99,7 @@ class Runtime:
         """
         profiles = load_profiles(serve_settings.profiles)
         find_profile(profiles, serve_settings.model)
+        check_routes(serve_settings, profiles)
         policy = serve_settings.policy(profiles)
         engine = open_engine(index_settings)
         try:
