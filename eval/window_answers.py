@@ -222,7 +222,7 @@ def _request(case: WindowCase) -> CompletionRequest:
         max_output_tokens=case.plan.budget.reserved_output,
         question=case.question.question,
         sources=case.sources,
-        sensitivity=case.plan.ask.sensitivity,
+        sensitivity=case.plan.ask.label,
     )
 
 

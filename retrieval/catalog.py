@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from chunking.errors import InputError
 from chunking.piece_counts import PieceCount
+from chunking.sensitivity import Sensitivity, highest
 from retrieval.entities import NameTable
 from retrieval.points import Where
 from retrieval.records import DocumentRecord, Hit, read_hit
@@ -41,6 +42,7 @@ class Catalog:
     _ordinals: dict[str, dict[str, int]] = field(default_factory=dict)
     _chunk_counts: dict[str, dict[str, PieceCount]] = field(default_factory=dict)
     _means: dict[str, float | None] = field(default_factory=dict)
+    _labels: dict[str, Sensitivity] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[DocumentRecord], token: str = "") -> Self:
@@ -66,7 +68,10 @@ class Catalog:
         record = self.records[payload["document"]]
         hit = read_hit(payload, record, ordinal, score, via)
         origin = self.origin(record)
-        return replace(hit, origin=origin) if origin else hit
+        if not origin:
+            return hit
+        chunk = replace(hit.chunk, sensitivity=self.label(record))
+        return replace(hit, chunk=chunk, origin=origin)
 
     def ordinal(self, payload: Mapping[str, Any]) -> int | None:
         """Return the place of a stored chunk in its document; None where no record names it."""
@@ -84,6 +89,20 @@ class Catalog:
         """
         same = self._copies.get(record.digest, ())
         return same[0] if len(same) > 1 else ""
+
+    def label(self, record: DocumentRecord) -> Sensitivity:
+        """Return the highest label of all documents that were read from these very bytes.
+
+        One text under two labels is the text of the higher one, whichever document it is taken
+        from.
+        """
+        if not self.origin(record):
+            return record.sensitivity
+        if record.digest not in self._labels:
+            same = self._copies[record.digest]
+            labels = (self.records[name].sensitivity for name in same)
+            self._labels[record.digest] = highest(labels)
+        return self._labels[record.digest]
 
     def passing(self, where: Where | None) -> list[DocumentRecord]:
         """Return the documents that pass a filter, in corpus order.

@@ -149,7 +149,7 @@ def _label_sent(progress: Progress) -> str | None:
     plan = progress.plan
     if plan is None or not progress.sent:
         return None
-    return str(highest((plan.ask.sensitivity, *(one.sensitivity for one in plan.context.chunks))))
+    return str(highest((plan.ask.label, *(one.sensitivity for one in plan.context.chunks))))
 
 
 def call_count(plan: Plan, completion: Completion) -> int:

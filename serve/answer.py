@@ -13,9 +13,11 @@ from typing import Literal, Protocol
 from chunking.sensitivity import highest
 from serve.account import Bill, call_count, planned_tokens
 from serve.backends.protocol import Completion, CompletionRequest
+from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
+from serve.currency import with_current_labels
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
@@ -66,7 +68,7 @@ async def answer(
         call.take(completion.text)
         given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
-    runtime.answered.note(given.text, call.request.sensitivity)
+    _remember(given, call, runtime)
     return given
 
 
@@ -95,28 +97,34 @@ async def stream_answer(
         yield call.plan
         await record.send()
         completion: Completion | None = None
-        try:
-            async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Completion):
-                        completion = piece
-                        continue
-                    call.note_first_piece()
-                    if text := call.take(piece):
-                        yield text
-        finally:
-            # What a broken stream has shown may come back as a turn, too.
-            runtime.answered.note(call.text, call.request.sensitivity)
+        known = False
+        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Completion):
+                    completion = piece
+                    continue
+                call.note_first_piece()
+                if text := call.take(piece):
+                    # A client may leave at any piece, and send back what it has by then.
+                    known = known or runtime.answered.note(call.text, call.request.sensitivity)
+                    yield text
         if completion is None:
             name = call.plan.profile.name
             raise UpstreamError(f"the stream of {name} ended without its completion")
         before = len(call.text)
         finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
-    runtime.answered.note(finished.text, call.request.sensitivity)
+    _remember(finished, call, runtime)
     if rest := finished.text[before:]:
         yield rest
     yield finished
+
+
+def _remember(given: Answer, call: _Call, runtime: Runtime) -> None:
+    """Remember the label of what an answer says: its text, and the calls of tools it asks for."""
+    said = (given.text, *(arguments_text(one) for one in given.completion.tool_calls))
+    for text in said:
+        runtime.answered.note(text, call.request.sensitivity)
 
 
 def _record(
@@ -213,6 +221,9 @@ async def _begin(
     record.plan(plan)
     runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
     backend = await runtime.verified_backend(plan.profile)
+    # After what may take long, and before the call.
+    plan = await asyncio.to_thread(with_current_labels, plan, runtime)
+    record.plan(plan)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
         calls = ShardCalls(backend, plan.exhaustion, plan.counter, check)
@@ -253,7 +264,7 @@ def _request(plan: Plan) -> CompletionRequest:
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,
         sampling=ask.sampling,
-        sensitivity=highest((ask.sensitivity, *(one.sensitivity for one in plan.context.chunks))),
+        sensitivity=highest((ask.label, *(one.sensitivity for one in plan.context.chunks))),
     )
 
 

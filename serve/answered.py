@@ -1,48 +1,132 @@
-"""Remembers the labels of questions and answers, so that what comes back as history keeps them.
+"""Remembers the labels of questions and answers, so that what comes back keeps them.
 
-An answer quotes what it was made from. A client sends it back as a turn of the conversation, and
-that turn may go to another model.
+An answer quotes what it was made from. A client sends it back as a turn of the conversation, as a
+question or as instructions, and that text may go to another model.
 """
 
 from __future__ import annotations
 
+import re
+import string
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import accumulate
 from threading import Lock
 from typing import Final
 
 from chunking.sensitivity import Sensitivity
-from chunking.tokens import Message
+from serve.abstention import abstains, without_citations
 
-TURN_LIMIT: Final = 200_000
-"""Turns that are remembered, some 20 MB of digests; the oldest are forgotten first."""
+TEXT_LIMIT: Final = 400_000
+"""Texts that are remembered, some 50 MB of digests; the oldest are forgotten first."""
+OPENING_LETTERS: Final = 64
+"""By so many letters and digits at its beginning a text is known; a shorter one by all of them."""
+
+_SYMBOLS: Final = str.maketrans("", "", string.punctuation + string.whitespace)
+_LONGEST_DECLINING: Final = 400
+_DECLINING_WORDS: Final = frozenset(
+    "a able about an and answer any are asked based be been can cannot contain contained contains "
+    "context could data detail details determine did do document documents does enough evidence "
+    "excerpts find for found from give given have hold i in include included information "
+    "insufficient is it know materials mention mentioned no not of on or passages provide provided "
+    "question records say says sorry source sources specify state stated sufficient t tell text "
+    "that the there these this those to unable unfortunately unknown was were with your".split()
+)
+"""Words that say that nothing was found, and what nothing else can be said with."""
 
 
 class AnsweredLabels:
-    """The label of every turn of this process, by a digest of its text; no text is kept."""
+    """The label of every question and answer of this process, by digests; no text is kept.
 
-    def __init__(self, limit: int = TURN_LIMIT) -> None:
+    A text is known by its opening of letters and digits. White space, punctuation, case, emphasis
+    and citations do not count, as clients change them, and the rest may be missing: a client that
+    left a stream sends back its beginning.
+    """
+
+    def __init__(self, limit: int = TEXT_LIMIT) -> None:
         self._limit = limit
         self._labels: OrderedDict[bytes, Sensitivity] = OrderedDict()
         self._lock = Lock()
 
-    def note(self, text: str, label: Sensitivity) -> None:
-        """Remember the label of a turn; of two labels for one text, the higher."""
-        if not text.strip():  # calls of tools come as turns without text
-            return
-        key = _digest(text)
+    def note(self, text: str, label: Sensitivity) -> bool:
+        """Remember the label of a text, of two labels the higher; return whether that was all.
+
+        That is: whatever may be written after this text, the whole of it is known already.
+        """
+        opening = _opening(text)
+        if not opening or label is Sensitivity.PUBLIC or _declines(text):
+            return False
+        key = _digest(opening)
         with self._lock:
             self._labels[key] = max(label, self._labels.pop(key, label))
             if len(self._labels) > self._limit:
                 self._labels.popitem(last=False)
+        return len(opening) == OPENING_LETTERS
 
-    def labels_in(self, turns: Iterable[Message]) -> list[Sensitivity]:
-        """Return the label of every turn that this process was asked or has answered."""
-        keys = [_digest(turn.content) for turn in turns]
+    def labels_in(self, texts: Iterable[str]) -> list[Sensitivity]:
+        """Return the labels of what this process was asked or has answered, and these texts hold.
+
+        A short text is known where it is all of one of these, a long one at the beginning of any
+        line, whatever stands before and after it. Time is linear in the texts.
+        """
+        if not self._labels:
+            return []
+        keys = {_digest(opening) for text in texts for opening in _openings(text)}
         with self._lock:
             return [self._labels[key] for key in keys if key in self._labels]
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _openings(text: str) -> Iterator[str]:
+    """Yield by what a text, and what stands in it from the beginning of a line, may be known."""
+    opening = _opening(text)
+    if not opening or _declines(text):
+        return
+    yield opening
+    lines = [_letters(line) for line in text.splitlines()]
+    whole = "".join(lines)
+    last = len(whole) - OPENING_LETTERS
+    for start in accumulate(map(len, lines), initial=0):
+        if start > last:
+            return
+        yield whole[start : start + OPENING_LETTERS]
+
+
+def _opening(text: str) -> str:
+    """Return what a text is known by; one of brackets alone may be a list of numbers, no citation.
+
+    A text without any letter or digit is known by its symbols.
+    """
+    letters = _letters(text) or text.translate(_FOLDED)
+    return (letters or text.translate(_SYMBOLS))[:OPENING_LETTERS]
+
+
+def _letters(text: str) -> str:
+    return without_citations(text).translate(_FOLDED)
+
+
+class _Folded(dict[int, str]):
+    """Letters and digits without accents, form and case; everything else as nothing."""
+
+    def __missing__(self, code: int) -> str:
+        """Return what stands for a character, each looked up once."""
+        # One character at a time: to normalize a long run of marks takes the square of its length.
+        parts = unicodedata.normalize("NFKD", chr(code)).casefold()
+        self[code] = plain = "".join(part for part in parts if part.isalnum())
+        return plain
+
+
+_FOLDED = _Folded()
+
+
+def _declines(text: str) -> bool:
+    """Return whether a text says in stock words alone that nothing was found: it holds nothing."""
+    if len(text) > _LONGEST_DECLINING:
+        return False
+    words = re.findall(r"\w+", without_citations(text).casefold())
+    return bool(words) and _DECLINING_WORDS.issuperset(words) and abstains(text)
+
+
+def _digest(opening: str) -> bytes:
+    return blake2b(opening.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from chunking.counters import well_formed
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError, InputError
 from chunking.sensitivity import Sensitivity
 from retrieval.points import Where
 from retrieval.search import SEARCH_LENGTH, SEARCH_LIMIT
+from serve.errors import PolicyRefused
+from serve.profile_entry import unknown_name
 from serve.rules import ROUTE_WORDS
 from serve.settings import ServeSettings
 
@@ -76,6 +79,7 @@ def route_of(
 
     Raises:
         InputError: model and route name two different ones.
+        PolicyRefused: requests may not name that one.
     """
     if model in ROUTE_WORDS:
         model, route = None, route or model
@@ -83,6 +87,28 @@ def route_of(
         raise InputError(
             f"model names {model!r} and route names {route!r}", hint="give one", param="route"
         )
+    if not may_be_named(route or model, settings):
+        raise PolicyRefused(
+            f"requests may name only {len(settings.routes)} routes here, and {route or model!r} is"
+            " none of them",
+            hint=f"name one of: {', '.join(settings.routes)}; or leave route and model out",
+            param="route" if route else "model",
+        )
     if model is None and route is None:
         route = settings.route
     return model or settings.model, route
+
+
+def may_be_named(route: str | None, settings: ServeSettings) -> bool:
+    """Return whether a request may name that route or model; naming none is always allowed."""
+    return route is None or not settings.routes or route in settings.routes
+
+
+def check_routes(settings: ServeSettings, profiles: Collection[str]) -> None:
+    """Raise ConfigurationError where requests may name what is neither a route nor a model."""
+    for name in settings.routes:
+        if name not in ROUTE_WORDS and name not in profiles:
+            known = [*ROUTE_WORDS, *profiles]
+            raise ConfigurationError(
+                f"routes: {unknown_name('route or model profile', name, known)}", param="routes"
+            )

@@ -107,7 +107,7 @@ class Gathering:
             return self._read(ranked, best)
         return [
             Candidate(
-                _unread(records[name]),
+                self._unread(records[name]),
                 best.get(name, 0.0),
                 "whole document",
                 place=self.catalog.place(name),
@@ -153,7 +153,7 @@ class Gathering:
                 break
             wanted.append(name)
             characters += records[name].characters
-        unread = [_unread(records[name]) for name in wanted]
+        unread = [self._unread(records[name]) for name in wanted]
         return [
             Candidate(
                 chunk,
@@ -163,6 +163,20 @@ class Gathering:
             )
             for chunk in self.load(unread)
         ]
+
+    def _unread(self, record: DocumentRecord) -> Chunk:
+        """Return a document as one chunk that does not hold its text yet."""
+        return Chunk(
+            id=_whole_id(record.id, record.version),
+            document=record.id,
+            title=record.title,
+            path=(),
+            start=0,
+            end=record.characters,
+            text="",
+            position=0,
+            sensitivity=self.catalog.label(record),
+        )
 
 
 def corpus_tokens(
@@ -212,18 +226,3 @@ def _is_version(document: Document | None, chunk: Chunk) -> bool:
 
 def _whole_id(document: str, version: str) -> str:
     return content_id("whole", document, version)
-
-
-def _unread(record: DocumentRecord) -> Chunk:
-    """Return a document as one chunk that does not hold its text yet."""
-    return Chunk(
-        id=_whole_id(record.id, record.version),
-        document=record.id,
-        title=record.title,
-        path=(),
-        start=0,
-        end=record.characters,
-        text="",
-        position=0,
-        sensitivity=record.sensitivity,
-    )

@@ -7,6 +7,7 @@ elsewhere in the context is not. Scripts without capital letters have no names h
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left
 from collections import deque
@@ -69,7 +70,7 @@ class Grounding:
 
     Attributes:
         checked: different numbers and names of the answer.
-        missing: those that stand neither in the context nor in the question, as the answer writes
+        missing: those that stand neither in the context nor in what was asked, as the answer writes
             them; text of an answer, so for the caller and for no log.
         insufficient: whether the answer says that the sources do not hold what was asked.
     """
@@ -84,19 +85,49 @@ class Grounding:
         return 1.0 - len(self.missing) / self.checked if self.checked else 1.0
 
 
-def check_grounding(answer: str, *, question: str, kept: Sequence[Chunk]) -> Grounding:
-    """Return which numbers and names of an answer stand in the kept chunks or in the question.
+def check_grounding(
+    answer: str,
+    *,
+    question: str,
+    kept: Sequence[Chunk],
+    said: Iterable[str] = (),
+    structured: bool = False,
+) -> Grounding:
+    """Return which numbers and names of an answer stand in the kept chunks or in what was asked.
 
     Numbers are compared by value: 1,790 is 1790, "three" is 3, and "1.8 million" is 1,800,000 or
     what rounds to it. Names are runs of capitalised words, compared without accents and case; a
     word that begins a sentence is one only where it is capitalised elsewhere, too, or all there
     is. Citations do not count. Time is linear in the texts.
+
+    Args:
+        said: what else the caller has said to the model: turns, instructions.
+        structured: whether the answer is JSON whose fields the caller has named; then its values
+            are looked at, and not the names of the fields.
     """
-    said = without_citations(answer)
-    context = [question, *(chunk.embedded_text for chunk in kept)]
-    numbers, names = dict(_stated_numbers(said)), dict(_stated_names(said))
+    told = _values(answer) if structured else without_citations(answer)
+    context = [question, *said, *(chunk.embedded_text for chunk in kept)]
+    numbers, names = dict(_stated_numbers(told)), dict(_stated_names(told))
     missing = (*_missing_numbers(numbers, context), *_missing_names(names, context))
     return Grounding(len(numbers) + len(names), missing, abstains(answer))
+
+
+def _values(answer: str) -> str:
+    """Return the values of a JSON answer, one a line; the answer as it is where it is no JSON."""
+    try:
+        waiting = [json.loads(answer, parse_float=str, parse_int=str)]
+    except (ValueError, RecursionError):
+        return answer
+    found: list[str] = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list):
+            waiting += reversed(value)
+        elif isinstance(value, str):
+            found.append(value)
+    return "\n".join(found)
 
 
 def _stated_numbers(text: str) -> Iterator[tuple[tuple[Decimal, Decimal], str]]:

@@ -14,11 +14,13 @@ from typing import Final
 
 from chunking.errors import (
     CallLimitExceeded,
+    CollectionChanged,
     ConfigurationError,
     ContextLengthExceeded,
     WindowfitError,
 )
 from chunking.sensitivity import highest
+from serve.brought import brought_texts
 from serve.context.report import ContextReport
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.cost import price_at_most
@@ -35,6 +37,7 @@ from serve.tasks import tell_task
 
 FALLS_BACK: Final = (UpstreamError, ConfigurationError, ContextLengthExceeded, CallLimitExceeded)
 """What one model fails by and another may not."""
+_CHANGES_LIMIT: Final = 3
 
 
 class Journey:
@@ -58,8 +61,11 @@ class Journey:
         if self._route not in ROUTE_WORDS:
             find_profile(runtime.profiles, self._route)
         self._ask = runtime.labelled(ask)
-        runtime.answered.note(ask.question, self._ask.sensitivity)
+        runtime.answered.note(ask.question, ask.sensitivity)
+        # Of this moment alone: a call takes minutes, in which labels change and text goes away.
         self._plans: dict[str, Plan] = {}
+        self._surveyed = False
+        self._changes = 0
         self._failures: dict[str, WindowfitError] = {}
         self._personal: dict[str, tuple[str, ...]] = {}
         self._escalation: EscalationRecord | None = None
@@ -70,7 +76,12 @@ class Journey:
             structured=ask.response_format is not None,
             tools=bool(ask.tools),
         )
-        self._inputs = RouteInputs(task=task, request_sensitivity=self._ask.sensitivity)
+        self._inputs = RouteInputs(
+            task=task,
+            request_sensitivity=ask.sensitivity,
+            # Not told apart from what is retrieved: who said a text here is not for callers.
+            context_sensitivity=self._ask.label if self._ask.label > ask.sensitivity else None,
+        )
 
     @property
     def named(self) -> ModelProfile | None:
@@ -94,6 +105,7 @@ class Journey:
         """Remember what a model that was called failed by: its turn is over."""
         self.called = True
         self._failures[model] = error
+        self._plans.clear()
 
     def may_escalate(self, plan: Plan) -> bool:
         """Return whether the rule names models for an answer of this plan that is not good enough.
@@ -107,6 +119,18 @@ class Journey:
     def escalate(self, escalation: EscalationRecord) -> None:
         """Go on to the models that the rule escalates to."""
         self._escalation = escalation
+        self._plans.clear()
+
+    def plan_anew(self, error: CollectionChanged) -> None:
+        """Forget what was planned, since a label was raised after that; a few times only.
+
+        Raises:
+            CollectionChanged: the error, where labels are raised faster than models are asked.
+        """
+        self._changes += 1
+        if self._changes > _CHANGES_LIMIT:
+            raise error
+        self._plans.clear()
 
     def escalate_unsupported(self, plan: Plan) -> bool:
         """Go on at once where the search found too little for an answer; return whether it did."""
@@ -122,7 +146,8 @@ class Journey:
         return [model for model in decision.escalate if model != first]
 
     def _plan(self) -> Plan:
-        if self._route == "auto" and self._runtime.policy.rules and not self._plans:
+        if self._route == "auto" and self._runtime.policy.rules and not self._surveyed:
+            self._surveyed = True
             self._survey()
         while True:
             decision = self._decide()
@@ -188,10 +213,9 @@ class Journey:
         """Return the detectors that found something in anything planned so far."""
         if self._route != "auto" or not self._runtime.policy.looks_for_personal_data:
             return None
-        ask = plan.ask
-        turns = [turn.content for turn in (*ask.history, *ask.after)]
-        own = {"request": "\n".join((ask.question, ask.system, *turns))}
-        texts = own | {f"{one.id} {one.end}": one.text for one in plan.context.chunks}
+        texts = {"request": "\n".join(brought_texts(plan.ask))}
+        # With the headings, which the prompt shows, too.
+        texts |= {f"{one.id} {one.end}": one.embedded_text for one in plan.context.chunks}
         for key, text in texts.items():
             if key not in self._personal:
                 self._personal[key] = tuple(find_personal(text))

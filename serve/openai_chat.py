@@ -65,7 +65,8 @@ def ask_of(body: ChatRequest, settings: ServeSettings, profiles: Collection[str]
         history=history,
         where=where_of(options.filter),
         searches=options.searches,
-        system=system,
+        system="\n\n".join(system),
+        system_parts=system,
         after=after,
         tools=tuple(tool.tool() for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
@@ -84,7 +85,7 @@ def _named(model: str, profiles: Collection[str]) -> tuple[str | None, str]:
 
 def _conversation(
     body: ChatRequest,
-) -> tuple[str, tuple[Message, ...], str, tuple[Message, ...]]:
+) -> tuple[tuple[str, ...], tuple[Message, ...], str, tuple[Message, ...]]:
     """Return instructions, turns before the question, the question, and turns after it."""
     system = [turn.content for turn in body.messages if isinstance(turn, InstructionMessage)]
     rest = [turn for turn in body.messages if not isinstance(turn, InstructionMessage)]
@@ -97,7 +98,7 @@ def _conversation(
             param="messages",
         )
     at = asking[-1]
-    return "\n\n".join(system), tuple(turns[:at]), turns[at].content, tuple(turns[at + 1 :])
+    return tuple(system), tuple(turns[:at]), turns[at].content, tuple(turns[at + 1 :])
 
 
 def _one(name: str, first: Any, second: Any) -> Any:

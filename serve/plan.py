@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from chunking.errors import InputError
-from chunking.sensitivity import UNLABELLED, Sensitivity
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.catalog import Catalog, check_filter
 from retrieval.points import Where
@@ -56,7 +56,10 @@ class Ask:
         history: turns before the question.
         after: turns after the question: calls of tools and their results.
         tools, tool_choice, response_format, sampling: see `CompletionRequest`.
-        sensitivity: the label of question, turns and instructions.
+        sensitivity: the label that the caller gives question, turns and instructions.
+        recognised: the highest label of what was asked or answered here before, and comes back in
+            it; see `serve.answered`.
+        system_parts: the messages that `system` was joined from, where there were several.
         route: "auto", "local", "cloud" or a model; None for `model`.
     """
 
@@ -82,6 +85,13 @@ class Ask:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sensitivity: Sensitivity = UNLABELLED
     route: str | None = None
+    recognised: Sensitivity = Sensitivity.PUBLIC
+    system_parts: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> Sensitivity:
+        """The highest label of all that the request brings."""
+        return highest((self.sensitivity, self.recognised))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
     }
     ask = asdict(plan.ask)
     record = {
-        "ask": {name: as_json(value) for name, value in ask.items() if name not in _PROMPT_FIELDS},
+        "ask": {name: as_json(value) for name, value in ask.items() if name not in _ELSEWHERE},
         "prompt": {name: as_json(getattr(prompt, name)) for name in _PROMPT_FIELDS},
         "system_role": prompt.system_role,
         "pieces": [_digest(chunk.text) for chunk in plan.context.chunks],
@@ -122,6 +122,7 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
 
 
 _PROMPT_FIELDS = ("question", "system", "history", "after", "tools")
+_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts")  # the parts stand in `system`
 
 
 def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:

@@ -8,8 +8,9 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from chunking.errors import WindowfitError
+from chunking.errors import CollectionChanged, WindowfitError
 from serve.answer import Answer, UpstreamCheck, answer, stream_answer
+from serve.brought import brought_texts
 from serve.call_record import CallRecord, Origin
 from serve.context.route import EscalationRecord
 from serve.errors import PolicyRefused
@@ -66,6 +67,9 @@ async def answer_routed(
             given = await answer(
                 plan.ask, runtime, upstream_check=upstream_check, plan=plan, origin=origin
             )
+        except CollectionChanged as error:
+            journey.plan_anew(error)
+            continue
         except FALLS_BACK as error:
             journey.fail(plan.profile.name, error)
             continue
@@ -116,6 +120,10 @@ async def stream_routed(
                 async for item in live:
                     begun = begun or not isinstance(item, Plan)
                     yield _finished(item, runtime, origin) if isinstance(item, Answer) else item
+        except CollectionChanged as error:
+            if begun:
+                raise
+            journey.plan_anew(error)
         except FALLS_BACK as error:
             if begun:
                 raise
@@ -149,7 +157,13 @@ def not_good_enough(given: Answer, runtime: Runtime) -> EscalationRecord | None:
     if given.completion.tool_calls:
         return None
     plan = given.plan
-    grounding = check_grounding(given.text, question=plan.ask.question, kept=plan.context.chunks)
+    grounding = check_grounding(
+        given.text,
+        question=plan.ask.question,
+        said=brought_texts(plan.ask),
+        kept=plan.context.chunks,
+        structured=plan.ask.response_format is not None,
+    )
     signals = read_signals(grounding, support=given.report.support)
     decided = decide_escalation(signals, thresholds=runtime.policy.thresholds)
     if not decided.wanted:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from chunking.errors import ModelNotFound, WindowfitError
 from retrieval.places import collection_names
 from serve.facts import Health, ModelCard, ModelList
+from serve.fields import may_be_named
 from serve.kept_schema import KeptReceipt
 from serve.problems import documented
 from serve.replay import ReplayResponse, find_kept, receipt_of, replay
@@ -50,10 +51,12 @@ def add_facts(app: FastAPI, runtime: Runtime, settings: ServeSettings) -> None:
     def cards() -> list[ModelCard]:
         cards = []
         for collection in (None, *collection_names(runtime.engine)):
-            for profile in runtime.profiles.values():
+            for name, profile in runtime.profiles.items():
+                if not may_be_named(name, settings):
+                    continue
                 reranker = runtime.rerankers.choose(profile.reranker)
                 cards.append(ModelCard.of(profile, collection=collection, reranker=reranker))
-            if runtime.policy.rules:
+            if runtime.policy.rules and may_be_named("auto", settings):
                 default = runtime.profiles[settings.model]
                 cards.append(ModelCard.of_rules(default, collection=collection))
         return cards

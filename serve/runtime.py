@@ -29,8 +29,10 @@ from retrieval.settings import IndexSettings
 from serve.answered import AnsweredLabels
 from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
 from serve.backends.protocol import ChatBackend
+from serve.brought import brought_texts
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.fields import check_routes
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
 from serve.latency import Latencies
@@ -97,6 +99,7 @@ class Runtime:
         """
         profiles = load_profiles(serve_settings.profiles)
         find_profile(profiles, serve_settings.model)
+        check_routes(serve_settings, profiles)
         policy = serve_settings.policy(profiles)
         engine = open_engine(index_settings)
         try:
@@ -141,9 +144,9 @@ class Runtime:
         )
 
     def labelled(self, ask: Ask) -> Ask:
-        """Return the request under the highest label of its own and of the turns it brings back."""
-        turns = (*ask.history, *ask.after)
-        return replace(ask, sensitivity=highest((ask.sensitivity, *self.answered.labels_in(turns))))
+        """Return the request with the highest label of what it brings back, in whatever field."""
+        found = self.answered.labels_in(brought_texts(ask))
+        return replace(ask, recognised=highest((Sensitivity.PUBLIC, *found)))
 
     def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.

@@ -36,6 +36,11 @@ class ServeSettings(TableSettings):
         description="auto, local, cloud or a model, used when a request names neither route nor"
         " model; unset means the default model",
     )
+    routes: tuple[str, ...] = Field(
+        default=(),
+        description="what requests may name as route or model, such as auto alone; empty means"
+        " everything, and then a caller who names a model is under no rule",
+    )
     rules: tuple[Rule, ...] = Field(
         default=(), description="rules of the route auto, the first that holds decides"
     )

@@ -29,6 +29,7 @@ from scripts.prove.routing_world import (
     CLOUD_LIMITS,
     DOCUMENTS,
     MARKS,
+    RAISED,
     make_runtime,
     marked_counter,
     marked_engine,
@@ -37,10 +38,17 @@ from scripts.prove.routing_world import (
 SEED: Final = 20_261_122
 RUNS_OF_A_WORLD: Final = 125
 FAILING: Final = 0.4
+_RAISED_AFTER_SECONDS: Final = 0.02
 LABEL_WEIGHTS: Final = (4, 2, 2, 2)
 FEWEST_CLOUD_SHARE: Final = 0.05
 """Requests that reached a cloud, by runs: below this the proof is an empty one."""
-EXPECTED: Final = {"fell back": 500, "kept from a cloud": 500, "escalated": 5000}
+EXPECTED: Final = {
+    "fell back": 500,
+    "kept from a cloud": 500,
+    "called a tool": 500,
+    "left with text": 500,
+    "escalated": 5000,
+}
 """What must have happened, and from how many runs on it can be asked for."""
 
 
@@ -52,13 +60,14 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
     """
     started = time.perf_counter()
     chance = random.Random(seed)
-    marks = tuple(MARKS.values())
+    marks = (*MARKS.values(), RAISED)
     near = FakeServer(marks, seed=seed + 1, failing=FAILING)
     far = FakeServer(marks, seed=seed + 2, failing=FAILING)
     counter = marked_counter()
     outcomes: Counter[str] = Counter()
     ways: Counter[str] = Counter()
     routes: Counter[str] = Counter()
+    raised = 0
     async with near.running(), far.running():
         for number, size in enumerate(_sizes(runs)):
             labels = chance.choices(list(Sensitivity), weights=LABEL_WEIGHTS, k=DOCUMENTS)
@@ -70,7 +79,7 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
                 labels,
             )
             plan = [chance.choice(list(WAYS)) for _ in range(size)]
-            await _run_all(world, plan, together)
+            raised += await _run_world(world, plan, together, far)
             await world.close()
             ways.update(plan)
             outcomes.update(world.outcomes)
@@ -86,6 +95,7 @@ async def prove(runs: int, *, seed: int = SEED, together: int = 32) -> dict[str,
         "cloud": {limit: _account(limit, seen) for limit, seen in far.received.items()},
         "local": _account(Sensitivity.RESTRICTED, near.received.get("local", Received())),
         "leaked_marks": sum(_leaked(limit, seen) for limit, seen in far.received.items()),
+        "raised_marks": raised,
         "restricted_bytes": sum(_restricted_bytes(seen) for seen in far.received.values()),
     }
 
@@ -95,6 +105,8 @@ def judge(found: Mapping[str, Any]) -> list[str]:
     said = []
     if found["restricted_bytes"]:
         said.append(f"{found['restricted_bytes']} bytes of restricted marks reached a cloud")
+    if found["raised_marks"]:
+        said.append(f"{found['raised_marks']} marks reached a cloud after their label was raised")
     if found["leaked_marks"]:
         said.append(f"{found['leaked_marks']} marks above the limit reached a cloud")
     reached = sum(cloud["requests"] for cloud in found["cloud"].values())
@@ -121,6 +133,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     against = judge(found)
     print(json.dumps({**found, "against": against}))
     return 1 if against else 0
+
+
+async def _run_world(world: World, ways: Sequence[str], together: int, far: FakeServer) -> int:
+    """Run one half, raise labels at its end, and run the other; return what left in spite of that.
+
+    Requests that are under way then may be past the last look at their labels, so that marks count
+    from the other half on.
+    """
+    half = len(ways) // 2
+    raising = half - together // 2
+    await _run_all(world, ways[:raising], together)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_run_all(world, ways[raising:half], together))
+        await asyncio.sleep(_RAISED_AFTER_SECONDS)
+        await asyncio.to_thread(world.raise_labels)
+    world.forget()
+    before = _raised_marks(far)
+    await _run_all(world, ways[half:], together)
+    return _raised_marks(far) - before
+
+
+def _raised_marks(far: FakeServer) -> int:
+    return sum(seen.marks[RAISED] for seen in far.received.values())
 
 
 async def _run_all(world: World, ways: Sequence[str], together: int) -> None:

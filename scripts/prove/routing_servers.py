@@ -11,11 +11,13 @@ import contextlib
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 MODEL: Final = "fake"
+TOOL: Final = "note"
+"""The tool that the models call with what they read."""
 STALL_SECONDS: Final = 3.0
 """Longer than the deadline of every profile."""
 
@@ -28,6 +30,8 @@ _REFUSALS: Final = {
 }
 _GUESS: Final = "It is Arequipa, with 977,431 people, says Ricardo Palma."
 """An answer that stands nowhere in the documents, so that rules escalate it."""
+_CALLING: Final = 0.6
+"""Share of the whole answers with tools that are calls of one."""
 _FAILURES: Final = (
     *_REFUSALS,
     "guess",
@@ -143,6 +147,9 @@ class FakeServer:
             await _send(writer, status, {"error": {"message": told}})
             return True
         text = _GUESS if behaviour == "guess" else _echo(request)
+        if request.get("tools") and behaviour == "answer" and self._random.random() < _CALLING:
+            await _call(writer, {"text": text}, stream=stream)
+            return not stream
         usage = {"prompt_tokens": 3, "completion_tokens": 5} if behaviour == "silent cut" else None
         finish = "content_filter" if behaviour == "withheld" else "stop"
         if stream:
@@ -160,6 +167,24 @@ def _echo(request: dict[str, Any]) -> str:
     return f"The sources say [1]: {last[:300]}"
 
 
+async def _call(
+    writer: asyncio.StreamWriter, arguments: Mapping[str, str], *, stream: bool
+) -> None:
+    """Ask the caller to run a tool, with what the model read as its argument."""
+    function = {"name": TOOL, "arguments": json.dumps(arguments)}
+    call = {"index": 0, "id": "call00001", "type": "function", "function": function}
+    if not stream:
+        message = {"content": None, "tool_calls": [call]}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        await _send(writer, 200, {"choices": [choice], "usage": None})
+        return
+    _open_stream(writer)
+    _write_event(writer, {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]})
+    _write_event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    writer.write(b"data: [DONE]\n\n")
+    await writer.drain()
+
+
 async def _send(writer: asyncio.StreamWriter, status: int, body: object) -> None:
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     writer.write(
@@ -174,7 +199,7 @@ async def _stream(
     writer: asyncio.StreamWriter, text: str, finish: str, usage: object, *, cut: bool
 ) -> None:
     """Write an answer in pieces; a cut one ends after none or some of them."""
-    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+    _open_stream(writer)
     pieces = [text[at : at + 40] for at in range(0, len(text), 40)]
     for number, piece in enumerate(pieces):
         if cut and number == len(text) % 3:
@@ -186,6 +211,10 @@ async def _stream(
     _write_event(writer, {"choices": [], "usage": usage})
     writer.write(b"data: [DONE]\n\n")
     await writer.drain()
+
+
+def _open_stream(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
 
 
 def _write_event(writer: asyncio.StreamWriter, event: object) -> None:

@@ -6,13 +6,16 @@ import contextlib
 import random
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 
 from chunking.errors import WindowfitError
 from chunking.sensitivity import Sensitivity
-from scripts.prove.routing_world import COLLECTION, make_body
+from chunking.tokens import Message, Tool, ToolCall
+from scripts.prove.routing_servers import TOOL
+from scripts.prove.routing_world import COLLECTION, make_body, raise_labels
 from serve.answer import Answer, answer, stream_answer
 from serve.app import create_app
 from serve.plan import Ask, Plan
@@ -33,6 +36,8 @@ class World:
     Attributes:
         outcomes: what became of the requests.
         routes: how whole answers came about.
+        history: questions with their answers, or with what was seen of those that were left.
+        called: questions with the arguments of the calls of tools that answered them.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class World:
         transport = httpx.ASGITransport(create_app(runtime, self.settings))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60)
         self.history = deque[tuple[str, str]](maxlen=_HISTORY_LIMIT)
+        self.called = deque[tuple[str, str]](maxlen=_HISTORY_LIMIT)
         self.outcomes: Counter[str] = Counter()
         self.routes: Counter[str] = Counter()
 
@@ -79,12 +85,41 @@ class World:
         if text:
             self.history.append((body["question"], text))
 
+    def leave(self, body: Body, seen: str) -> None:
+        """Remember what a client saw of a stream before it left."""
+        self.routes["left with text"] += bool(seen.strip())
+        if seen.strip():
+            self.history.append((body["question"], seen.rstrip()))
+
+    def call(self, body: Body, calls: Sequence[ToolCall]) -> None:
+        """Remember the calls of tools that a model has asked for."""
+        self.routes["called a tool"] += bool(calls)
+        self.called.extend((body["question"], one.arguments) for one in calls)
+
+    def raise_labels(self) -> None:
+        """Make documents restricted; what was said of them before is said already."""
+        raise_labels(self.runtime.engine)
+
+    def forget(self) -> None:
+        """Let nothing come back that was answered before now."""
+        self.history.clear()
+        self.called.clear()
+
     def ask(self, body: Body, *, named: bool = False) -> Ask:
         """Return a request; a named one names a model and no route."""
+        given = dict(body)
+        system = given.pop("system", "")
         if named:
-            body = {name: value for name, value in body.items() if name != "route"}
-            body["model"] = self.chance.choice(list(self.runtime.profiles))
-        return AnswerRequest.model_validate(body).ask(self.settings)
+            del given["route"]
+            given["model"] = self.chance.choice(list(self.runtime.profiles))
+        ask = replace(AnswerRequest.model_validate(given).ask(self.settings), system=system)
+        if ask.mode == "exhaustive" or self.chance.random() < _HALF:
+            return ask
+        asked, after = ask.question, ()
+        if self.called and self.chance.random() < _HALF:
+            asked, arguments = self.chance.choice(self.called)
+            after = _after(arguments)
+        return replace(ask, question=asked, tools=(_TOOL,), after=after)
 
     async def close(self) -> None:
         """Close clients and connections."""
@@ -92,22 +127,34 @@ class World:
         await self.runtime.close()
 
 
+_TOOL: Final = Tool(TOOL, "Notes a text.", {"type": "object", "properties": {"text": {}}})
+
+
+def _after(arguments: str) -> tuple[Message, ...]:
+    """Return the turns after a question that a call of a tool has answered."""
+    call = ToolCall("call00001", TOOL, arguments)
+    return Message("assistant", "", (call,)), Message("tool", "noted", tool_call_id=call.id)
+
+
 async def _answer(world: World, body: Body) -> str | None:
     given = await answer_routed(world.ask(body), world.runtime)
     world.note(as_json(given.report.route))
+    world.call(body, given.completion.tool_calls)
     return given.text
 
 
 async def _stream(world: World, body: Body) -> str | None:
-    return await _read(world, stream_routed(world.ask(body), world.runtime))
+    return await _read(world, body, stream_routed(world.ask(body), world.runtime))
 
 
 async def _evaluate(world: World, body: Body) -> str | None:
-    return (await answer(world.ask(body, named=True), world.runtime)).text
+    given = await answer(world.ask(body, named=True), world.runtime)
+    world.call(body, given.completion.tool_calls)
+    return given.text
 
 
 async def _evaluate_stream(world: World, body: Body) -> str | None:
-    return await _read(world, stream_answer(world.ask(body, named=True), world.runtime))
+    return await _read(world, body, stream_answer(world.ask(body, named=True), world.runtime))
 
 
 async def _preview(world: World, body: Body) -> str | None:
@@ -116,16 +163,24 @@ async def _preview(world: World, body: Body) -> str | None:
 
 
 async def _post(world: World, body: Body) -> str | None:
-    return _take(world, await world.client.post("/answer", json=body), "answer")
+    return _take(world, await world.client.post("/answer", json=_plain(body)), "answer")
 
 
 async def _post_stream(world: World, body: Body) -> str | None:
-    return _take(world, await world.client.post("/answer", json={**body, "stream": True}), None)
+    streamed = {**_plain(body), "stream": True}
+    return _take(world, await world.client.post("/answer", json=streamed), None)
+
+
+def _plain(body: Body) -> Body:
+    """Return the request without instructions, which this route does not take."""
+    return {name: value for name, value in body.items() if name != "system"}
 
 
 async def _chat(world: World, body: Body) -> str | None:
     given = dict(body)
     turns = [*given.pop("history", ()), {"role": "user", "content": given.pop("question")}]
+    if system := given.pop("system", ""):
+        turns[:0] = [{"role": "system", "content": text} for text in ("Be brief.", system)]
     stream = world.chance.random() < _HALF
     chat = {
         "model": given.pop("route"),
@@ -150,18 +205,22 @@ WAYS: Final[Mapping[str, Callable[[World, Body], Awaitable[str | None]]]] = {
 }
 
 
-async def _read(world: World, items: AsyncGenerator[Plan | str | Answer]) -> str | None:
+async def _read(world: World, body: Body, items: AsyncGenerator[Plan | str | Answer]) -> str | None:
     """Read a stream to its end, or leave it after a few pieces as clients do."""
-    leaving = world.chance.choice((None, None, 1, 2, 3))
+    leaving = world.chance.choice((None, None, 1, 2, 3, 4))
+    seen = ""
     async with contextlib.aclosing(items):
         count = 0
         async for item in items:
             count += 1
             if isinstance(item, Answer):
                 world.note(as_json(item.report.route))
+                world.call(body, item.completion.tool_calls)
                 return item.text
+            seen = "" if isinstance(item, Plan) else seen + item
             if count == leaving:
                 break
+    world.leave(body, seen)
     return None
 
 

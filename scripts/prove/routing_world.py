@@ -37,8 +37,13 @@ CLOUD_LIMITS: Final = ("public", "internal", "confidential")
 LOCAL, CLOUD = ("near", "nearer"), ("far", "farther")
 MARKS: Final = {label: f"MARK{label.value.upper()}7F3A" for label in Sensitivity}
 """Stands in every chunk, heading and question of its label, and nowhere else."""
+RAISED: Final = "MARKRAISED7F3A"
+"""Stands in every chunk of the documents that become restricted while requests are under way."""
 DEADLINE_SECONDS: Final = 1.0
 DOCUMENTS: Final = 24
+RAISED_DOCUMENTS: Final = range(18, 21)
+COPIED_DOCUMENTS: Final = range(21, 24)
+_LONG_CHARACTERS: Final = 150
 _EMBEDDER: Final = HashEmbedder()
 _SPLITTER: Final = Splitter(_EMBEDDER.count_tokens, size=32, limit=64)
 _PRICE: Final = PerMillionPrice(input_usd=Decimal(1), output_usd=Decimal(4))
@@ -49,9 +54,13 @@ _QUESTIONS: Final = (
 )
 
 
-def marked_document(number: int, label: Sensitivity) -> Document:
-    """Return a document that bears its label's mark in its title and in each of its lines."""
-    mark = MARKS[label]
+def marked_document(number: int, label: Sensitivity, *, mark: str = "") -> Document:
+    """Return a document that bears its label's mark in its title and in each of its lines.
+
+    Args:
+        mark: what it bears instead.
+    """
+    mark = mark or MARKS[label]
     lines = [
         f"{field} {mark}: {field.lower()} of Land {number}, {number * 37 + at} units."
         for at, field in enumerate(("Capital", "Area", "Ports", "Rivers"))
@@ -69,17 +78,39 @@ def marked_document(number: int, label: Sensitivity) -> Document:
 
 
 def marked_engine(counter: TokenCounter, labels: Sequence[Sensitivity]) -> Engine:
-    """Return a store of documents, one for each label."""
+    """Return a store of documents, one for each label.
+
+    The last of them are there twice, once more as restricted ones, and bear the mark of that; those
+    before them will be raised.
+    """
     engine = MemoryEngine()
-    index = Index.create(engine, COLLECTION, fingerprint_of(_EMBEDDER, _SPLITTER))
-    with IndexWriter(index, grace_seconds=0) as writer:
-        for number, label in enumerate(labels):
-            document = marked_document(number, label)
+    documents = [marked_document(number, label) for number, label in enumerate(labels)]
+    for number in RAISED_DOCUMENTS:
+        mark = f"{MARKS[labels[number]]} {RAISED}"
+        documents[number] = marked_document(number, labels[number], mark=mark)
+    for number in COPIED_DOCUMENTS:
+        mark = MARKS[Sensitivity.RESTRICTED]
+        document = marked_document(number, labels[number], mark=mark)
+        documents[number] = replace(document, digest=f"bytes-{number}")
+        copy = replace(documents[number], id=f"copy-{number}", sensitivity=Sensitivity.RESTRICTED)
+        documents.append(copy)
+    with IndexWriter(_index(engine), grace_seconds=0) as writer:
+        for document in documents:
             chunks = _SPLITTER.split(document)
             vectors = _EMBEDDER.embed([chunk.embedded_text for chunk in chunks])
             counts = {counter.identity: count_pieces(document, chunks, counter)}
             writer.write(document, chunks, vectors, counts=counts)
     return engine
+
+
+def raise_labels(engine: Engine) -> None:
+    """Make some documents restricted, as somebody does who finds out late what they hold."""
+    with IndexWriter(_index(engine), grace_seconds=0) as writer:
+        writer.relabel({f"land-{number}": Sensitivity.RESTRICTED for number in RAISED_DOCUMENTS})
+
+
+def _index(engine: Engine) -> Index:
+    return Index.create(engine, COLLECTION, fingerprint_of(_EMBEDDER, _SPLITTER))
 
 
 def marked_counter() -> TokenCounter:
@@ -210,13 +241,29 @@ def make_body(
         label = chance.choices(list(Sensitivity), weights=(5, 2, 1, 2))[0]
         body["sensitivity"] = label.value
         body["question"] = f"{question} {MARKS[label]}"
-    if history and _happens(chance, 0.3):
-        asked, answered = chance.choice(history)
+    if history and _happens(chance, 0.5):
+        _bring_back(body, chance, *chance.choice(history))
+    return body
+
+
+def _bring_back(body: dict[str, Any], chance: random.Random, asked: str, answered: str) -> None:
+    """Put what was asked and answered before into a request, as clients do."""
+    if len(answered) > _LONG_CHARACTERS and _happens(chance, 0.3):
+        answered = answered[: chance.randrange(_LONG_CHARACTERS, len(answered))]
+    answered = answered.strip()
+    way = chance.choice(("history", "history", "question", "again", "system", "quoted"))
+    if way == "history":
         body["history"] = [
             {"role": "user", "content": asked},
             {"role": "assistant", "content": answered},
         ]
-    return body
+    elif way == "system":
+        body["system"] = answered
+    else:
+        texts = {"question": answered, "again": asked, "quoted": f"Translate:\n\n{answered}"}
+        body["question"] = texts[way]
+        # What the request says of itself is not what protects it here.
+        body.pop("sensitivity", None)
 
 
 def _happens(chance: random.Random, share: float) -> bool:

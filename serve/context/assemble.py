@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chunking.document import Chunk
 from chunking.errors import ContextLengthExceeded
+from chunking.sensitivity import highest
 from chunking.tokens import Message, TokenCounter, Tool
 from serve.context.budget import TokenBudget
+from serve.context.copies import labels_with_copies
 from serve.context.neighbours import Run, joined
 from serve.context.packing import Packing, trimmed
 from serve.context.prompt import Prompt
@@ -128,7 +130,14 @@ def choose(
     if trimming:
         packing, kept, total = trimmed(packing, kept, total)
     runs = packing.shown(kept)
-    shown = tuple(joined([packing.candidates[place] for place in run]) for run in runs)
+    labels = labels_with_copies(packing.candidates, packing.duplicates)
+    shown = tuple(
+        replace(
+            joined([packing.candidates[place] for place in run]),
+            sensitivity=highest(labels[place] for place in run),
+        )
+        for run in runs
+    )
     return Choice(shown, _entries(packing, candidates, runs), total)
 
 

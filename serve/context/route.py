@@ -24,8 +24,9 @@ class RouteInputs:
     """What rules may look at; holds no text of anybody.
 
     Attributes:
-        request_sensitivity: the label of question, turns and instructions.
-        context_sensitivity: the highest label of all retrieved text; None before any was.
+        request_sensitivity: the label that the caller gave.
+        context_sensitivity: the highest label of all retrieved text and of text that was asked or
+            answered here before and came back; None before there was any.
         personal_data: names of the detectors that found something; None where no rule asks.
         window_needed: tokens of prompt and answer; in mode `full` with every document that passes
             the filter; None before anything was planned.

@@ -26,10 +26,12 @@ SETTINGS = ServeSettings(collection="small", model="near", warm_up=False)
 
 @contextmanager
 def serving(
-    backends: Mapping[str, ChatBackend] | None = None, **options: Any
+    backends: Mapping[str, ChatBackend] | None = None,
+    settings: ServeSettings = SETTINGS,
+    **options: Any,
 ) -> Iterator[TestClient]:
     runtime = routed_runtime(backends, **{"rules": [EITHER], **options})
-    with TestClient(create_app(runtime, SETTINGS), raise_server_exceptions=False) as client:
+    with TestClient(create_app(runtime, settings), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -158,3 +160,37 @@ def test_models_that_rules_can_reach_are_warm_before_the_first_request() -> None
     sent = [request.messages[-1].content for request in script(runtime, "near").requests]
     assert sent[0] == "Answer with one word: ready"
     assert script(runtime, "far").requests == []
+
+
+def test_where_requests_may_name_auto_alone_no_caller_passes_a_rule_by() -> None:
+    settings = SETTINGS.model_copy(update={"routes": ("auto",), "route": "auto"})
+    with serving(settings=settings) as client:
+        named = client.post("/answer", json={"question": QUESTION, "route": "far"})
+        model = client.post("/context/preview", json={"question": QUESTION, "model": "far"})
+        auto = client.post("/answer", json={"question": QUESTION, "route": "auto"})
+        neither = client.post("/answer", json={"question": QUESTION})
+        listed = [card["id"] for card in client.get("/v1/models").json()["data"]]
+
+    assert [named.status_code, model.status_code] == [403, 403]
+    assert named.json()["code"] == "policy_refused"
+    assert [auto.status_code, neither.status_code] == [200, 200]
+    assert listed == ["auto", "small/auto"]
+
+
+def test_the_record_does_not_say_that_a_text_was_said_here_before() -> None:
+    documents = (*labelled("restricted", PERU), CHAD)
+    with serving({"near": ScriptedBackend(["It is Lima [1]."] * 9)}, documents=documents) as client:
+        said = client.post("/answer", json={"question": QUESTION, "route": "near"}).json()
+        turns = [
+            {"role": "user", "content": "Well?"},
+            {"role": "assistant", "content": said["answer"]},
+        ]
+        about_chad = {"question": "Where is Chad?", "filter": {"title": "Chad"}, "history": turns}
+        after = client.post("/answer", json={**about_chad, "route": "auto"}).json()
+        refused = client.post("/answer", json={**about_chad, "route": "far"})
+
+    inputs = after["context"]["route"]["inputs"]
+    assert inputs["request_sensitivity"] == "internal"
+    assert inputs["context_sensitivity"] == "restricted"
+    assert refused.json()["code"] == "policy_no_route"
+    assert "history" not in refused.text

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from chunking.errors import InputError
+from chunking.errors import ConfigurationError, InputError
 from chunking.sensitivity import Sensitivity
-from serve.fields import route_of
+from serve.errors import PolicyRefused
+from serve.fields import check_routes, route_of
 from serve.openai_chat import ask_of
 from serve.openai_schema import ChatRequest
 from serve.schema import AnswerRequest
@@ -79,3 +80,47 @@ def test_a_client_of_openais_names_a_route_as_its_model_or_beside_it(
 
     assert (ask.model, ask.route) == found
     assert ask.sensitivity is Sensitivity.PUBLIC
+
+
+class TestRoutesThatRequestsMayName:
+    ONLY_AUTO = SETTINGS.model_copy(update={"routes": ("auto",), "route": "auto"})
+
+    @pytest.mark.parametrize(
+        ("model", "route"),
+        [
+            ("far", None),
+            (None, "far"),
+            ("far", "far"),
+            ("near", None),
+            (None, "cloud"),
+            ("cloud", None),
+            ("auto", "cloud"),
+        ],
+    )
+    def test_another_one_is_refused(self, model: str | None, route: str | None) -> None:
+        with pytest.raises(PolicyRefused, match="none of them"):
+            route_of(model, route, self.ONLY_AUTO)
+
+    def test_naming_it_or_nothing_is_allowed(self) -> None:
+        assert route_of("auto", None, self.ONLY_AUTO) == ("near", "auto")
+        assert route_of(None, None, self.ONLY_AUTO) == ("near", "auto")
+        unrouted = self.ONLY_AUTO.model_copy(update={"route": None})
+        assert route_of(None, None, unrouted) == ("near", None)
+
+    def test_a_chat_cannot_name_a_model_in_either_place(self) -> None:
+        turns = [{"role": "user", "content": "Lima?"}]
+        for given in (
+            {"model": "far"},
+            {"model": "small/far"},
+            {"model": "auto", "windowfit": {"route": "far"}},
+        ):
+            body = ChatRequest.model_validate({"messages": turns, **given})
+            with pytest.raises(PolicyRefused):
+                ask_of(body, self.ONLY_AUTO, ["near", "far"])
+
+    def test_a_name_that_is_neither_route_nor_model_ends_the_start(self) -> None:
+        settings = SETTINGS.model_copy(update={"routes": ("atuo",)})
+
+        with pytest.raises(ConfigurationError, match="did you mean 'auto'"):
+            check_routes(settings, ["near"])
+        check_routes(self.ONLY_AUTO, ["near"])

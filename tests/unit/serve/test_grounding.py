@@ -132,3 +132,27 @@ def test_time_grows_with_the_texts_alone(unit: str) -> None:
     # The least of three: another process on the same core makes any one of them longer.
     small, large = (min(spent(size) for _ in range(3)) for size in (20_000, 160_000))
     assert large < 0.2 + 20 * small
+
+
+def test_what_the_caller_said_in_other_turns_stands_in_the_context() -> None:
+    told = "As Ricardo Palma asked on 12 May 1873."
+    said = ["I am Ricardo Palma, and it is 12 May 1873."]
+
+    assert check_grounding(told, question="Who?", kept=[]).share < 1
+    assert check_grounding(told, question="Who?", kept=[], said=said).missing == ()
+
+
+def test_the_names_of_fields_are_none_of_the_answer_where_the_caller_gave_its_form() -> None:
+    answer = '{"Capital City": "Quito", "Border 7": [{"Length": 1790.0, "With": "Brazil"}]}'
+
+    loose = check_grounding(answer, question="", kept=[chunk(CONTEXT)])
+    strict = check_grounding(answer, question="", kept=[chunk(CONTEXT)], structured=True)
+
+    assert "Capital City" in loose.missing
+    assert (strict.missing, strict.checked) == (("Quito",), 3)
+
+
+def test_an_answer_in_no_form_is_looked_at_as_it_is() -> None:
+    answer = "The capital is Quito."
+
+    assert check_grounding(answer, question="", kept=[], structured=True).missing == ("Quito",)

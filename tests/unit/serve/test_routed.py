@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from chunking.document import Document
 from chunking.errors import CollectionNotFound, ContextLengthExceeded, ModelNotFound
 from chunking.sensitivity import Sensitivity
-from chunking.tokens import Message
+from chunking.tokens import Message, Tool, ToolCall
 from serve.answer import Answer
 from serve.backends.scripted import ScriptedBackend
 from serve.call_record import Origin
@@ -25,7 +26,7 @@ from serve.errors import (
     UpstreamTimeout,
 )
 from serve.ledger import FILE_NAME, CallRow, Ledger, read_ledger
-from serve.plan import Ask, Plan
+from serve.plan import Ask, Mode, Plan
 from serve.review import PENDING
 from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.runtime import Runtime
@@ -407,3 +408,103 @@ class TestLedger:
         (row,) = self.rows(tmp_path, runtime, replace(ASK, sensitivity=Sensitivity.RESTRICTED))
 
         assert row.sensitivity == "restricted"
+
+
+class TestPersonalData:
+    RULES: tuple[Mapping[str, object], ...] = (
+        {"name": "stays", "personal_data": True, "target": "near"},
+        {"name": "out", "target": "far"},
+    )
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"tools": (Tool("mail", "Write to maria@example.com"),)},
+            {"tools": (Tool("mail", parameters={"default": "maria@example.com"}),)},
+            {"response_format": {"json_schema": {"name": "maria@example.com"}}},
+            {"sampling": {"stop": ["maria@example.com"]}},
+            {"system": "Answer maria@example.com."},
+        ],
+    )
+    def test_personal_data_is_looked_for_in_all_that_is_sent(
+        self, field: Mapping[str, object]
+    ) -> None:
+        runtime = routed_runtime(rules=self.RULES)
+
+        given = answered(runtime, replace(AUTO, **field))  # type: ignore[arg-type]
+
+        assert given.report.model == "near"
+
+    def test_personal_data_in_the_arguments_of_a_call_of_a_tool_counts(self) -> None:
+        call = ToolCall("callabc12", "mail", '{"to": "maria@example.com"}')
+        after = (
+            Message("assistant", "", (call,)),
+            Message("tool", "sent", tool_call_id=call.id),
+        )
+        runtime = routed_runtime(rules=self.RULES)
+
+        given = answered(runtime, replace(AUTO, after=after, tools=(Tool("mail"),)))
+
+        assert given.report.model == "near"
+
+    def test_personal_data_in_the_title_of_a_document_counts(self) -> None:
+        letter = replace(PERU, title="Letter to maria@example.com")
+        runtime = routed_runtime(rules=self.RULES, documents=(letter,))
+
+        assert answered(runtime).report.model == "near"
+
+
+class TestOneTextUnderTwoLabels:
+    SAME = (
+        replace(PERU, digest="d1"),
+        replace(PERU, id="zperu", digest="d1", sensitivity=Sensitivity.RESTRICTED),
+    )
+    NEARLY = (
+        PERU,
+        replace(PERU, id="zperu", title="Peru", sensitivity=Sensitivity.RESTRICTED),
+    )
+
+    @pytest.mark.parametrize("mode", ["retrieve", "full", "exhaustive"])
+    @pytest.mark.parametrize("documents", [SAME, SAME[::-1], NEARLY])
+    def test_it_stays_whichever_copy_is_shown(
+        self, documents: tuple[Document, ...], mode: Mode
+    ) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*documents, CHAD))
+
+        assert answered(runtime, replace(AUTO, mode=mode)).report.model == "near"
+        assert script(runtime, "far").requests == []
+
+    @pytest.mark.parametrize("mode", ["retrieve", "full"])
+    def test_a_copy_that_the_filter_leaves_out_counts_too(self, mode: Mode) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*self.SAME, CHAD))
+        ask = replace(AUTO, mode=mode, where={"document": (PERU.id,)})
+
+        assert answered(runtime, ask).report.model == "near"
+
+    def test_other_documents_leave(self) -> None:
+        runtime = routed_runtime(rules=[OUT], documents=(*self.SAME, CHAD))
+
+        about_chad = replace(AUTO, where={"document": (CHAD.id,)})
+        assert answered(runtime, about_chad).report.model == "far"
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        (
+            "As Ricardo Palma asked: Lima [1].",
+            {"history": (Message("user", "I am Ricardo Palma."), Message("assistant", "Hello."))},
+        ),
+        ("Ricardo Palma: Lima [1].", {"system": "Address Ricardo Palma."}),
+        ('{"Capital City": "Lima"}', {"response_format": {"type": "json_object"}}),
+    ],
+)
+def test_what_the_caller_said_and_the_form_he_gave_escalate_nothing(
+    answer: str, field: Mapping[str, object]
+) -> None:
+    rule = {"name": "up", "target": "near", "escalate": "cloud"}
+    runtime = routed_runtime({"near": ScriptedBackend([answer])}, rules=[rule])
+
+    report = answered(runtime, replace(AUTO, **field)).report  # type: ignore[arg-type]
+
+    assert (report.model, report.route.escalation) == ("near", None)

@@ -1,0 +1,164 @@
+"""Labels that are raised while a request is on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+
+import pytest
+
+from chunking.errors import CollectionChanged
+from chunking.sensitivity import Sensitivity
+from retrieval.index import Index
+from retrieval.writer import IndexWriter
+from serve.answer import Answer, answer
+from serve.backends.protocol import Completion, CompletionRequest
+from serve.backends.scripted import ScriptedBackend
+from serve.currency import with_current_labels
+from serve.errors import PolicyNoRoute, UpstreamTimeout
+from serve.plan import Plan
+from serve.routed import answer_routed, stream_routed
+from serve.runtime import Runtime
+from tests.routes import ASK, PROFILES, routed_runtime, script
+from tests.serving import FINGERPRINT, PERU
+
+AUTO = replace(ASK, route="auto")
+FAR = replace(ASK, model="far")
+
+
+def relabel(runtime: Runtime, label: Sensitivity = Sensitivity.RESTRICTED) -> None:
+    """Give the document about Peru another label."""
+    with IndexWriter(Index.create(runtime.engine, "small", FINGERPRINT), grace_seconds=0) as writer:
+        writer.relabel({PERU.id: label})
+
+
+def cloud_calls(runtime: Runtime) -> int:
+    return sum(len(script(runtime, name).requests) for name in ("far", "farther"))
+
+
+class Slow(ScriptedBackend):
+    """Fails after a while, in which something happens."""
+
+    def __init__(self, happening: Callable[[], None]) -> None:
+        super().__init__(())
+        self.happening = happening
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        await asyncio.to_thread(self.happening)
+        raise UpstreamTimeout("slow")
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
+        await asyncio.to_thread(self.happening)
+        raise UpstreamTimeout("slow")
+        yield ""
+
+
+async def answered(runtime: Runtime) -> None:
+    await answer_routed(AUTO, runtime)
+
+
+async def streamed(runtime: Runtime) -> None:
+    async for _ in stream_routed(AUTO, runtime):
+        pass
+
+
+@pytest.mark.parametrize("way", [answered, streamed])
+@pytest.mark.parametrize("default", ["near", "far"])
+def test_a_label_raised_while_a_local_model_is_called_holds_for_the_cloud_after_it(
+    way: Callable[[Runtime], object], default: str
+) -> None:
+    rule = {"name": "l", "target": "near", "fallback": ["far"]}
+    runtime = routed_runtime(rules=[rule])
+    # The survey plans for the default model, long before it is its turn.
+    runtime.policy = replace(runtime.policy, default=default)
+    runtime._backends["near"] = Slow(lambda: relabel(runtime))
+
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(way(runtime))  # type: ignore[arg-type]
+    assert cloud_calls(runtime) == 0
+
+
+@pytest.mark.parametrize("way", [answered, streamed])
+def test_a_label_raised_between_the_plan_and_the_call_has_the_request_planned_anew(
+    way: Callable[[Runtime], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = routed_runtime(rules=[{"name": "o", "target": "far", "fallback": ["near"]}])
+    verify = Runtime.verify
+
+    async def slowly(self: Runtime, profile: object) -> object:
+        await asyncio.to_thread(relabel, runtime)
+        return await verify(self, profile)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runtime, "verify", slowly)
+    asyncio.run(way(runtime))  # type: ignore[arg-type]
+
+    assert cloud_calls(runtime) == 0
+    assert len(script(runtime, "near").requests) == 1
+
+
+def test_a_caller_that_never_routes_is_told_that_the_collection_changed() -> None:
+    runtime = routed_runtime()
+    plan = runtime.plan(FAR)
+    relabel(runtime)
+
+    with pytest.raises(CollectionChanged, match="1 of 3 documents"):
+        asyncio.run(answer(FAR, runtime, plan=plan))
+    assert cloud_calls(runtime) == 0
+
+
+def test_a_document_that_is_gone_does_not_leave() -> None:
+    runtime = routed_runtime()
+    plan = runtime.plan(FAR)
+    with IndexWriter(Index.create(runtime.engine, "small", FINGERPRINT), grace_seconds=0) as writer:
+        writer.remove([PERU.id])
+
+    with pytest.raises(CollectionChanged):
+        with_current_labels(plan, runtime)
+
+
+def test_a_label_that_was_lowered_or_raised_for_a_local_model_changes_nothing() -> None:
+    runtime = routed_runtime()
+    near, far = runtime.plan(ASK), runtime.plan(FAR)
+    relabel(runtime, Sensitivity.PUBLIC)
+    assert with_current_labels(far, runtime) == far
+    relabel(runtime)
+    assert with_current_labels(near, runtime) is near
+
+
+def test_what_is_learnt_of_the_request_since_the_plan_counts() -> None:
+    runtime = routed_runtime()
+    plan = runtime.plan(FAR)
+    runtime.answered.note(ASK.question, Sensitivity.RESTRICTED)
+
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(FAR, runtime, plan=plan))
+
+
+def test_labels_raised_again_and_again_end_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = routed_runtime(rules=[{"name": "o", "target": "far"}])
+
+    def changes(plan: Plan, runtime: Runtime) -> Plan:
+        raise CollectionChanged("again")
+
+    monkeypatch.setattr("serve.answer.with_current_labels", changes)
+    with pytest.raises(CollectionChanged):
+        asyncio.run(answered(runtime))
+    assert all(script(runtime, name).requests == [] for name in PROFILES)
+
+
+def test_an_answer_is_planned_for_once_where_nothing_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runtime = routed_runtime(rules=[{"name": "o", "target": "far"}])
+    plan_for, planned = Runtime.plan, []
+
+    def counted(self: Runtime, ask: object) -> Plan:
+        planned.append(ask)
+        return plan_for(self, ask)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runtime, "plan", counted)
+    given = asyncio.run(answer_routed(AUTO, runtime))
+
+    assert isinstance(given, Answer)
+    assert len(planned) == 2  # for the survey, and for the model
