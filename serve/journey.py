@@ -16,13 +16,14 @@ from chunking.errors import (
     CallLimitExceeded,
     ConfigurationError,
     ContextLengthExceeded,
+    TemplateRefused,
     WindowfitError,
 )
 from chunking.sensitivity import highest
 from serve.context.report import ContextReport
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.cost import price_at_most
-from serve.errors import PolicyNoRoute, UpstreamError
+from serve.errors import PolicyNoRoute, UpstreamError, UpstreamTimeout
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile, find_profile
@@ -32,7 +33,13 @@ from serve.rules import ROUTE_WORDS
 from serve.runtime import Runtime
 from serve.tasks import tell_task
 
-FALLS_BACK: Final = (UpstreamError, ConfigurationError, ContextLengthExceeded, CallLimitExceeded)
+FALLS_BACK: Final = (
+    UpstreamError,
+    ConfigurationError,
+    ContextLengthExceeded,
+    CallLimitExceeded,
+    TemplateRefused,
+)
 """What one model fails by and another may not."""
 
 
@@ -84,9 +91,11 @@ class Journey:
             ModelUnapproved: the model has no approved review.
             WindowfitError: what the last model failed by, where no policy speaks against it.
         """
-        limit = self._runtime.policy.deadline_seconds
-        if self._failures and limit is not None and time.perf_counter() - self._started > limit:
-            raise next(iter(self._failures.values()))
+        limit, escalation = self._runtime.policy.deadline_seconds, self._escalation
+        asked = self._failures or (escalation is not None and escalation.reason != "unsupported")
+        if asked and limit is not None and time.perf_counter() - self._started > limit:
+            late = UpstreamTimeout(f"no further model is asked after {limit:g} s")
+            raise next(iter(self._failures.values()), late)
         return await asyncio.to_thread(self._plan)
 
     def fail(self, model: str, error: WindowfitError) -> None:
@@ -124,15 +133,24 @@ class Journey:
             self._survey()
         while True:
             decision = self._decide()
-            models: Sequence[str] = decision.models
-            if self._escalation is not None:
-                models = self._escalating(decision, first=self._escalation.first)
+            models = self._whose_turn(decision)
             if not models:
                 raise self._nowhere(decision)
             if models[0] in self._plans:
                 return self._recorded(self._plans[models[0]], decision)
             # What a plan shows may change the decision, so it is taken again.
             self._try(models[0])
+
+    def _whose_turn(self, decision: Decision) -> Sequence[str]:
+        escalation = self._escalation
+        if escalation is None or not escalation.answered:
+            return decision.models
+        models = self._escalating(decision, first=escalation.first)
+        if models or escalation.reason != "unsupported":
+            return models
+        # Nobody has answered yet, and no better model can: the local one does after all.
+        self._escalation = replace(escalation, answered=False)
+        return decision.models
 
     def _survey(self) -> None:
         """Plan once, so that rules know the labels, the window needed and what was found."""
@@ -196,10 +214,11 @@ class Journey:
         return tuple(sorted({name for found in self._personal.values() for name in found}))
 
     def _recorded(self, plan: Plan, decision: Decision) -> Plan:
+        escalated = self._escalation is not None and self._escalation.answered
         record = RouteRecord(
             target=plan.profile.place,
             reason=decision.reason,
-            fallback_used=self._escalation is None and plan.profile.name != decision.first,
+            fallback_used=not escalated and plan.profile.name != decision.first,
             requested=self._route,
             rule=decision.rule,
             passed=decision.passed,

@@ -126,7 +126,7 @@ class ServerCounter:
         """Return the prompt tokens of the request.
 
         Raises:
-            InputError: the server's chat template refuses this order of turns.
+            TemplateRefused: the server's chat template refuses this order of turns.
             UpstreamError: the server is away, too slow, or counts no tokens.
         """
         chat: dict[str, Any] = {
