@@ -20,6 +20,7 @@ from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message
 from serve.answer import Answer
 from serve.backends.scripted import ScriptedBackend
+from serve.breaker import CircuitLimits
 from serve.call_record import Origin
 from serve.context.route import Passed
 from serve.errors import (
@@ -322,6 +323,33 @@ def test_a_preview_shows_the_route_and_calls_nobody() -> None:
     assert plan.report.route.rule == "out"
     assert plan.ask.model == plan.profile.name == "far"
     assert all(script(runtime, name).requests == [] for name in PROFILES)
+
+
+def test_servers_that_are_down_from_the_start_are_left_alone_and_rules_learn_it() -> None:
+    away = {"local_available": False, "name": "while local is away", "target": "far"}
+    down = UpstreamTimeout("away")
+    profiles = {
+        name: replace(one, base_url="http://127.0.0.1:9/v1") if one.place == "local" else one
+        for name, one in PROFILES.items()
+    }
+    runtime = routed_runtime(
+        {name: ScriptedBackend([], facts=down) for name in ("near", "nearer")},
+        rules=[away, {"name": "the rest", "target": "local"}],
+        profiles=profiles,
+    )
+
+    async def scenario() -> Answer:
+        # The last failure that it takes is noticed by the request that has it, too.
+        for _ in range(CircuitLimits().failures - 1):
+            with pytest.raises(UpstreamTimeout):
+                await answer_routed(AUTO, runtime)
+        return await answer_routed(AUTO, runtime)
+
+    report = asyncio.run(scenario()).report
+
+    assert (report.model, report.route.rule) == ("far", "while local is away")
+    assert runtime.unavailable() == ("near", "nearer")
+    assert len(script(runtime, "near").probes) == CircuitLimits().failures
 
 
 def test_rules_learn_how_long_answers_take() -> None:
