@@ -35,6 +35,7 @@ def open_counter(
             base_url=profile.base_url,
             api_key=_key(profile, secrets),
             timeout_seconds=profile.timeout_seconds,
+            proxied=_proxied(profile),
         )
     return load_counter(profile.tokenizer, folders=(models_folder,))
 
@@ -71,6 +72,11 @@ def _key(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
     return key
 
 
+def _proxied(profile: ModelProfile) -> bool:
+    """Return whether a proxy of the environment may see the text: it is no part of the place."""
+    return profile.place == "cloud"
+
+
 def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
     try:
         kind: Any = resolve_name("serve.backends.openai_compatible:OpenAICompatibleBackend")
@@ -86,5 +92,6 @@ def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
         timeout_seconds=profile.timeout_seconds,
         temperature=profile.temperature,
         window=profile.window,
+        proxied=_proxied(profile),
     )
     return backend
