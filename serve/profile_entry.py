@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from chunking.errors import ConfigurationError
-from serve.review import ReviewEntry, WeightsEntry
+from serve.review import ReviewedFactsEntry, ReviewEntry, WeightsEntry
 
 BackendName = Literal["openai", "quote", "scripted"]
 Place = Literal["local", "cloud"]
@@ -190,7 +190,8 @@ def _known_keys(place: list[str]) -> Iterable[str]:
     if place[0] == "sources":
         return SourceEntry.model_fields
     if place[0] == "review":
-        return WeightsEntry.model_fields if "weights" in place[1:-1] else ReviewEntry.model_fields
+        tables = {"weights": WeightsEntry, "about": ReviewedFactsEntry}
+        return tables.get(place[1] if place[2:] else "", ReviewEntry).model_fields
     if "snapshot" in place[1:]:
         return SnapshotPriceEntry.model_fields
     if "per_million" in place[1:]:

@@ -1,4 +1,4 @@
-"""A prompt for a model of one's own goes straight there; a cloud is reached as the environment says.
+"""Prompts for one's own models go straight there; a cloud is reached as the environment says.
 
 The server is addressed as 0.0.0.0: this machine, by an address that is not the loopback's.
 """
