@@ -40,9 +40,8 @@
         ├── QueueFull                     queue_full                  503   exit 4
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
 
-Messages state the numbers, `hint` the way out. Callers read the attributes; nobody needs an
-isinstance ladder. `ingest` and `serve` define their own in `errors.py`. Foreign errors are mapped
-in the one module that imports their SDK, cause kept.
+Messages state the numbers, `hint` the way out; callers read the attributes. `ingest` and `serve`
+define their own. Foreign errors are mapped in the one module that imports their SDK, cause kept.
 """
 
 from __future__ import annotations

@@ -20,9 +20,8 @@ from chunking.errors import (
     WindowfitError,
 )
 from chunking.sensitivity import highest
-from serve.context.report import ContextReport
+from serve.account import cost_at_most, window_needed
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
-from serve.cost import price_at_most
 from serve.errors import PolicyNoRoute, UpstreamError, UpstreamTimeout
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
@@ -184,7 +183,7 @@ class Journey:
         """Plan for a model and learn from the plan, or remember why it cannot be."""
         try:
             plan = self._runtime.plan(replace(self._ask, model=model))
-            cost = _cost_at_most(plan) if self._route == "auto" else None
+            cost = cost_at_most(plan) if self._route == "auto" else None
         except FALLS_BACK as error:
             self._failures[model] = error
             return
@@ -250,22 +249,6 @@ class Journey:
             return _unapproved(self._runtime, self._route)
         why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"
         return PolicyNoRoute(f"{said} leads to no model; {why}")
-
-
-def window_needed(report: ContextReport) -> int:
-    """Return the tokens that a request needs: in mode `full` with every candidate in the prompt."""
-    if report.mode != "full":
-        return report.prompt_tokens + report.requested_output
-    fixed = report.prompt_tokens - report.segments.retrieved
-    return fixed + report.coverage.candidate_tokens + report.requested_output
-
-
-def _cost_at_most(plan: Plan) -> str:
-    """Return the most dollars that the plan's calls cost, as text."""
-    report = plan.report
-    if report.exhaustive is not None:
-        return str(report.exhaustive.cost_at_most_usd)
-    return str(price_at_most(plan.profile, report.prompt_tokens, report.reserved_output))
 
 
 def _told(parts: Iterable[str]) -> str:
