@@ -23,6 +23,7 @@ from chunking.sensitivity import highest
 from serve.account import cost_at_most, window_needed
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.errors import PolicyNoRoute, UpstreamError, UpstreamTimeout
+from serve.hindrances import review_hint
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile, find_profile
@@ -247,6 +248,13 @@ class Journey:
             return refused
         if reasons == {"unapproved"} and self._route not in ROUTE_WORDS:
             return _unapproved(self._runtime, self._route)
+        rule = next((one for one in self._runtime.policy.rules if one.name == decision.rule), None)
+        target = self._route if rule is None else rule.target
+        if target in {"local", "cloud"} and reasons <= {"unapproved"}:
+            return PolicyNoRoute(
+                f"{said} leads to no approved model of the place {target}",
+                hint=review_hint(target, self._runtime.profiles),
+            )
         why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"
         return PolicyNoRoute(f"{said} leads to no model; {why}")
 

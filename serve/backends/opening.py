@@ -33,7 +33,7 @@ def open_counter(
         return ServerCounter(
             profile.tokenizer.removeprefix(ASKS_SERVER),
             base_url=profile.base_url,
-            api_key=_key(profile, secrets),
+            api_key=key_of(profile, secrets),
             timeout_seconds=profile.timeout_seconds,
             proxied=_proxied(profile),
         )
@@ -59,10 +59,15 @@ def open_backend(
         return QuoteBackend(counter(profile))
     if profile.backend == "scripted":
         return ScriptedBackend(())
-    return _openai_backend(profile, _key(profile, secrets))
+    return _openai_backend(profile, key_of(profile, secrets))
 
 
-def _key(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
+def key_of(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
+    """Return the key of a profile; None where it needs none.
+
+    Raises:
+        ConfigurationError: the variable that it names is not set.
+    """
     key = secrets.get(profile.api_key_env) if profile.api_key_env else None
     if profile.api_key_env and not key:
         raise ConfigurationError(

@@ -190,6 +190,22 @@ class TestNamedModels:
         report = answered(runtime, replace(ASK, route="cloud")).report
         assert (report.model, report.route.fallback_used) == ("farther", False)
 
+    @pytest.mark.parametrize("ask", [replace(ASK, route="cloud"), AUTO])
+    def test_where_no_cloud_is_approved_the_hint_names_the_command_that_allows_one(
+        self, ask: Ask
+    ) -> None:
+        profiles = {
+            name: replace(one, review=PENDING) if one.place == "cloud" else one
+            for name, one in PROFILES.items()
+        }
+        runtime = routed_runtime(profiles=profiles, rules=[{"name": "out", "target": "cloud"}])
+
+        with pytest.raises(PolicyNoRoute, match="no approved model of the place cloud") as caught:
+            answered(runtime, ask)
+
+        assert "windowfit models review NAME" in caught.value.hint
+        assert caught.value.hint.endswith("far, farther")
+
     def test_a_fault_of_the_request_is_no_reason_to_ask_another_model(self) -> None:
         with pytest.raises(CollectionNotFound):
             answered(routed_runtime(rules=[EITHER]), replace(AUTO, collection="nonesuch"))
