@@ -16,7 +16,8 @@
     │   │   └── JobInFlight               job_in_flight               409   exit 2
     │   ├── RequestTooLarge               request_too_large           413   exit 2
     │   ├── ContextLengthExceeded         context_length_exceeded     400   exit 2
-    │   └── CallLimitExceeded             call_limit_exceeded         400   exit 2
+    │   ├── CallLimitExceeded             call_limit_exceeded         400   exit 2
+    │   └── TemplateRefused               template_refused            422   exit 2
     ├── ConfigurationError                configuration_error         500   exit 2
     │   ├── EmbeddingModelMismatch        embedding_model_mismatch    409   exit 2
     │   ├── ProfileMismatch               profile_mismatch            502   exit 2
@@ -40,9 +41,8 @@
         ├── QueueFull                     queue_full                  503   exit 4
         └── UpstreamSilentTruncation      upstream_silent_truncation  502   exit 4
 
-Messages state the numbers, `hint` the way out. Callers read the attributes; nobody needs an
-isinstance ladder. `ingest` and `serve` define their own in `errors.py`. Foreign errors are mapped
-in the one module that imports their SDK, cause kept.
+Messages state the numbers, `hint` the way out; callers read the attributes. `ingest` and `serve`
+define their own. Foreign errors are mapped in the one module that imports their SDK, cause kept.
 """
 
 from __future__ import annotations
@@ -188,6 +188,13 @@ class CallLimitExceeded(InputError):
     code: ClassVar[str] = "call_limit_exceeded"
     status: ClassVar[int] = 400
     default_hint: ClassVar[str] = "raise the limit, or ask with a filter or a longer window"
+
+
+class TemplateRefused(InputError):
+    """The chat format of the model has no form for these turns or tools; another's may have."""
+
+    code: ClassVar[str] = "template_refused"
+    default_hint: ClassVar[str] = "let user and assistant turns alternate, and end with a user turn"
 
 
 class ConfigurationError(WindowfitError):

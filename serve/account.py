@@ -9,7 +9,8 @@ from decimal import Decimal
 from chunking.sensitivity import highest
 from retrieval.scope import TENANT
 from serve.backends.protocol import Completion
-from serve.cost import Cost, price, price_hardware
+from serve.context.report import ContextReport
+from serve.cost import Cost, price, price_at_most, price_hardware
 from serve.ledger import CallRow, Outcome
 from serve.plan import Plan
 from serve.profiles import ModelProfile
@@ -171,3 +172,19 @@ def _unfinished(progress: Progress) -> Completion:
 def _prompt_tokens(plan: Plan, completion: Completion) -> int:
     served = completion.prompt_tokens
     return planned_tokens(plan, completion) if served is None else served
+
+
+def window_needed(report: ContextReport) -> int:
+    """Return the tokens that a request needs: in mode `full` with every candidate in the prompt."""
+    if report.mode != "full":
+        return report.prompt_tokens + report.requested_output
+    fixed = report.prompt_tokens - report.segments.retrieved
+    return fixed + report.coverage.candidate_tokens + report.requested_output
+
+
+def cost_at_most(plan: Plan) -> str:
+    """Return the most dollars that the calls of a plan cost, as text."""
+    report = plan.report
+    if report.exhaustive is not None:
+        return str(report.exhaustive.cost_at_most_usd)
+    return str(price_at_most(plan.profile, report.prompt_tokens, report.reserved_output))

@@ -28,7 +28,7 @@ from serve.routes import add_facts, add_requests
 from serve.runtime import Runtime
 from serve.schema import AnswerRequest, AnswerResponse, PreviewResponse, answer_events
 from serve.settings import ServeSettings
-from serve.warming import warm_up
+from serve.warming import tell_hindrances, warm_up
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -72,6 +72,7 @@ def create_app(
             entered.push_async_callback(runtime.close)
             for mounted in running:
                 await entered.enter_async_context(mounted())
+            tell_hindrances(runtime)
             # Beside the first requests: a model server that is away delays no start.
             warming = asyncio.ensure_future(warm_up(runtime)) if settings.warm_up else None
             yield

@@ -13,6 +13,7 @@ from typing import Self
 from chunking.errors import WindowfitError
 from serve.account import Bill, Progress, bill_of, row_of
 from serve.backends.protocol import Completion
+from serve.errors import PolicyRefused, UpstreamError
 from serve.ledger import Ledger, Outcome
 from serve.plan import Plan
 from serve.profiles import ModelProfile
@@ -152,11 +153,11 @@ def _ended(error: BaseException | None) -> tuple[Outcome, str | None]:
 def _refused_here(error: BaseException | None, progress: Progress) -> bool:
     """Return whether an error says that a call was refused on its way out, so that nothing left.
 
-    A policy refuses all calls of a plan alike; a full queue may refuse one of several.
+    A policy refuses all calls of a plan alike; a gate may refuse one of several.
     """
-    code = error.code if isinstance(error, WindowfitError) else ""
     single = progress.plan is not None and progress.plan.exhaustion is None
-    return code.startswith("policy_") or (code == "queue_full" and single)
+    uncalled = isinstance(error, UpstreamError) and not error.called
+    return isinstance(error, PolicyRefused) or (uncalled and single)
 
 
 def _count(plan: Plan, text: str) -> int:

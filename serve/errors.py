@@ -8,8 +8,13 @@ from chunking.errors import WindowfitError
 
 
 class UpstreamError(WindowfitError):
-    """The model server cannot be reached or failed; the answer was not made."""
+    """The model server cannot be reached or failed; the answer was not made.
 
+    Attributes:
+        called: whether the server was called at all; if not, nothing was sent to it.
+    """
+
+    called: bool = True
     code: ClassVar[str] = "upstream_unavailable"
     status: ClassVar[int] = 503
     exit_code: ClassVar[int] = 4
@@ -93,5 +98,6 @@ class ModelUnapproved(PolicyRefused):
 class QueueFull(UpstreamError):
     """As many calls of the model run and wait as the profile allows; none was made for this one."""
 
+    called = False
     code: ClassVar[str] = "queue_full"
     default_hint: ClassVar[str] = "wait, or raise the limits of the profile's calls"

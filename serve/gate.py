@@ -118,12 +118,14 @@ class Gate:
 
     def _broken(self) -> UpstreamError:
         seconds = self._circuit.retry_after_seconds(self._clock())
-        return UpstreamError(
+        error = UpstreamError(
             f"{self._name}: its server failed {self._limits.circuit.failures} times within "
             f"{self._limits.circuit.window_seconds:g} s and is not called",
             hint=f"see to the server; it is tried again in {seconds} s",
             retry_after_seconds=seconds,
         )
+        error.called = False
+        return error
 
     def _note(self, ticket: Ticket, *, failed: bool) -> None:
         if failed:

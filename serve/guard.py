@@ -66,8 +66,15 @@ class GuardedBackend:
                 yield piece
 
     async def inspect(self, probe: Sequence[Message]) -> ServerFacts:
-        """Return what the server says of itself; the probe holds no text of anybody."""
-        return await self.inner.inspect(probe)
+        """Return what the server says of itself; the probe holds no text of anybody.
+
+        A server that is down from the start never gets further than this, so that it counts here.
+
+        Raises:
+            QueueFull, UpstreamError: see `Gate.admitted`.
+        """
+        async with self.gate.admitted():
+            return await self.inner.inspect(probe)
 
     async def close(self) -> None:
         """Release connections."""

@@ -17,15 +17,16 @@ from chunking.errors import (
     CollectionChanged,
     ConfigurationError,
     ContextLengthExceeded,
+    TemplateRefused,
     WindowfitError,
 )
 from chunking.sensitivity import highest
+from serve.account import cost_at_most, window_needed
 from serve.brought import brought_texts
-from serve.context.report import ContextReport
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
-from serve.cost import price_at_most
-from serve.errors import PolicyNoRoute, UpstreamError
+from serve.errors import PolicyNoRoute, UpstreamError, UpstreamTimeout
 from serve.escalation import lacks_support
+from serve.hindrances import review_hint
 from serve.personal import find_personal
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile, find_profile
@@ -35,7 +36,13 @@ from serve.rules import ROUTE_WORDS
 from serve.runtime import Runtime
 from serve.tasks import tell_task
 
-FALLS_BACK: Final = (UpstreamError, ConfigurationError, ContextLengthExceeded, CallLimitExceeded)
+FALLS_BACK: Final = (
+    UpstreamError,
+    ConfigurationError,
+    ContextLengthExceeded,
+    CallLimitExceeded,
+    TemplateRefused,
+)
 """What one model fails by and another may not."""
 _CHANGES_LIMIT: Final = 3
 
@@ -96,9 +103,11 @@ class Journey:
             ModelUnapproved: the model has no approved review.
             WindowfitError: what the last model failed by, where no policy speaks against it.
         """
-        limit = self._runtime.policy.deadline_seconds
-        if self._failures and limit is not None and time.perf_counter() - self._started > limit:
-            raise next(iter(self._failures.values()))
+        limit, escalation = self._runtime.policy.deadline_seconds, self._escalation
+        asked = self._failures or (escalation is not None and escalation.reason != "unsupported")
+        if asked and limit is not None and time.perf_counter() - self._started > limit:
+            late = UpstreamTimeout(f"no further model is asked after {limit:g} s")
+            raise next(iter(self._failures.values()), late)
         return await asyncio.to_thread(self._plan)
 
     def fail(self, model: str, error: WindowfitError) -> None:
@@ -151,15 +160,24 @@ class Journey:
             self._survey()
         while True:
             decision = self._decide()
-            models: Sequence[str] = decision.models
-            if self._escalation is not None:
-                models = self._escalating(decision, first=self._escalation.first)
+            models = self._whose_turn(decision)
             if not models:
                 raise self._nowhere(decision)
             if models[0] in self._plans:
                 return self._recorded(self._plans[models[0]], decision)
             # What a plan shows may change the decision, so it is taken again.
             self._try(models[0])
+
+    def _whose_turn(self, decision: Decision) -> Sequence[str]:
+        escalation = self._escalation
+        if escalation is None or not escalation.answered:
+            return decision.models
+        models = self._escalating(decision, first=escalation.first)
+        if models or escalation.reason != "unsupported":
+            return models
+        # Nobody has answered yet, and no better model can: the local one does after all.
+        self._escalation = replace(escalation, answered=False)
+        return decision.models
 
     def _survey(self) -> None:
         """Plan once, so that rules know the labels, the window needed and what was found."""
@@ -193,7 +211,7 @@ class Journey:
         """Plan for a model and learn from the plan, or remember why it cannot be."""
         try:
             plan = self._runtime.plan(replace(self._ask, model=model))
-            cost = _cost_at_most(plan) if self._route == "auto" else None
+            cost = cost_at_most(plan) if self._route == "auto" else None
         except FALLS_BACK as error:
             self._failures[model] = error
             return
@@ -222,10 +240,11 @@ class Journey:
         return tuple(sorted({name for found in self._personal.values() for name in found}))
 
     def _recorded(self, plan: Plan, decision: Decision) -> Plan:
+        escalated = self._escalation is not None and self._escalation.answered
         record = RouteRecord(
             target=plan.profile.place,
             reason=decision.reason,
-            fallback_used=self._escalation is None and plan.profile.name != decision.first,
+            fallback_used=not escalated and plan.profile.name != decision.first,
             requested=self._route,
             rule=decision.rule,
             passed=decision.passed,
@@ -255,24 +274,15 @@ class Journey:
             return refused
         if reasons == {"unapproved"} and self._route not in ROUTE_WORDS:
             return _unapproved(self._runtime, self._route)
+        rule = next((one for one in self._runtime.policy.rules if one.name == decision.rule), None)
+        target = self._route if rule is None else rule.target
+        if target in {"local", "cloud"} and reasons <= {"unapproved"}:
+            return PolicyNoRoute(
+                f"{said} leads to no approved model of the place {target}",
+                hint=review_hint(target, self._runtime.profiles),
+            )
         why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"
         return PolicyNoRoute(f"{said} leads to no model; {why}")
-
-
-def window_needed(report: ContextReport) -> int:
-    """Return the tokens that a request needs: in mode `full` with every candidate in the prompt."""
-    if report.mode != "full":
-        return report.prompt_tokens + report.requested_output
-    fixed = report.prompt_tokens - report.segments.retrieved
-    return fixed + report.coverage.candidate_tokens + report.requested_output
-
-
-def _cost_at_most(plan: Plan) -> str:
-    """Return the most dollars that the plan's calls cost, as text."""
-    report = plan.report
-    if report.exhaustive is not None:
-        return str(report.exhaustive.cost_at_most_usd)
-    return str(price_at_most(plan.profile, report.prompt_tokens, report.reserved_output))
 
 
 def _told(parts: Iterable[str]) -> str:

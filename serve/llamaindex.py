@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 from chunking.duplicates import find_duplicates
 from chunking.errors import InputError
 from chunking.llamaindex import to_chunk
+from chunking.sensitivity import Sensitivity, highest
 from chunking.sketch import sketch_of
 from chunking.tokens import Message, Role, TokenCounter, counted_exactly
 from serve.context.budget import TokenBudget, plan_budget
@@ -25,8 +26,10 @@ from serve.context.report import (
     Entry,
     Segments,
 )
-from serve.context.route import RouteRecord
+from serve.context.route import RouteInputs, RouteRecord
 from serve.profiles import ModelProfile
+from serve.review import require_approved
+from serve.routing import may_leave
 
 _BETWEEN_NODES = "\n\n"
 """What LlamaIndex puts between the texts of nodes in one prompt: `PromptHelper.repack`."""
@@ -42,18 +45,27 @@ class WindowPostprocessor(BaseNodePostprocessor):
     fit, is left out. The prompt that is counted is LlamaIndex's own: its template with the texts of
     the nodes, as `response_mode="compact"` writes it in one call. `last_report` accounts for it.
 
+    Where the profile's place is a cloud, nodes above its limit are left out, and so is what repeats
+    them: LlamaIndex calls the model itself, past the guard of Windowfit's own calls. The label of
+    the question is the caller's to look at.
+
     Args:
         profile: the model that answers: its window, output limit and name.
         counter: counts for that model, see `chunking.counters.load_counter`.
         template: writes the messages from `context_str` and `query_str`; give it to the response
             synthesizer, too, as its `text_qa_template`.
         output: answer tokens to reserve; the profile's default if None.
+        cloud_limit: the highest label that a cloud may be shown; `restricted` it never is.
+
+    Raises:
+        ModelUnapproved: the profile has no approved review.
     """
 
     _profile: ModelProfile = PrivateAttr()
     _counter: TokenCounter = PrivateAttr()
     _template: BasePromptTemplate = PrivateAttr()
     _output: int = PrivateAttr()
+    _cloud_limit: Sensitivity = PrivateAttr()
     _report: ContextReport | None = PrivateAttr(default=None)
 
     def __init__(
@@ -63,8 +75,11 @@ class WindowPostprocessor(BaseNodePostprocessor):
         *,
         template: BasePromptTemplate = CHAT_TEXT_QA_PROMPT,
         output: int | None = None,
+        cloud_limit: Sensitivity = Sensitivity.INTERNAL,
     ) -> None:
+        require_approved(profile.name, profile.review)
         super().__init__()
+        self._cloud_limit = Sensitivity(cloud_limit)
         self._profile = profile
         self._counter = counter
         self._template = template
@@ -110,31 +125,53 @@ class WindowPostprocessor(BaseNodePostprocessor):
         )
         texts = [node.node.get_content(metadata_mode=MetadataMode.LLM).strip() for node in nodes]
         candidates = [_candidate(node) for node in nodes]
-        kept, repeats, total = self._pack(texts, candidates, question, budget)
+        duplicates = find_duplicates(candidates)
+        withheld = self._withheld(candidates, duplicates)
+        kept, repeats, total = self._pack(
+            texts, question, budget, duplicates=duplicates, withheld=withheld
+        )
         entries = [
-            self._entry(place, candidates, text, kept=kept, repeats=repeats)
+            self._entry(place, candidates, text, kept=kept, repeats=repeats, withheld=withheld)
             for place, text in enumerate(texts)
         ]
         segments = Segments(template, 0, 0, bare - template, total - bare)
         self._report = self._write(entries, candidates, segments, budget)
         return [nodes[place] for place in kept]
 
+    def _withheld(
+        self, candidates: Sequence[Candidate], duplicates: Mapping[int, Sequence[int]]
+    ) -> frozenset[int]:
+        """Return the places of what may not leave: above the limit, or a repetition of that."""
+        if self._profile.place == "local":
+            return frozenset()
+        labels = [candidate.chunk.sensitivity for candidate in candidates]
+        withheld = {n for n, label in enumerate(labels) if not may_leave(label, self._cloud_limit)}
+        # One text under two labels is the higher one's, whichever was found first; to the end, as
+        # what is near to a repetition may be far from what that repeats.
+        groups = [{place, *repeated} for place, repeated in duplicates.items()]
+        while more := [group for group in groups if group & withheld and group - withheld]:
+            withheld.update(*more)
+        return frozenset(withheld)
+
     def _pack(
         self,
         texts: Sequence[str],
-        candidates: Sequence[Candidate],
         question: str,
         budget: TokenBudget,
+        *,
+        duplicates: Mapping[int, Sequence[int]],
+        withheld: Collection[int],
     ) -> tuple[list[int], dict[int, int], int]:
         """Return the places kept, those of repetitions with what they repeat, and the count.
 
         Counts do not add up across a join, so the whole prompt is counted with every node.
         """
-        duplicates = find_duplicates(candidates)
         kept: list[int] = []
         repeats: dict[int, int] = {}
         total = budget.fixed
         for place in range(len(texts)):
+            if place in withheld:
+                continue
             repeated = [earlier for earlier in duplicates.get(place, ()) if earlier in kept]
             if repeated:
                 repeats[place] = repeated[0]
@@ -161,11 +198,14 @@ class WindowPostprocessor(BaseNodePostprocessor):
         *,
         kept: Sequence[int],
         repeats: dict[int, int],
+        withheld: Collection[int],
     ) -> Entry:
         candidate = candidates[place]
         chunk = candidate.chunk
         fate: dict[str, Any] = {"fate": "dropped", "reason": "over_budget"}
-        if place in kept:
+        if place in withheld:
+            fate["reason"] = "policy"
+        elif place in kept:
             fate = {"fate": "kept", "marker": kept.index(place) + 1}
         elif place in repeats:
             fate = {"fate": "duplicate", "duplicate_of": candidates[repeats[place]].chunk.id}
@@ -193,6 +233,12 @@ class WindowPostprocessor(BaseNodePostprocessor):
         characters = sum(len(candidate.chunk.text) for candidate in candidates)
         read = sum(entry.end - entry.start for entry in kept)
         profile = self._profile
+        labels = [
+            candidate.chunk.sensitivity
+            for candidate, entry in zip(candidates, entries, strict=True)
+            if entry.fate == "kept"
+        ]
+        inputs = RouteInputs(context_sensitivity=highest(labels) if labels else None)
         return ContextReport(
             model=profile.name,
             window=profile.window,
@@ -215,7 +261,9 @@ class WindowPostprocessor(BaseNodePostprocessor):
                 percent=100 * read // characters if characters else 0.0,
             ),
             entries=tuple(entries),
-            route=RouteRecord(profile.place, f"model={profile.name}"),
+            route=RouteRecord(
+                profile.place, f"model={profile.name}", requested=profile.name, inputs=inputs
+            ),
         )
 
 

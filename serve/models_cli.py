@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from rich.table import Column, Table
 from tomlkit.exceptions import TOMLKitError
 
 from chunking.errors import ConfigurationError, InputError
-from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.profiles import ModelProfile, facts_of, find_profile, load_profiles
 from serve.review import ReviewStatus
 from serve.schema import as_json
 from serve.settings import ServeSettings
@@ -75,8 +76,13 @@ def review_model(
     if not role.strip():
         raise InputError("--role is blank", hint="name the role that decides", param="role")
     known = load_profiles(path if path.exists() else None)
-    find_profile(known, model)
-    given = {"status": status, "role": role.strip(), "date": datetime.now(UTC).date()}
+    about = asdict(facts_of(find_profile(known, model)))
+    given = {
+        "status": status,
+        "role": role.strip(),
+        "date": datetime.now(UTC).date(),
+        "about": {name: fact for name, fact in about.items() if fact is not None},
+    }
     write_review(path, model, given if note is None else {**given, "note": note})
     reviewed = load_profiles(path)[model]
     if as_json_lines:

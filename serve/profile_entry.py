@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from chunking.errors import ConfigurationError
-from serve.review import ReviewEntry, WeightsEntry
+from serve.review import ReviewedFactsEntry, ReviewEntry, WeightsEntry
 
 BackendName = Literal["openai", "quote", "scripted"]
 Place = Literal["local", "cloud"]
@@ -28,6 +29,12 @@ Place = Literal["local", "cloud"]
 CLOUD_HOSTS = (
     *("openai.com", "openai.azure.com", "googleapis.com", "anthropic.com", "mistral.ai"),
     *("amazonaws.com", "cohere.com", "groq.com", "openrouter.ai", "together.xyz", "deepseek.com"),
+    *("ai.azure.com", "cognitiveservices.azure.com", "cloud.ibm.com", "databricks.com"),
+    *("together.ai", "fireworks.ai", "x.ai", "perplexity.ai", "cerebras.ai", "sambanova.ai"),
+    *("huggingface.co", "huggingface.cloud", "nvidia.com", "replicate.com", "deepinfra.com"),
+    *("models.github.ai", "cloudflare.com", "ai-gateway.vercel.sh", "nebius.com", "ai21.com"),
+    *("aliyuncs.com", "moonshot.ai", "moonshot.cn", "bigmodel.cn", "z.ai", "minimax.io"),
+    *("siliconflow.com", "siliconflow.cn", "volces.com", "baidubce.com", "novita.ai"),
 )
 """Addresses of providers, below which nothing can be `local`; others are the operator's word."""
 
@@ -124,9 +131,9 @@ class ProfileEntry(_Entry):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
-        host = f".{urlsplit(self.base_url or '').hostname or ''}"
-        if self.place == "local" and host.endswith(tuple(f".{one}" for one in CLOUD_HOSTS)):
-            raise ValueError(f"place is local, and {host[1:]} is a provider's: write cloud")
+        host = _host(self.base_url or "")
+        if self.place == "local" and f".{host}".endswith(tuple(f".{one}" for one in CLOUD_HOSTS)):
+            raise ValueError(f"place is local, and {host} is a provider's: write cloud")
         if self.tokenizer.startswith("server:") and self.place == "cloud":
             # Every candidate is counted before it is decided whether its text may leave.
             raise ValueError(
@@ -144,6 +151,12 @@ class ProfileEntry(_Entry):
                 "; ".join(unknown_name("source", name, SOURCED_FACTS) for name in unknown)
             )
         return self
+
+
+def _host(base_url: str) -> str:
+    """Return the host of an address in its plain form: names are resolved in many others."""
+    host = unicodedata.normalize("NFKC", urlsplit(base_url).hostname or "")
+    return host.replace("\u3002", ".").rstrip(".")
 
 
 def parse_entry(table: Mapping[str, Any], *, where: str) -> ProfileEntry:
@@ -177,7 +190,8 @@ def _known_keys(place: list[str]) -> Iterable[str]:
     if place[0] == "sources":
         return SourceEntry.model_fields
     if place[0] == "review":
-        return WeightsEntry.model_fields if "weights" in place[1:-1] else ReviewEntry.model_fields
+        tables = {"weights": WeightsEntry, "about": ReviewedFactsEntry}
+        return tables.get(place[1] if place[2:] else "", ReviewEntry).model_fields
     if "snapshot" in place[1:]:
         return SnapshotPriceEntry.model_fields
     if "per_million" in place[1:]:

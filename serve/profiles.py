@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ from serve.profile_entry import (
     parse_entry,
     unknown_name,
 )
-from serve.review import PENDING, ModelReview, laid_over
+from serve.review import PENDING, ModelReview, ReviewedFacts, in_force, laid_over
+
+_CREDENTIALS = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +198,17 @@ def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
     values = {key: getattr(entry, key) for key in ProfileEntry.model_fields}
     values["default_output"] = entry.default_output or min(512, entry.output_limit)
     values["price"] = _price(entry.price)
-    values["review"] = PENDING if entry.review is None else entry.review.review()
+    review = PENDING if entry.review is None else entry.review.review()
+    values["review"] = in_force(review, facts_of(entry))
     values["sources"] = {fact: Source(**entry.sources[fact].model_dump()) for fact in SOURCED_FACTS}
     return ModelProfile(name=name, **values)
+
+
+def facts_of(profile: ProfileEntry | ModelProfile) -> ReviewedFacts:
+    """Return what a review of the profile is about."""
+    # Credentials in an address are nobody's to review, and a review is shown.
+    address = profile.base_url and _CREDENTIALS.sub("//", profile.base_url)
+    return ReviewedFacts(profile.backend, profile.model, profile.place, profile.licence, address)
 
 
 def _price(entry: PriceValue) -> Price:

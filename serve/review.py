@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +36,17 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewedFacts:
+    """What a review was about: the facts of the profile on that day."""
+
+    backend: str
+    model: str
+    place: str
+    licence: str
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelReview:
     """What was decided about a model, by which role, and on what grounds.
 
@@ -48,6 +59,8 @@ class ModelReview:
         terms_source: where region and data terms were read.
         weights: None where nobody outside of the provider has them.
         note: anything else that the role wants remembered.
+        about: what it was about; None where that was not written down.
+        changed: facts that are others now, so that the review is in force no more.
     """
 
     status: ReviewStatus = "pending"
@@ -59,6 +72,8 @@ class ModelReview:
     terms_source: str = ""
     weights: Weights | None = None
     note: str = ""
+    about: ReviewedFacts | None = None
+    changed: tuple[str, ...] = ()
 
 
 PENDING = ModelReview()
@@ -77,6 +92,16 @@ class WeightsEntry(_Table):
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
 
+class ReviewedFactsEntry(_Table):
+    """The TOML form of `ReviewedFacts`."""
+
+    backend: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    place: str = Field(min_length=1)
+    licence: str = Field(min_length=1)
+    base_url: str | None = None
+
+
 class ReviewEntry(_Table):
     """The TOML form of `ModelReview`; what is decided names its role and its day."""
 
@@ -89,12 +114,15 @@ class ReviewEntry(_Table):
     terms_source: str = ""
     weights: WeightsEntry | None = None
     note: str = ""
+    about: ReviewedFactsEntry | None = None
 
     def review(self) -> ModelReview:
         """Return the review."""
         values: dict[str, Any] = {name: getattr(self, name) for name in ReviewEntry.model_fields}
         if self.weights is not None:
             values["weights"] = Weights(**self.weights.model_dump())
+        if self.about is not None:
+            values["about"] = ReviewedFacts(**self.about.model_dump())
         return ModelReview(**values)
 
 
@@ -121,11 +149,31 @@ def laid_over(
     return {**(kept or {}), **given} if isinstance(given, Mapping) else given
 
 
+def in_force(review: ModelReview, now: ReviewedFacts) -> ModelReview:
+    """Return the review as it holds for a profile with these facts.
+
+    An approval of something else is pending; what is blocked stays blocked. A review that does not
+    say what it was about holds: whoever wrote it by hand answers for it.
+    """
+    before = review.about
+    if before is None or review.status == "blocked":
+        return review
+    changed = tuple(
+        one.name for one in fields(now) if getattr(now, one.name) != getattr(before, one.name)
+    )
+    return replace(review, status="pending", changed=changed) if changed else review
+
+
 def require_approved(name: str, review: ModelReview) -> None:
     """Raise ModelUnapproved unless the model of that profile may be used."""
     if review.status == "approved":
         return
     decided = f" by {review.role} on {review.date}" if review.date else ": nobody has reviewed it"
+    if review.changed:
+        changed = " and ".join(review.changed)
+        have = "has" if len(review.changed) == 1 else "have"
+        since = f"since {review.role} reviewed it on {review.date}"
+        decided = f": its {changed} {have} changed {since}"
     raise ModelUnapproved(
         f"model {name!r} is {review.status}{decided}",
         hint=f"`windowfit models list` shows its licence and terms; `windowfit models review {name}"

@@ -18,7 +18,7 @@ from serve.escalation import Thresholds
 from serve.personal import choose_detectors
 from serve.profile_entry import Place, unknown_name
 from serve.profiles import ModelProfile
-from serve.rules import REFUSE, ROUTE_WORDS, Rule, holds, told
+from serve.rules import REFUSE, ROUTE_WORDS, Rule, contradiction, holds, told
 
 DEFAULT_RULE = "default"
 """The name in the record where no rule of the operator's holds."""
@@ -190,7 +190,7 @@ def make_policy(
 
     Raises:
         ConfigurationError: a name is no model, a place's list names a model of the other one, two
-            rules have one name, or a profile bears the name of a route.
+            rules have one name, one can never hold, or a profile bears the name of a route.
     """
     for word in (*ROUTE_WORDS, REFUSE):
         if word in profiles:
@@ -202,6 +202,8 @@ def make_policy(
         if name not in profiles:
             raise ConfigurationError(f"{where}: {unknown_name('model profile', name, profiles)}")
     for rule in rules:
+        if against := contradiction(rule):
+            raise ConfigurationError(f"rule {rule.name!r} never holds: {against}", param="rules")
         if isinstance(rule.personal_data, tuple):
             choose_detectors(rule.personal_data)
     titles = [rule.name for rule in rules]

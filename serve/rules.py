@@ -76,6 +76,17 @@ class Rule(BaseModel):
         return tuple(name for name in given if name != REFUSE)
 
 
+def contradiction(rule: Rule) -> str | None:
+    """Say which conditions exclude each other; None where some request may fulfil all."""
+    above, most = rule.window_above, rule.window_at_most
+    if above is not None and most is not None and above >= most:
+        return f"window_above {above} >= window_at_most {most}"
+    lower, upper = rule.sensitivity_at_least, rule.sensitivity_at_most
+    if lower is not None and upper is not None and lower > upper:
+        return f"sensitivity_at_least {lower} > sensitivity_at_most {upper}"
+    return "personal_data names no detector" if rule.personal_data == () else None
+
+
 def holds(rule: Rule, inputs: RouteInputs, *, local: Sequence[str], cloud: Sequence[str]) -> bool:
     """Return whether all conditions of a rule hold that do not depend on its target."""
     return all(held for _, held in _conditions(rule, inputs, local, cloud))

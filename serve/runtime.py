@@ -225,7 +225,9 @@ class Runtime:
 
     def unavailable(self) -> tuple[str, ...]:
         """Return the models whose server failed so often that it is left alone now."""
-        return tuple(sorted(name for name, gate in self._gates.items() if gate.state == "open"))
+        # A copy in one step: requests are planned in threads while the loop adds gates.
+        gates = tuple(self._gates.items())
+        return tuple(sorted(name for name, gate in gates if gate.state == "open"))
 
     async def verified_backend(self, profile: ModelProfile) -> ChatBackend:
         """Return the backend of a profile whose server agrees with it, see `verify`."""

@@ -9,12 +9,14 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from chunking.errors import ConfigurationError
 from chunking.sensitivity import UNLABELLED, Sensitivity
 from retrieval.settings import TableSettings
 from serve.escalation import Thresholds
+from serve.profile_entry import unknown_name
 from serve.profiles import ModelProfile
 from serve.routing import Policy, make_policy
-from serve.rules import CloudLimit, Rule
+from serve.rules import ROUTE_WORDS, CloudLimit, Rule
 
 _THRESHOLDS = Thresholds()
 
@@ -116,6 +118,13 @@ class ServeSettings(TableSettings):
         Raises:
             ConfigurationError: a name in them is no model; see `make_policy`.
         """
+        routes = (*ROUTE_WORDS, *profiles)
+        if self.route is not None and self.route not in routes:
+            raise ConfigurationError(
+                unknown_name("route", self.route, routes),
+                hint=f"a route is {', '.join(ROUTE_WORDS)} or a model; `windowfit models list`",
+                param="route",
+            )
         return make_policy(
             profiles,
             default=self.model,

@@ -14,6 +14,7 @@ from chunking.errors import WindowfitError
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message
 from serve.backends.protocol import CompletionRequest
+from serve.hindrances import find_hindrances
 from serve.profiles import ModelProfile
 from serve.routing import Policy, expand
 from serve.runtime import Runtime
@@ -51,6 +52,13 @@ async def warm_up(runtime: Runtime) -> dict[str, str]:
     ]
     states = await asyncio.gather(*(_warm(runtime, profile) for profile in profiles))
     return {profile.name: state for profile, state in zip(profiles, states, strict=True)}
+
+
+def tell_hindrances(runtime: Runtime) -> None:
+    """Log what keeps models from answering that requests may be routed to."""
+    for one in find_hindrances(runtime.policy, runtime.profiles, runtime.secrets):
+        fields = {"model": one.model, "problem": one.told, "hint": one.hint}
+        _LOG.warning("model cannot answer", extra={"fields": fields})
 
 
 async def _warm(runtime: Runtime, profile: ModelProfile) -> str:

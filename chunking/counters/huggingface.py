@@ -82,7 +82,7 @@ class HuggingFaceCounter:
         """Return the prompt tokens of the request, template and generation prompt included.
 
         Raises:
-            InputError: the chat template refuses this order of turns.
+            TemplateRefused: the chat template refuses this order of turns.
             TokenizerUnavailable: the tokenizer has no chat template.
         """
         from jinja2 import TemplateError

@@ -14,7 +14,7 @@ from chunking.counters.wire import (
     tool_payload,
     well_formed,
 )
-from chunking.errors import InputError
+from chunking.errors import TemplateRefused
 from chunking.tokenizer_sources import load_mistral
 from chunking.tokens import Message, TokenCounter, Tool
 
@@ -87,14 +87,14 @@ class MistralCounter:
         """Return the prompt tokens of the request.
 
         Raises:
-            InputError: Mistral's chat format has no place for this order of turns, for a name or
-                a schema of a tool, or (v1) for tools at all.
+            TemplateRefused: Mistral's chat format has no place for this order of turns, for a
+                name or a schema of a tool, or (v1) for tools at all.
         """
         from mistral_common.exceptions import MistralCommonException
         from mistral_common.protocol.instruct.request import ChatCompletionRequest
 
         if tools and self.name in _WITHOUT_TOOLS:
-            raise InputError(
+            raise TemplateRefused(
                 f"{self.name} has no form for tools, and the request has {len(tools)}",
                 hint="ask a model whose tokenizer is Mistral v2 or later, or send no tools",
                 param="tools",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from chunking.errors import InputError
+from chunking.errors import TemplateRefused
 from chunking.tokens import Message, Tool, ToolCall
 
 
@@ -68,10 +68,10 @@ def longest_first(texts: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(texts, key=lambda text: (-len(text), text)))
 
 
-def refused(name: str, reason: object, *, hint: str | None = None) -> InputError:
+def refused(name: str, reason: object, *, hint: str | None = None) -> TemplateRefused:
     """Return the error for a conversation that a model's chat format has no place for."""
-    return InputError(
+    return TemplateRefused(
         f"{name} has no form for this conversation: {reason}",
-        hint=hint or "let user and assistant turns alternate, and end with a user turn",
+        hint=hint,
         param="messages",
     )

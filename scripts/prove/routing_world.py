@@ -209,6 +209,9 @@ def _rule(number: int, chance: random.Random) -> Rule:
     }
     for name in chance.sample(sorted(conditions), chance.randrange(3)):
         table[name] = conditions[name]
+    bounds = ("sensitivity_at_least", "sensitivity_at_most")
+    if set(bounds) <= table.keys():  # a rule that can never hold is refused at the start
+        table.update(zip(bounds, sorted(Sensitivity(table[name]) for name in bounds), strict=True))
     return Rule.model_validate(table)
 
 

@@ -29,6 +29,9 @@ from serve.errors import UpstreamError, UpstreamTimeout, UpstreamWithheld
 INSPECT_SECONDS: Final = 15.0
 """Deadline of an inspection: its routes count tokens and generate nothing."""
 
+_STRAIGHT: Final = {"http://": None, "https://": None, "all://": None}
+"""No proxy, whatever the environment names; certificates that it names still hold."""
+
 _Sent = TypeVar("_Sent")
 
 
@@ -57,6 +60,7 @@ class OpenAICompatibleBackend:
         temperature: float | None = None,
         window: int | None = None,
         max_retries: int = 2,
+        proxied: bool = True,
     ) -> None:
         """Prepare the connection; nothing is sent.
 
@@ -68,6 +72,8 @@ class OpenAICompatibleBackend:
             temperature: sampling temperature; None leaves it to the server.
             window: what the profile says, for `check` and for messages.
             max_retries: how often a failed try is repeated, paced by the server's Retry-After.
+            proxied: whether a proxy of the environment may carry the calls; none carries those to
+                the loopback.
 
         Raises:
             ConfigurationError: the address or the key cannot be sent at all.
@@ -87,8 +93,7 @@ class OpenAICompatibleBackend:
             http_client=openai.DefaultAsyncHttpxClient(
                 # A redirect would carry the prompt to a place that the profile does not name.
                 follow_redirects=False,
-                # A proxy of the environment would carry a local prompt off this machine.
-                trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
+                mounts=None if proxied and not is_loopback(_host(base_url)) else _STRAIGHT,
                 event_hooks={"response": [self._refuse_long_waits]},
             ),
         )
@@ -245,9 +250,13 @@ def output_parameter(base_url: str) -> str:
     OpenAI's reasoning models refuse `max_tokens`; other servers know it the longest.
     https://help.openai.com/en/articles/5072518-controlling-the-length-of-openai-model-responses
     """
-    host = urlsplit(base_url).hostname or ""
+    host = _host(base_url)
     ours = host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))
     return "max_completion_tokens" if ours else "max_tokens"
+
+
+def _host(base_url: str) -> str:
+    return urlsplit(base_url).hostname or ""
 
 
 def _server_name(base_url: str) -> str:

@@ -33,8 +33,9 @@ def open_counter(
         return ServerCounter(
             profile.tokenizer.removeprefix(ASKS_SERVER),
             base_url=profile.base_url,
-            api_key=_key(profile, secrets),
+            api_key=key_of(profile, secrets),
             timeout_seconds=profile.timeout_seconds,
+            proxied=_proxied(profile),
         )
     return load_counter(profile.tokenizer, folders=(models_folder,))
 
@@ -58,10 +59,15 @@ def open_backend(
         return QuoteBackend(counter(profile))
     if profile.backend == "scripted":
         return ScriptedBackend(())
-    return _openai_backend(profile, _key(profile, secrets))
+    return _openai_backend(profile, key_of(profile, secrets))
 
 
-def _key(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
+def key_of(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
+    """Return the key of a profile; None where it needs none.
+
+    Raises:
+        ConfigurationError: the variable that it names is not set.
+    """
     key = secrets.get(profile.api_key_env) if profile.api_key_env else None
     if profile.api_key_env and not key:
         raise ConfigurationError(
@@ -69,6 +75,11 @@ def _key(profile: ModelProfile, secrets: Mapping[str, str]) -> str | None:
             hint=f"export {profile.api_key_env}=…, or choose another model",
         )
     return key
+
+
+def _proxied(profile: ModelProfile) -> bool:
+    """Return whether a proxy of the environment may see the text: it is no part of the place."""
+    return profile.place == "cloud"
 
 
 def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
@@ -86,5 +97,6 @@ def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
         timeout_seconds=profile.timeout_seconds,
         temperature=profile.temperature,
         window=profile.window,
+        proxied=_proxied(profile),
     )
     return backend

@@ -88,6 +88,7 @@ class ServerCounter:
         base_url: str,
         api_key: str | None = None,
         timeout_seconds: float = 30.0,
+        proxied: bool = True,
     ) -> None:
         """Prepare the calls; the server is not asked before the first count.
 
@@ -95,6 +96,8 @@ class ServerCounter:
             model: the name under which the server knows the model.
             base_url: root of its OpenAI routes; the tokenizer's routes lie above it.
             timeout_seconds: deadline of one count, from connecting to the last byte.
+            proxied: whether a proxy of the environment may carry the calls; none carries those to
+                the loopback.
         """
         self.name: Final = f"server:{model}"
         digest = hashlib.sha256(base_url.encode()).hexdigest()[:12]
@@ -105,7 +108,7 @@ class ServerCounter:
         self.additive: Final = False
         self.control_tokens: Final = COMMON_MARKERS
         self._model: Final = model
-        self._server: Final = _Server(base_url, api_key, timeout_seconds)
+        self._server: Final = _Server(base_url, api_key, timeout_seconds, proxied=proxied)
         # Packing counts the same pieces again for every request that finds them.
         self._remembered: Final = lru_cache(_REMEMBERED_COUNTS)(self._count)
 
@@ -126,7 +129,7 @@ class ServerCounter:
         """Return the prompt tokens of the request.
 
         Raises:
-            InputError: the server's chat template refuses this order of turns.
+            TemplateRefused: the server's chat template refuses this order of turns.
             UpstreamError: the server is away, too slow, or counts no tokens.
         """
         chat: dict[str, Any] = {
@@ -180,7 +183,9 @@ class _Refusal(Exception):
 class _Server:
     """Calls the routes that lie above a server's OpenAI routes."""
 
-    def __init__(self, base_url: str, api_key: str | None, timeout_seconds: float) -> None:
+    def __init__(
+        self, base_url: str, api_key: str | None, timeout_seconds: float, *, proxied: bool
+    ) -> None:
         address = urlsplit(base_url)
         self._root = base_url.rstrip("/").removesuffix("/v1")
         self._host = address.netloc
@@ -188,9 +193,8 @@ class _Server:
         self._headers = {"Content-Type": "application/json"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        # No proxy may carry away what goes to this machine.
-        local = is_loopback(address.hostname or "")
-        proxies = urllib.request.ProxyHandler({} if local else None)
+        straight = not proxied or is_loopback(address.hostname or "")
+        proxies = urllib.request.ProxyHandler({} if straight else None)
         self._opener = urllib.request.build_opener(proxies, _NoRedirect())
 
     def ask(self, route: str, body: Mapping[str, Any], shape: type[_Shape]) -> _Shape | None:

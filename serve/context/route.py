@@ -69,7 +69,7 @@ class EscalationRecord:
     Attributes:
         reason: "ungrounded", "declined" or "unsupported", see `serve.escalation`.
         first: the model whose answer that was.
-        answered: whether another model answered; if not, the first answer stands.
+        answered: whether another model answered; if not, the first model's answer stands.
         grounding: share of the first answer's numbers and names that stand in its context; None
             where the search alone decided and the first model was not called.
         cost_usd: what the first answer cost, which the answer's own cost does not hold.

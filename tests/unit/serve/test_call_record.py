@@ -26,8 +26,15 @@ from retrieval.points import MemoryEngine
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
+from serve.breaker import CircuitLimits
 from serve.call_record import CallRecord, Origin
-from serve.errors import UpstreamSilentTruncation, UpstreamTimeout
+from serve.errors import (
+    PolicyNoRoute,
+    QueueFull,
+    UpstreamError,
+    UpstreamSilentTruncation,
+    UpstreamTimeout,
+)
 from serve.ledger import FILE_NAME, CallRow, Ledger, read_ledger
 from serve.plan import Ask
 from serve.profiles import ModelProfile, PerMillionPrice, SnapshotPrice, load_profiles
@@ -208,15 +215,7 @@ def test_a_request_that_is_refused_sends_nothing_and_its_row_holds_no_name_of_th
     assert row.price_basis == "nothing was sent"
 
 
-class NoRoute(WindowfitError):
-    code = "policy_no_route"
-
-
-class QueueFull(WindowfitError):
-    code = "queue_full"
-
-
-@pytest.mark.parametrize("error", [NoRoute("restricted"), QueueFull("8 of 8")])
+@pytest.mark.parametrize("error", [PolicyNoRoute("restricted"), QueueFull("8 of 8")])
 def test_a_call_that_was_refused_on_its_way_out_has_sent_nothing(
     tmp_path: Path, error: WindowfitError
 ) -> None:
@@ -229,6 +228,26 @@ def test_a_call_that_was_refused_on_its_way_out_has_sent_nothing(
     assert (row.outcome, row.error_code, row.sent) == ("failed", error.code, False)
     assert (row.usd, row.prompt_tokens, row.call_seconds) == (Decimal(0), 0, 0)
     assert row.collection == "small"
+
+
+def test_a_server_that_is_left_alone_is_sent_nothing_and_the_ledger_says_so(
+    tmp_path: Path,
+) -> None:
+    failures = CircuitLimits().failures
+    backend = ScriptedBackend([UpstreamError("down")] * (failures + 2))
+    desk = Desk(tmp_path, backend)
+
+    async def ask(runtime: Runtime) -> None:
+        for _ in range(failures + 2):
+            with suppress(UpstreamError):
+                await answer(ASK, runtime)
+
+    desk.run(ask)
+
+    assert len(backend.requests) == failures
+    assert [row.sent for row in desk.rows] == [True] * failures + [False] * 2
+    assert {row.error_code for row in desk.rows} == {"upstream_unavailable"}
+    assert [row.prompt_tokens for row in desk.rows[-2:]] == [0, 0]
 
 
 def test_of_several_calls_a_full_queue_may_have_refused_one(tmp_path: Path) -> None:
@@ -267,7 +286,7 @@ def test_a_request_that_was_refused_before_it_had_a_call_can_have_a_row(tmp_path
     kept = Ledger(tmp_path / FILE_NAME)
     record = CallRecord(kept, None, origin=Origin("refused"), streamed=True)
 
-    asyncio.run(record.end(NoRoute("restricted")))
+    asyncio.run(record.end(PolicyNoRoute("restricted")))
 
     (row,) = read_ledger(tmp_path / FILE_NAME)
     assert (row.request_id, row.error_code, row.streamed) == ("refused", "policy_no_route", True)

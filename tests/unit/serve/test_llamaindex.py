@@ -21,8 +21,11 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from pydantic import PrivateAttr
 
 from chunking.errors import ContextLengthExceeded, InputError
+from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Role
+from serve.errors import ModelUnapproved
 from serve.llamaindex import WindowPostprocessor
+from serve.review import PENDING
 from tests.pair_counter import PairCounter
 from tests.serving import profile
 
@@ -127,3 +130,61 @@ def test_without_a_question_nothing_is_planned() -> None:
 def test_a_window_too_small_for_question_and_answer_is_refused() -> None:
     with pytest.raises(ContextLengthExceeded, match=r"window 60 < prompt \d+ \+ answer 50"):
         postprocessor(window=60).postprocess_nodes(nodes(["Oil."]), query_str=QUESTION)
+
+
+class TestLabels:
+    """LlamaIndex calls the model itself, so this is the last door that its nodes pass."""
+
+    @staticmethod
+    def labelled(*given: tuple[str, str]) -> list[NodeWithScore]:
+        made = nodes([text for text, _ in given])
+        for one, (_, label) in zip(made, given, strict=True):
+            one.node.metadata["title"] = "Chad"
+            one.node.metadata["sensitivity"] = label
+            one.node.excluded_llm_metadata_keys = ["sensitivity"]
+        return made
+
+    @staticmethod
+    def cloud(limit: Sensitivity = Sensitivity.INTERNAL) -> WindowPostprocessor:
+        far = replace(profile(), window=WINDOW, place="cloud")
+        return WindowPostprocessor(far, COUNTER, output=50, cloud_limit=limit)
+
+    MIXED = (("Oil.", "restricted"), ("Cotton.", "internal"), ("Gold.", "confidential"))
+
+    @pytest.mark.parametrize(
+        ("limit", "kept"),
+        [("public", []), ("internal", ["n1"]), ("confidential", ["n1", "n2"])],
+    )
+    def test_a_cloud_is_shown_nothing_above_its_limit(self, limit: str, kept: list[str]) -> None:
+        used = self.cloud(Sensitivity(limit))
+
+        shown = used.postprocess_nodes(self.labelled(*self.MIXED), query_str=QUESTION)
+
+        assert [one.node.node_id for one in shown] == kept
+        left_out = [one for one in used.last_report.entries if one.chunk not in kept]
+        assert {(one.fate, one.reason) for one in left_out} == {("dropped", "policy")}
+        assert not used.last_report.truncated
+
+    @pytest.mark.parametrize("limit", list(Sensitivity))
+    def test_no_limit_lets_restricted_text_leave(self, limit: Sensitivity) -> None:
+        given_nodes = self.labelled(("Oil.", "restricted"), ("Tin.", "who knows"))
+        assert self.cloud(limit).postprocess_nodes(given_nodes, query_str=QUESTION) == []
+
+    @pytest.mark.parametrize("order", [("internal", "restricted"), ("restricted", "internal")])
+    def test_one_text_under_two_labels_is_the_higher_ones(self, order: tuple[str, str]) -> None:
+        twice = self.labelled(*(("Oil is found there.", label) for label in order))
+        assert self.cloud().postprocess_nodes(twice, query_str=QUESTION) == []
+
+    def test_a_local_model_is_shown_all_and_the_record_holds_the_highest_label(self) -> None:
+        used = postprocessor()
+
+        kept = used.postprocess_nodes(self.labelled(*self.MIXED), query_str=QUESTION)
+
+        assert len(kept) == len(self.MIXED)
+        inputs = used.last_report.route.inputs
+        assert inputs is not None
+        assert inputs.context_sensitivity is Sensitivity.RESTRICTED
+
+    def test_a_model_without_an_approved_review_is_shown_nothing(self) -> None:
+        with pytest.raises(ModelUnapproved, match="nobody has reviewed it"):
+            WindowPostprocessor(replace(profile(), review=PENDING), COUNTER)

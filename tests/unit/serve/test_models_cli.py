@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chunking.errors import ConfigurationError, ModelNotFound
+from serve.errors import ModelUnapproved
 from serve.models_cli import app, write_review
 from serve.profiles import load_profiles
+from serve.review import require_approved
+from tests.serving import OWN_PROFILE
 
 REVIEW = ("--status", "approved", "--role", "legal")
 COMMENTED = """# ours: do not touch
@@ -87,6 +90,80 @@ def test_a_second_review_takes_the_place_of_the_first(user_file: Path) -> None:
 
     assert (review.status, review.role) == ("blocked", "security")
     assert user_file.read_text("utf-8").count("[profiles.quote.review]") == 1
+
+
+OWN_REVIEWED = OWN_PROFILE.replace("[profiles.mine]", "[profiles.mine] # ours")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('model = "my-model"', 'model = "other"', "its model has changed"),
+        ("http://127.0.0.1:9000/v1", "https://models.example/v1", "its base_url has changed"),
+        ('licence = "MIT"', 'licence = "BUSL"', "its licence has changed"),
+        ('place = "local"', 'place = "cloud"', "its place has changed"),
+        ("window = 4096", "window = 2048", None),
+    ],
+)
+def test_a_review_is_in_force_for_what_it_was_about_and_for_nothing_else(
+    user_file: Path, before: str, after: str, told: str | None
+) -> None:
+    user_file.write_text(OWN_REVIEWED, encoding="utf-8")
+    assert run("review", "mine", *REVIEW).exit_code == 0
+    assert load_profiles(user_file)["mine"].review.status == "approved"
+
+    user_file.write_text(user_file.read_text("utf-8").replace(before, after, 1), encoding="utf-8")
+
+    review = load_profiles(user_file)["mine"].review
+    if told is None:
+        require_approved("mine", review)
+        return
+    with pytest.raises(ModelUnapproved, match=f"pending: {told} since legal reviewed it on") as it:
+        require_approved("mine", review)
+    assert "models review mine" in it.value.hint
+    run("review", "mine", *REVIEW)
+    require_approved("mine", load_profiles(user_file)["mine"].review)
+
+
+def test_a_review_shows_no_credentials_of_an_address(user_file: Path) -> None:
+    user_file.write_text(OWN_REVIEWED.replace("//127", "//me:secret@127"), encoding="utf-8")
+    run("review", "mine", *REVIEW)
+
+    (mine,) = (model for model in listed() if model["model"] == "mine")
+
+    assert mine["review"]["about"]["base_url"] == "http://127.0.0.1:9000/v1"
+    assert user_file.read_text("utf-8").count("secret") == 1
+    assert mine["review"]["status"] == "approved"
+
+
+def test_a_blocked_model_stays_blocked_whatever_changes(user_file: Path) -> None:
+    user_file.write_text(OWN_REVIEWED, encoding="utf-8")
+    run("review", "mine", "--status", "blocked", "--role", "security")
+
+    text = user_file.read_text("utf-8").replace('model = "my-model"', 'model = "other"', 1)
+    user_file.write_text(text, encoding="utf-8")
+
+    assert load_profiles(user_file)["mine"].review.status == "blocked"
+
+
+def test_a_review_of_a_built_in_model_ends_with_another_address(user_file: Path) -> None:
+    assert run("review", "mistral-7b-8k", *REVIEW).exit_code == 0
+
+    text = user_file.read_text("utf-8").replace(
+        "[profiles.mistral-7b-8k]\n",
+        '[profiles.mistral-7b-8k]\nbase_url = "https://models.example/v1"\n',
+    )
+    user_file.write_text(text, encoding="utf-8")
+
+    assert load_profiles(user_file)["mistral-7b-8k"].review.status == "pending"
+
+
+def test_a_wrong_fact_of_a_review_is_told_by_its_key(user_file: Path) -> None:
+    about = 'status = "approved"\nrole = "legal"\ndate = 2026-11-22\nabout = { modle = "m" }\n'
+    user_file.write_text(OWN_PROFILE + f"[profiles.mine.review]\n{about}", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="did you mean 'model'"):
+        load_profiles(user_file)
 
 
 def test_a_file_that_is_not_there_is_made(user_file: Path) -> None:

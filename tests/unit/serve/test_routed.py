@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from chunking.document import Document
-from chunking.errors import CollectionNotFound, ContextLengthExceeded, ModelNotFound
+from chunking.errors import (
+    CollectionNotFound,
+    ContextLengthExceeded,
+    ModelNotFound,
+    TemplateRefused,
+)
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Tool, ToolCall
 from serve.answer import Answer
 from serve.backends.scripted import ScriptedBackend
+from serve.breaker import CircuitLimits
 from serve.call_record import Origin
 from serve.context.route import Passed
 from serve.errors import (
@@ -30,6 +36,7 @@ from serve.plan import Ask, Mode, Plan
 from serve.review import PENDING
 from serve.routed import answer_routed, plan_routed, stream_routed
 from serve.runtime import Runtime
+from tests.pair_counter import PairCounter
 from tests.routes import ASK, PROFILES, labelled, routed_runtime, script
 from tests.serving import BOLIVIA, CHAD, PERU, mistral
 
@@ -184,9 +191,50 @@ class TestNamedModels:
         report = answered(runtime, replace(ASK, route="cloud")).report
         assert (report.model, report.route.fallback_used) == ("farther", False)
 
+    @pytest.mark.parametrize("ask", [replace(ASK, route="cloud"), AUTO])
+    def test_where_no_cloud_is_approved_the_hint_names_the_command_that_allows_one(
+        self, ask: Ask
+    ) -> None:
+        profiles = {
+            name: replace(one, review=PENDING) if one.place == "cloud" else one
+            for name, one in PROFILES.items()
+        }
+        runtime = routed_runtime(profiles=profiles, rules=[{"name": "out", "target": "cloud"}])
+
+        with pytest.raises(PolicyNoRoute, match="no approved model of the place cloud") as caught:
+            answered(runtime, ask)
+
+        assert "windowfit models review NAME" in caught.value.hint
+        assert caught.value.hint.endswith("far, farther")
+
     def test_a_fault_of_the_request_is_no_reason_to_ask_another_model(self) -> None:
         with pytest.raises(CollectionNotFound):
             answered(routed_runtime(rules=[EITHER]), replace(AUTO, collection="nonesuch"))
+
+
+class TestCounters:
+    """A model whose template or counter cannot take the request is passed, not the request."""
+
+    ALL_OUT: Mapping[str, object] = {"name": "all out", "target": "far"}
+    SILENT = (Message("user", "Hello."), Message("assistant", ""))
+    """Turns that Mistral's template has no form for."""
+
+    def test_what_the_default_models_template_refuses_another_may_take(self) -> None:
+        ask = replace(AUTO, history=self.SILENT)
+        profiles = {
+            name: replace(one, tokenizer="pairs") if one.place == "cloud" else one
+            for name, one in PROFILES.items()
+        }
+        runtime = routed_runtime(rules=[self.ALL_OUT], profiles=profiles)
+        runtime._counters["pairs"] = PairCounter()
+
+        assert answered(runtime, ask).report.model == "far"
+        with pytest.raises(TemplateRefused, match="no form for this conversation"):
+            answered(runtime, replace(ask, route="near"))
+
+    def test_what_every_template_refuses_is_a_fault_of_the_request(self) -> None:
+        with pytest.raises(TemplateRefused, match="no form for this conversation"):
+            answered(routed_runtime(rules=[self.ALL_OUT]), replace(AUTO, history=self.SILENT))
 
 
 class TestFallback:
@@ -294,6 +342,33 @@ def test_a_preview_shows_the_route_and_calls_nobody() -> None:
     assert all(script(runtime, name).requests == [] for name in PROFILES)
 
 
+def test_servers_that_are_down_from_the_start_are_left_alone_and_rules_learn_it() -> None:
+    away = {"local_available": False, "name": "while local is away", "target": "far"}
+    down = UpstreamTimeout("away")
+    profiles = {
+        name: replace(one, base_url="http://127.0.0.1:9/v1") if one.place == "local" else one
+        for name, one in PROFILES.items()
+    }
+    runtime = routed_runtime(
+        {name: ScriptedBackend([], facts=down) for name in ("near", "nearer")},
+        rules=[away, {"name": "the rest", "target": "local"}],
+        profiles=profiles,
+    )
+
+    async def scenario() -> Answer:
+        # The last failure that it takes is noticed by the request that has it, too.
+        for _ in range(CircuitLimits().failures - 1):
+            with pytest.raises(UpstreamTimeout):
+                await answer_routed(AUTO, runtime)
+        return await answer_routed(AUTO, runtime)
+
+    report = asyncio.run(scenario()).report
+
+    assert (report.model, report.route.rule) == ("far", "while local is away")
+    assert runtime.unavailable() == ("near", "nearer")
+    assert len(script(runtime, "near").probes) == CircuitLimits().failures
+
+
 def test_rules_learn_how_long_answers_take() -> None:
     slow = ScriptedBackend(["Lima [1]."] * 2, delay_seconds=0.05)
     rule = {"name": "fast", "target": "near", "latency_limit_seconds": 0.01, "fallback": ["nearer"]}
@@ -365,6 +440,57 @@ class TestEscalation:
         assert isinstance(items[-1], Answer)
         assert items[-1].report.model == "far"
         assert script(runtime, "near").requests == []
+
+    @staticmethod
+    def unsupporting(runtime: Runtime) -> Runtime:
+        thresholds = replace(runtime.policy.thresholds, support=1.01)
+        runtime.policy = replace(runtime.policy, thresholds=thresholds)
+        return runtime
+
+    def test_a_question_without_support_is_answered_here_where_the_better_models_are_down(
+        self,
+    ) -> None:
+        down = failing(UpstreamTimeout("slow"))
+        runtime = self.unsupporting(routed_runtime({"far": down, "farther": down}, rules=[self.UP]))
+
+        report = answered(runtime).report
+
+        assert report.model == "near"
+        escalation = report.route.escalation
+        assert escalation is not None
+        assert (escalation.reason, escalation.answered) == ("unsupported", False)
+        assert len(script(runtime, "near").requests) == 1
+
+    def test_a_question_without_support_stays_here_where_more_context_is_restricted(self) -> None:
+        # The small window holds Peru alone; the cloud's would hold Bolivia, too.
+        tiny = {**PROFILES, "near": replace(PROFILES["near"], window=440, output_limit=256)}
+        documents = (PERU, *labelled("restricted", BOLIVIA))
+        runtime = routed_runtime(rules=[self.UP], documents=documents, profiles=tiny)
+
+        items = streamed(self.unsupporting(runtime), replace(AUTO, max_output_tokens=256))
+
+        assert isinstance(items[-1], Answer)
+        assert items[-1].report.model == "near"
+        assert script(runtime, "far").requests == script(runtime, "farther").requests == []
+
+    def test_a_question_without_support_that_no_model_answers_names_their_failures(self) -> None:
+        down = {name: failing(UpstreamTimeout(f"{name} is slow")) for name in PROFILES}
+
+        with pytest.raises(UpstreamTimeout, match="near is slow"):
+            answered(self.unsupporting(routed_runtime(down, rules=[self.UP])))
+
+    def test_after_the_deadline_the_first_answer_stands(self) -> None:
+        guessing = ScriptedBackend(["It is Arequipa, with 977,431 people [1]."], delay_seconds=0.03)
+        runtime = routed_runtime({"near": guessing}, rules=[self.UP])
+        runtime.policy = replace(runtime.policy, deadline_seconds=0.02)
+
+        report = answered(runtime).report
+
+        assert report.model == "near"
+        escalation = report.route.escalation
+        assert escalation is not None
+        assert (escalation.reason, escalation.answered) == ("ungrounded", False)
+        assert script(runtime, "far").requests == script(runtime, "farther").requests == []
 
 
 def test_after_the_deadline_no_further_model_is_asked() -> None:

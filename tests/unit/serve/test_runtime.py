@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -83,6 +86,30 @@ def test_a_tokenizer_that_is_looked_for_holds_up_no_loaded_one(
         assert isinstance(searching.exception(), TokenizerUnavailable)
 
     assert waited < 0.25
+
+
+def test_models_can_be_listed_as_unavailable_while_others_are_called_for_the_first_time() -> None:
+    parts = runtime()
+    profiles = [replace(PROFILE, name=f"model-{n}") for n in range(400)]
+    done = Event()
+
+    def fill() -> None:
+        for one in profiles:
+            parts._backends[one.name] = ScriptedBackend([])
+            parts.backend(one)
+            time.sleep(0)
+        done.set()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            filling = pool.submit(fill)
+            while not done.is_set():
+                assert parts.unavailable() == ()
+            filling.result()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def inner_of(backend: ChatBackend) -> ChatBackend:

@@ -226,3 +226,34 @@ def test_restricted_is_no_limit_of_clouds(monkeypatch: pytest.MonkeyPatch) -> No
 
     with pytest.raises(ConfigurationError, match="cloud_limit"):
         ServeSettings.load()
+
+
+@pytest.mark.parametrize("route", ["auto", "local", "cloud", "gpt-6-luna"])
+def test_a_route_of_the_settings_is_a_word_or_a_model(route: str) -> None:
+    ServeSettings(route=route).policy(load_profiles())
+
+
+def test_a_route_that_leads_nowhere_is_refused_at_the_start_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigurationError, match="unknown route 'clould', did you mean 'cloud'"):
+        ServeSettings(route="clould").policy(load_profiles())
+
+
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("personal_data = []", "names no detector"),
+        ("window_above = 9000\nwindow_at_most = 8000", "window_above 9000 >= window_at_most 8000"),
+        ("window_above = 8000\nwindow_at_most = 8000", "window_above 8000 >= window_at_most 8000"),
+        (
+            'sensitivity_at_least = "restricted"\nsensitivity_at_most = "internal"',
+            "sensitivity_at_least restricted > sensitivity_at_most internal",
+        ),
+    ],
+)
+def test_a_rule_that_can_never_hold_is_refused(folder: Path, condition: str, told: str) -> None:
+    (folder / "windowfit.toml").write_text(
+        f'[[serve.rules]]\nname = "never"\ntarget = "local"\n{condition}\n', encoding="utf-8"
+    )
+
+    with pytest.raises(ConfigurationError, match=f"rule 'never' never holds: .*{told}"):
+        ServeSettings.load().policy(load_profiles())
