@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,13 +20,19 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from chunking.errors import WindowfitError
+from retrieval.embed import HashEmbedder
+from retrieval.fingerprint import IndexFingerprint
 from retrieval.places import collection_names
+from retrieval.points import MemoryEngine
 from retrieval.providers import open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings, TableSettings, config_file
-from serve.profiles import ModelProfile, find_profile
+from serve.hindrances import find_hindrances
+from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.review import require_approved
+from serve.routing import expand
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
+from serve.warming import reachable
 
 _UNAVAILABLE = 4
 _FREE_BYTES_WANTED = 2 * 1024**3
@@ -97,7 +103,10 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Test store, embedder, tokenizers, the default model and disk; exit code 4 on a problem."""
+    """Test store, embedder, tokenizers, disk and models; exit code 4 on a problem.
+
+    Models are the default and those that rules, route and lists lead to.
+    """
     index_settings, serve_settings = IndexSettings.load(), ServeSettings.load()
     findings = [
         _look("disk", lambda: _disk(index_settings)),
@@ -110,6 +119,11 @@ def doctor(
         findings.append(_look("store", lambda: _store(index_settings)))
         if all(item.state == "ok" for item in findings):
             findings.append(_problem("service", error))
+    if runtime is not None:
+        findings += _store_findings(runtime)
+    else:
+        # What models say needs no store: a service that runs holds it, and is no reason to stop.
+        runtime = _without_store(index_settings, serve_settings)
     if runtime is not None:
         findings += asyncio.run(_service_findings(runtime, serve_settings))
     if as_json:
@@ -148,9 +162,42 @@ async def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[F
         ]
         rerankers = [Finding("reranker", "note", told) for told in runtime.rerankers.problems]
         rerankers += [Finding("reranker", "ok", name) for name in runtime.rerankers.present]
-        return [*_store_findings(runtime), *rerankers, *tokenizers, await _model(runtime, default)]
+        models = [await _model(runtime, profile) for profile in _routed(runtime, settings)]
+        hindrances = find_hindrances(runtime.policy, runtime.profiles, runtime.secrets)
+        routing = [Finding("routing", "note", f"{one.told} — {one.hint}") for one in hindrances]
+        told = {finding.detail for finding in models}
+        routing = [finding for finding in routing if finding.detail not in told]
+        return [*rerankers, *tokenizers, *routing, *models]
     finally:
         await runtime.close()
+
+
+def _without_store(index: IndexSettings, settings: ServeSettings) -> Runtime | None:
+    """Return a runtime over an empty store; None where the settings themselves are wrong."""
+    try:
+        profiles = load_profiles(settings.profiles)
+        find_profile(profiles, settings.model)
+        policy = settings.policy(profiles)
+    except WindowfitError:
+        return None
+    nothing = HashEmbedder()
+    return Runtime(
+        MemoryEngine(),
+        nothing,
+        IndexFingerprint(nothing.name, nothing.dimension, ""),
+        profiles,
+        index.models_folder,
+        os.environ,
+        policy=policy,
+    )
+
+
+def _routed(runtime: Runtime, settings: ServeSettings) -> Sequence[ModelProfile]:
+    """Return the default model, then the others that the settings lead requests to."""
+    lists = (*settings.local_models, *settings.cloud_models)
+    route = (settings.route,) if settings.route and settings.route != "auto" else ()
+    named = (*reachable(runtime.policy), *expand(route, runtime.policy), *lists)
+    return [runtime.profiles[name] for name in dict.fromkeys((settings.model, *named))]
 
 
 def _store_findings(runtime: Runtime) -> list[Finding]:
@@ -197,11 +244,12 @@ def _tokenizer(runtime: Runtime, profile: ModelProfile) -> str:
 
 async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
     subject = f"model {profile.name}"
+    failure = "problem" if profile.name == runtime.policy.default else "note"
     try:
         require_approved(profile.name, profile.review)
         verification = await runtime.verify(profile)
     except WindowfitError as error:
-        return _problem(subject, error)
+        return _problem(subject, error, state=failure)
     if profile.base_url is None:
         return Finding(subject, "ok", f"ready, window {profile.window:,}, no server")
     said = ", ".join(verification.confirmed) or "nothing"

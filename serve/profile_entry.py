@@ -190,7 +190,10 @@ def _known_keys(place: list[str]) -> Iterable[str]:
     if place[0] == "sources":
         return SourceEntry.model_fields
     if place[0] == "review":
-        tables = {"weights": WeightsEntry, "about": ReviewedFactsEntry}
+        tables: dict[str, type[BaseModel]] = {
+            "weights": WeightsEntry,
+            "about": ReviewedFactsEntry,
+        }
         return tables.get(place[1] if place[2:] else "", ReviewEntry).model_fields
     if "snapshot" in place[1:]:
         return SnapshotPriceEntry.model_fields

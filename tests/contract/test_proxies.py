@@ -6,7 +6,7 @@ The server is addressed as 0.0.0.0: this machine, by an address that is not the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +45,7 @@ async def count(profile: ModelProfile) -> None:
 @pytest.mark.parametrize("place", ["local", "cloud"])
 def test_a_proxy_of_the_environment_carries_calls_of_clouds_alone(
     place: str,
-    call: type[object],
+    call: Callable[[ModelProfile], Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> tuple[int, int]:
@@ -55,7 +55,7 @@ def test_a_proxy_of_the_environment_carries_calls_of_clouds_alone(
             for name in ("NO_PROXY", "no_proxy"):
                 monkeypatch.delenv(name, raising=False)
             try:
-                await call(served(server, place))  # type: ignore[misc]
+                await call(served(server, place))
             except WindowfitError:
                 assert place == "cloud"  # this proxy knows no such address
             return len(server.received), len(proxy.received)

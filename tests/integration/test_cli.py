@@ -693,6 +693,28 @@ def test_a_second_process_is_told_which_one_holds_the_store(
     assert command("ask", "capital of Peru", "--collection", "small").code == 0
 
 
+def test_the_doctor_sees_models_that_rules_name_while_another_process_holds_the_store(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(command, tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    rule = {"name": "up", "target": "local", "escalate": "cloud"}
+    monkeypatch.setenv("WINDOWFIT_SERVE_RULES", json.dumps([rule]))
+    monkeypatch.setenv("WINDOWFIT_SERVE_LOCAL_MODELS", '["quote"]')
+    engine = EdgeEngine(tmp_path / "home" / "index")
+    try:
+        held = {item["subject"]: item for item in command("doctor", "--json").json}
+    finally:
+        engine.close()
+    free = {item["subject"]: item for item in command("doctor", "--json").json}
+
+    assert held["store"]["state"] == "problem"
+    for findings in (held, free):
+        assert findings["model quote"]["state"] == "ok"
+        assert findings["model gpt-6-luna"]["state"] == "note"
+        assert "OPENAI_API_KEY" in findings["model gpt-6-luna"]["detail"]
+
+
 @pytest.mark.network
 def test_a_qdrant_server_that_is_down_is_named_with_a_hint(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
