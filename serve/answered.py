@@ -23,7 +23,10 @@ TEXT_LIMIT: Final = 400_000
 """Texts that are remembered, some 50 MB of digests; the oldest are forgotten first."""
 OPENING_LETTERS: Final = 64
 """By so many letters and digits at its beginning a text is known; a shorter one by all of them."""
+LINE_LETTERS: Final = 12
+"""A text shorter than that is known where it stands alone; "Yes" is a line of many texts."""
 
+_SHORT_LINES: Final = 8
 _SYMBOLS: Final = str.maketrans("", "", string.punctuation + string.whitespace)
 _LONGEST_DECLINING: Final = 400
 _DECLINING_WORDS: Final = frozenset(
@@ -68,8 +71,9 @@ class AnsweredLabels:
     def labels_in(self, texts: Iterable[str]) -> list[Sensitivity]:
         """Return the labels of what this process was asked or has answered, and these texts hold.
 
-        A short text is known where it is all of one of these, a long one at the beginning of any
-        line, whatever stands before and after it. Time is linear in the texts.
+        A text of some words is known where it stands on lines of its own, a long one at the
+        beginning of any line, whatever stands before and after it, and the shortest where it is all
+        of one of these texts. Time is linear in the texts.
         """
         if not self._labels:
             return []
@@ -84,13 +88,15 @@ def _openings(text: str) -> Iterator[str]:
     if not opening or _declines(text):
         return
     yield opening
-    lines = [_letters(line) for line in text.splitlines()]
+    lines = [letters for line in text.splitlines() if (letters := _letters(line))]
     whole = "".join(lines)
-    last = len(whole) - OPENING_LETTERS
-    for start in accumulate(map(len, lines), initial=0):
-        if start > last:
-            return
-        yield whole[start : start + OPENING_LETTERS]
+    ends = [*accumulate(map(len, lines), initial=0)]
+    for line, start in enumerate(ends[:-1]):
+        if start + OPENING_LETTERS <= len(whole):
+            yield whole[start : start + OPENING_LETTERS]
+        for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
+            if LINE_LETTERS <= end - start < OPENING_LETTERS:
+                yield whole[start:end]
 
 
 def _opening(text: str) -> str:

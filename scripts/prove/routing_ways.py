@@ -15,7 +15,7 @@ from chunking.errors import WindowfitError
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Tool, ToolCall
 from scripts.prove.routing_servers import TOOL
-from scripts.prove.routing_world import COLLECTION, make_body, raise_labels
+from scripts.prove.routing_world import COLLECTION, make_body, raise_labels, send_out
 from serve.answer import Answer, answer, stream_answer
 from serve.app import create_app
 from serve.plan import Ask, Plan
@@ -37,7 +37,7 @@ class World:
         outcomes: what became of the requests.
         routes: how whole answers came about.
         history: questions with their answers, or with what was seen of those that were left.
-        called: questions with the arguments of the calls of tools that answered them.
+        called: the arguments of calls of tools.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class World:
         transport = httpx.ASGITransport(create_app(runtime, self.settings))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60)
         self.history = deque[tuple[str, str]](maxlen=_HISTORY_LIMIT)
-        self.called = deque[tuple[str, str]](maxlen=_HISTORY_LIMIT)
+        self.called = deque[str](maxlen=_HISTORY_LIMIT)
         self.outcomes: Counter[str] = Counter()
         self.routes: Counter[str] = Counter()
 
@@ -91,10 +91,10 @@ class World:
         if seen.strip():
             self.history.append((body["question"], seen.rstrip()))
 
-    def call(self, body: Body, calls: Sequence[ToolCall]) -> None:
+    def call(self, calls: Sequence[ToolCall]) -> None:
         """Remember the calls of tools that a model has asked for."""
         self.routes["called a tool"] += bool(calls)
-        self.called.extend((body["question"], one.arguments) for one in calls)
+        self.called.extend(one.arguments for one in calls)
 
     def raise_labels(self) -> None:
         """Make documents restricted; what was said of them before is said already."""
@@ -109,17 +109,17 @@ class World:
         """Return a request; a named one names a model and no route."""
         given = dict(body)
         system = given.pop("system", "")
+        after: tuple[Message, ...] = ()
+        tooled = given["mode"] != "exhaustive" and self.chance.random() < _HALF
+        if tooled and self.called and self.chance.random() < _HALF:
+            after = _after(self.chance.choice(self.called))
+            send_out(given, self.chance, self.labels)
         if named:
-            del given["route"]
-            given["model"] = self.chance.choice(list(self.runtime.profiles))
+            route = given.pop("route")
+            known = route in self.runtime.profiles
+            given["model"] = route if known else self.chance.choice(list(self.runtime.profiles))
         ask = replace(AnswerRequest.model_validate(given).ask(self.settings), system=system)
-        if ask.mode == "exhaustive" or self.chance.random() < _HALF:
-            return ask
-        asked, after = ask.question, ()
-        if self.called and self.chance.random() < _HALF:
-            asked, arguments = self.chance.choice(self.called)
-            after = _after(arguments)
-        return replace(ask, question=asked, tools=(_TOOL,), after=after)
+        return replace(ask, tools=(_TOOL,) if tooled else (), after=after)
 
     async def close(self) -> None:
         """Close clients and connections."""
@@ -139,7 +139,7 @@ def _after(arguments: str) -> tuple[Message, ...]:
 async def _answer(world: World, body: Body) -> str | None:
     given = await answer_routed(world.ask(body), world.runtime)
     world.note(as_json(given.report.route))
-    world.call(body, given.completion.tool_calls)
+    world.call(given.completion.tool_calls)
     return given.text
 
 
@@ -149,7 +149,7 @@ async def _stream(world: World, body: Body) -> str | None:
 
 async def _evaluate(world: World, body: Body) -> str | None:
     given = await answer(world.ask(body, named=True), world.runtime)
-    world.call(body, given.completion.tool_calls)
+    world.call(given.completion.tool_calls)
     return given.text
 
 
@@ -215,7 +215,7 @@ async def _read(world: World, body: Body, items: AsyncGenerator[Plan | str | Ans
             count += 1
             if isinstance(item, Answer):
                 world.note(as_json(item.report.route))
-                world.call(body, item.completion.tool_calls)
+                world.call(item.completion.tool_calls)
                 return item.text
             seen = "" if isinstance(item, Plan) else seen + item
             if count == leaving:

@@ -246,7 +246,17 @@ def make_body(
         body["question"] = f"{question} {MARKS[label]}"
     if history and _happens(chance, 0.5):
         _bring_back(body, chance, *chance.choice(history))
+        if _happens(chance, 0.6):
+            send_out(body, chance, labels)
     return body
+
+
+def send_out(body: dict[str, Any], chance: random.Random, labels: Sequence[Sensitivity]) -> None:
+    """Have a request go to a cloud, unless something that it brings back keeps it here."""
+    uncopied = list(labels)[: COPIED_DOCUMENTS.start]
+    public = [number for number, label in enumerate(uncopied) if label is Sensitivity.PUBLIC]
+    body["filter"] = {"document": [f"land-{number}" for number in public[:2]] or ["none"]}
+    body["route"] = chance.choice(("cloud", *CLOUD))
 
 
 def _bring_back(body: dict[str, Any], chance: random.Random, asked: str, answered: str) -> None:

@@ -118,7 +118,16 @@ class TestAnsweredLabels:
 
         assert Sensitivity.RESTRICTED in labels.labels_in([text])
 
-    def test_a_line_that_a_short_text_equals_is_no_text_of_its_own(self) -> None:
+    @pytest.mark.parametrize("text", ["The seat is Lima.", "1. Lima\n2. Sucre\n3. N'Djamena"])
+    def test_a_text_of_some_words_is_known_on_lines_of_its_own(self, text: str) -> None:
+        labels = AnsweredLabels()
+        labels.note(text, Sensitivity.RESTRICTED)
+
+        quoted = f"Translate this:\n\n{text}\n\nInto French."
+        assert labels.labels_in([quoted]) == [Sensitivity.RESTRICTED]
+        assert labels.labels_in([f"Translate this: {text} Please."]) == []
+
+    def test_a_line_that_the_shortest_text_equals_is_no_text_of_its_own(self) -> None:
         labels = AnsweredLabels()
         labels.note("Yes.", Sensitivity.RESTRICTED)
 

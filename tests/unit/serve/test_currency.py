@@ -41,17 +41,17 @@ class Slow(ScriptedBackend):
     """Fails after a while, in which something happens."""
 
     def __init__(self, happening: Callable[[], None]) -> None:
-        super().__init__(())
+        super().__init__([UpstreamTimeout("slow")] * 9)
         self.happening = happening
 
     async def complete(self, request: CompletionRequest) -> Completion:
         await asyncio.to_thread(self.happening)
-        raise UpstreamTimeout("slow")
+        return await super().complete(request)
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
         await asyncio.to_thread(self.happening)
-        raise UpstreamTimeout("slow")
-        yield ""
+        async for piece in super().stream(request):
+            yield piece
 
 
 async def answered(runtime: Runtime) -> None:
