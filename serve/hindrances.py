@@ -46,7 +46,8 @@ def find_hindrances(
         for word in ("local", "cloud")
         if word in named and not expand((word,), policy)
     ]
-    models = [profiles[name] for name in expand(named, policy)]
+    # A runtime that is built from parts need not hold the default model; a request then names one.
+    models = [profiles[name] for name in expand(named, policy) if name in profiles]
     return (*found, *_of_models(models, secrets), *_of_addresses(models))
 
 
