@@ -17,7 +17,7 @@ from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
-from serve.currency import with_current_labels
+from serve.current_labels import with_current_labels
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime

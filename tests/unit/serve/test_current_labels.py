@@ -15,7 +15,7 @@ from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
-from serve.currency import with_current_labels
+from serve.current_labels import with_current_labels
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Plan
 from serve.routed import answer_routed, stream_routed
