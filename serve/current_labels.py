@@ -23,7 +23,8 @@ def with_current_labels(plan: Plan, runtime: Runtime) -> Plan:
         return plan
     shown: dict[str, Sensitivity] = {}
     for chunk in plan.context.chunks:
-        shown[chunk.document] = highest((chunk.sensitivity, *_known(shown, chunk.document)))
+        known = shown.get(chunk.document, chunk.sensitivity)
+        shown[chunk.document] = highest((chunk.sensitivity, known))
     index = runtime.searcher(plan.ask.collection).index
     # From the store, and not from the catalog, which may be seconds old.
     records = index.records(sorted(shown)) if shown else {}
@@ -39,7 +40,3 @@ def with_current_labels(plan: Plan, runtime: Runtime) -> Plan:
             " label since it was planned"
         )
     return replace(plan, ask=runtime.labelled(plan.ask))
-
-
-def _known(shown: dict[str, Sensitivity], document: str) -> tuple[Sensitivity, ...]:
-    return (shown[document],) if document in shown else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -265,10 +265,11 @@ class Journey:
         if cause is not None and "sensitivity" not in reasons:
             return cause
         said = f"rule {decision.rule!r}" if decision.rule else f"route {self._route!r}"
+        passed = ", ".join(f"{one.model}: {one.reason}" for one in decision.passed)
         if "sensitivity" in reasons:
             refused = PolicyNoRoute(
                 f"{said}: {self._inputs.sensitivity} text may not go to a cloud, and no other model"
-                f" is left; {_told(f'{one.model}: {one.reason}' for one in decision.passed)}",
+                f" is left; {passed}",
             )
             refused.__cause__ = cause
             return refused
@@ -281,12 +282,7 @@ class Journey:
                 f"{said} leads to no approved model of the place {target}",
                 hint=review_hint(target, self._runtime.profiles),
             )
-        why = _told(f"{one.model}: {one.reason}" for one in decision.passed) or "it refuses"
-        return PolicyNoRoute(f"{said} leads to no model; {why}")
-
-
-def _told(parts: Iterable[str]) -> str:
-    return ", ".join(parts)
+        return PolicyNoRoute(f"{said} leads to no model; {passed or 'it refuses'}")
 
 
 def _unapproved(runtime: Runtime, model: str) -> WindowfitError:

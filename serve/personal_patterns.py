@@ -67,7 +67,6 @@ _PHONE_WORDS = (
 )
 _SINGLE_DIGITS = 9
 _NORTH_AMERICA = re.compile(r"1?[2-9]\d\d[2-9]\d{6}")
-_IPV6_GROUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
