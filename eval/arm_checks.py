@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from chunking.errors import InputError
 from eval.arms import Arm, ModelArm, RouteArm
+from eval.cells import AskedQuestion
 from eval.comparison import ArmFacts
 from serve.cost import price_at_most
 from serve.escalation import Thresholds
@@ -46,6 +47,23 @@ def check_arm(arm: ModelArm, runtime: Runtime) -> ModelProfile:
     return profile
 
 
+def check_oracles(arms: Iterable[ModelArm], asked: Sequence[AskedQuestion]) -> None:
+    """Refuse an oracle that would be asked a question of which no document is known.
+
+    Raises:
+        InputError: names the arm, how many such questions there are, and the first.
+    """
+    nameless = [question.id for question in asked if not question.documents]
+    oracle = next((arm for arm in arms if arm.oracle), None)
+    if oracle is not None and nameless:
+        raise InputError(
+            f"arm {oracle.name!r} reads the documents that a question is about, and "
+            f"{len(nameless)} of {len(asked)} questions name none, such as {nameless[0]!r}",
+            hint="give them evidence, or near where nothing answers, or set oracle = false",
+            param="arms",
+        )
+
+
 def describe_arms(
     arms: Sequence[Arm],
     parts: Mapping[str, ModelArm],
@@ -82,6 +100,7 @@ def _describe(arm: ModelArm, profile: ModelProfile) -> ArmFacts:
         budget=arm.budget,
         reserved_output=min(arm.max_output_tokens or profile.default_output, profile.output_limit),
         stand_in=arm.stand_in,
+        oracle=arm.oracle,
     )
 
 
@@ -108,6 +127,7 @@ def _describe_route(
         reserved_output=first.reserved_output,
         kind="self-route",
         stand_in="; ".join(stand_ins),
+        oracle=first.oracle or second.oracle,
         route=(route.first, route.second),
         doubts=route.doubts,
         thresholds=thresholds if "policy" in route.doubts else None,

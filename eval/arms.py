@@ -31,7 +31,12 @@ _Word = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$")]
 
 @dataclass(frozen=True, slots=True)
 class ModelArm:
-    """Asks one profile; what is not given follows the profile. See `ArmFacts`."""
+    """Asks one profile; what is not given follows the profile. See `ArmFacts`.
+
+    Attributes:
+        oracle: whether it reads only the documents that a question is about, as the question's
+            file names them, so that nothing has to be found.
+    """
 
     name: str
     profile: str
@@ -39,6 +44,7 @@ class ModelArm:
     budget: int | None = None
     max_output_tokens: int | None = None
     stand_in: str = ""
+    oracle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class _ModelEntry(BaseModel):
     max_context_tokens: _Limit | None = None
     max_output_tokens: _Limit | None = None
     stand_in: str = ""
+    oracle: bool = False
 
 
 class _RouteEntry(BaseModel):
@@ -170,5 +177,12 @@ def _entry(name: str, entry: object, *, origin: str) -> Arm:
         problem = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, problem["loc"])) or "the table"
         raise InputError(f"{where}: {place}: {problem['msg']}", param="arms_file") from None
-    budget, output = given.max_context_tokens, given.max_output_tokens
-    return ModelArm(name, given.model, given.mode, budget, output, given.stand_in)
+    return ModelArm(
+        name,
+        given.model,
+        given.mode,
+        budget=given.max_context_tokens,
+        max_output_tokens=given.max_output_tokens,
+        stand_in=given.stand_in,
+        oracle=given.oracle,
+    )

@@ -127,7 +127,8 @@ def load_asked(path: Path) -> QuestionSet:
     pairs = list(_read(path))
     if not pairs:
         raise InputError(f"{path} holds no question", param="questions")
-    pairs.sort(key=lambda pair: (pair[0].documents, pair[0].id))
+    # Sorted as documents stand in a prompt, so that those of one question begin another's.
+    pairs.sort(key=lambda pair: (sorted(pair[0].documents), pair[0].id))
     asked = tuple(one for one, _ in pairs)
     return QuestionSet(path.name, digest, asked, {question.id: question for _, question in pairs})
 

@@ -81,7 +81,13 @@ class Asker:
             for name in "name backend model base_url window input_limit tokenizer temperature "
             "system_role reranker".split()
         }
-        asked = {"question": question.question, "mode": arm.mode, "budget": arm.budget}
+        asked: dict[str, Any] = {
+            "question": question.question,
+            "mode": arm.mode,
+            "budget": arm.budget,
+        }
+        if arm.oracle:
+            asked["documents"] = question.documents
         output = self.reserved_output(arm)
         about = {"corpus": self.corpus, "system": SYSTEM_TEXT, "version": self.version}
         return key_of({**about, **asked, "output": output, "profile": facts})
@@ -105,6 +111,7 @@ class Asker:
             max_context_tokens=arm.budget,
             max_output_tokens=arm.max_output_tokens,
             sensitivity=self.sensitivity,
+            where={"document": question.documents} if arm.oracle else None,
         )
 
     async def ask(self, arm: ModelArm, question: AskedQuestion) -> Given:

@@ -18,6 +18,7 @@ from eval.questions import load_questions, sample_questions
 from eval.questions_cli import questions as make
 from eval.report_cli import report
 from eval.retrieval_cli import GATE_FAILED, retrieval, significance
+from eval.thresholds_cli import thresholds
 from eval.window_cli import window
 from retrieval.settings import IndexSettings
 from serve.runtime import Runtime
@@ -30,6 +31,7 @@ app.command("questions")(make)
 app.command()(compare)
 app.command()(window)
 app.command()(report)
+app.command()(thresholds)
 
 
 @app.command()

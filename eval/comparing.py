@@ -14,7 +14,7 @@ from typing import Any
 
 from chunking.document import content_id
 from chunking.sensitivity import UNLABELLED, Sensitivity, highest
-from eval.arm_checks import check_arm, describe_arms
+from eval.arm_checks import check_arm, check_oracles, describe_arms
 from eval.arms import Arm, ModelArm, asked_arms
 from eval.asked import QuestionSet
 from eval.asking import Asker
@@ -87,6 +87,7 @@ class Comparer:
                 wrong; see `check_arm` and `check_judge`.
         """
         parts = {arm.name: arm for arm in asked_arms(wanted.arms, wanted.declared)}
+        check_oracles(parts.values(), wanted.asked)
         profiles = {arm.profile: check_arm(arm, runtime) for arm in parts.values()}
         facts = describe_arms(wanted.arms, parts, profiles, thresholds=runtime.policy.thresholds)
         if wanted.judge is not None:

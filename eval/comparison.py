@@ -41,6 +41,8 @@ class ArmFacts:
         budget: cap on retrieved tokens; None leaves it to the window.
         reserved_output: most answer tokens of a call.
         stand_in: what the arm stands in for, in words; empty where it is the thing itself.
+        oracle: whether it is given the documents that a question is about; of a route, whether one
+            of its arms is.
         route: names of the two arms of a route.
         doubts: what sends a question on from the first arm to the second.
         thresholds: of the doubt `policy`, as the settings had them; None without it.
@@ -56,6 +58,7 @@ class ArmFacts:
     reserved_output: int | None = None
     kind: Literal["model", "self-route"] = "model"
     stand_in: str = ""
+    oracle: bool = False
     route: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     thresholds: Thresholds | None = None

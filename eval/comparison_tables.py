@@ -33,6 +33,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for arm in run.arms:
         if arm.stand_in:
             console.print(f"{arm.name}: {arm.stand_in}", markup=False)
+        if arm.oracle:
+            told = f"{arm.name}: an oracle, is given the documents that a question is about"
+            console.print(told, markup=False)
     for one in comparison.break_even:
         console.print(
             f"{one.local} costs less than {one.cloud} from {one.questions_per_month:,} questions a "

@@ -1,13 +1,14 @@
 """Compares retrieval in a short window with whole documents in a long one, on a real vLLM.
 
-    python -m scripts.compare_windows [--documents 12] [--count 14] [--out docs/results/NAME]
+    python -m scripts.compare_windows [--documents 10] [--count 13] [--out docs/results/NAME]
 
-One vLLM serves Qwen2.5-Coder-1.5B-Instruct with 32,768 tokens. The arm `local-rag-8k` plans for
-8,192 of them; `full-32k` shows the same weights whole documents, as a stand-in for a long-window
-model of a cloud: it says what reading all of a document is worth to this model, and nothing about
-a larger one. The questions are made of the World Factbook by `windowfit eval questions`, grouped by
-document, so that the server's prefix cache reads each document once. A run that is stopped goes on
-where it was. Takes hours on two cores: about 150 tokens of prompt a second.
+A vLLM serves Qwen2.5-Coder-1.5B-Instruct, first with 8,192 tokens and then with 32,768. The arm
+`local-rag-8k` searches the whole Factbook for the first; `full-32k` gives the second the whole
+documents that a question is about, one or two. It stands in for a long-window model of a cloud: it
+says what reading whole documents is worth to this model, and nothing about a larger one. The
+questions are made by `windowfit eval questions` and grouped by document, so that the server's
+prefix cache reads each document once. A run that is stopped goes on where it was. Takes about an
+hour on two cores.
 """
 
 from __future__ import annotations
@@ -21,36 +22,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from scripts.vllm_models import QWEN
+from scripts.vllm_models import QWEN, QWEN_8K, ServedModel
 from scripts.vllm_server import DEFAULT_FOLDER, DEFAULT_MODELS, ROOT, ServerError, running_vllm
 
 FOLDER: Final = ROOT / ".cache" / "compare-windows"
-WINDOWS: Final = {"qwen-8k": 8192, "qwen-32k": QWEN.window}
+SERVED: Final = {"qwen-8k": QWEN_8K, "qwen-32k": QWEN}
+_PORT: Final = 8377
+"""The same each time: what is kept of a run names the address that was asked."""
 COLLECTION: Final = "factbook"
 _ANSWER_TOKENS: Final = 200
 _TIMEOUT_SECONDS: Final = 3600
 _STAND_IN: Final = (
-    "the same 1.5B weights with 32,768 tokens and whole documents stand in for a long-window model"
+    "the same 1.5B weights, reading whole documents in 32,768 tokens, stand in for a long-window "
+    "model of a cloud"
 )
 _SOURCE: Final = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct"
 _REPORTS: Final = ("comparison.html", "comparison.csv")
+_MOST_ANSWER: Final = 2048
+_STAGES: Final[tuple[tuple[ServedModel, str], ...]] = (
+    (QWEN_8K, "local-rag-8k"),
+    (QWEN, "local-rag-8k,full-32k,self-route"),
+)
+"""A server at a time, and what is asked of it; what the first answered is kept for the second."""
 
 
 def profiles(base_url: str) -> str:
-    """Return the file of the two profiles: one server, planned for as two windows."""
-    return "\n".join(_profile(name, window, base_url) for name, window in WINDOWS.items())
+    """Return the file of the two profiles: the same weights with two windows."""
+    return "\n".join(_profile(name, served.window, base_url) for name, served in SERVED.items())
 
 
 def _profile(name: str, window: int, base_url: str) -> str:
     read = "read = 2026-11-22"
     return f"""
 [profiles.{name}]
-description = "Qwen2.5 Coder 1.5B Instruct on a vLLM of this machine, planned for {window} tokens."
+description = "Qwen2.5 Coder 1.5B Instruct on a vLLM of this machine, served with {window} tokens."
 backend = "openai"
 model = "{QWEN.served_name}"
 base_url = "{base_url}"
 window = {window}
-output_limit = 2048
+output_limit = {_MOST_ANSWER}
 default_output = {_ANSWER_TOKENS}
 tokenizer = "huggingface:{QWEN.served_name}"
 place = "local"
@@ -79,8 +89,8 @@ weights = {{ source = "{_SOURCE}" }}
 """
 
 
-def arms(budget: int, full_budget: int) -> str:
-    """Return the file of the arms, with the most tokens that each retrieves."""
+def arms(budget: int) -> str:
+    """Return the file of the arms, with the most tokens that the search may bring."""
     return f"""
 [arms.local-rag-8k]
 model = "qwen-8k"
@@ -90,7 +100,7 @@ max_output_tokens = {_ANSWER_TOKENS}
 [arms.full-32k]
 model = "qwen-32k"
 mode = "full"
-max_context_tokens = {full_budget}
+oracle = true
 max_output_tokens = {_ANSWER_TOKENS}
 stand_in = "{_STAND_IN}"
 
@@ -108,21 +118,24 @@ def compare(given: argparse.Namespace) -> int:
         _windowfit("ingest", "run", COLLECTION, "--collection", COLLECTION, "--quiet")
         drawn = ("--count", str(given.count), "--documents", str(given.documents), "--seed", "1")
         _windowfit("eval", "questions", "--collection", COLLECTION, "--out", str(questions), *drawn)
-    (FOLDER / "arms.toml").write_text(arms(given.budget, given.full_budget), encoding="utf-8")
-    with running_vllm(DEFAULT_FOLDER, DEFAULT_MODELS, model=QWEN) as base_url:
-        served.write_text(profiles(base_url), encoding="utf-8")
-        code = _windowfit(
-            *("eval", "compare", "--questions", str(questions), "--collection", COLLECTION),
-            *("--arms-file", str(FOLDER / "arms.toml"), "--run", str(FOLDER / "run")),
-            *("--arms", "local-rag-8k,full-32k,self-route", *given.more),
-            settings={"WINDOWFIT_SERVE_PROFILES": str(served)},
-            check=False,
-        )
+    (FOLDER / "arms.toml").write_text(arms(given.budget), encoding="utf-8")
+    for model, names in _STAGES:
+        with running_vllm(DEFAULT_FOLDER, DEFAULT_MODELS, model=model, port=_PORT) as base_url:
+            served.write_text(profiles(base_url), encoding="utf-8")
+            code = _windowfit(
+                *("eval", "compare", "--questions", str(questions), "--collection", COLLECTION),
+                *("--arms-file", str(FOLDER / "arms.toml"), "--run", str(FOLDER / "run")),
+                *("--arms", names, *given.more),
+                settings={"WINDOWFIT_SERVE_PROFILES": str(served)},
+                check=False,
+            )
+        if code:
+            return code
     given.out.mkdir(parents=True, exist_ok=True)
     for name in _REPORTS:
         if (FOLDER / "run" / name).exists():
             shutil.copyfile(FOLDER / "run" / name, given.out / name)
-    return code
+    return 0
 
 
 def _windowfit(*words: str, settings: dict[str, str] | None = None, check: bool = True) -> int:
@@ -134,15 +147,9 @@ def _windowfit(*words: str, settings: dict[str, str] | None = None, check: bool 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; return its exit code, 4 where vLLM cannot be had."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--documents", type=int, default=12, help="documents that are asked about")
-    parser.add_argument("--count", type=int, default=14, help="questions of each type, at most")
+    parser.add_argument("--documents", type=int, default=10, help="documents that are asked about")
+    parser.add_argument("--count", type=int, default=13, help="questions of each type, at most")
     parser.add_argument("--budget", type=int, default=3000, help="tokens of retrieved text")
-    parser.add_argument(
-        "--full-budget",
-        type=int,
-        default=16_000,
-        help="tokens of whole documents; about one, so that questions on it share their beginning",
-    )
     parser.add_argument("--out", type=Path, default=FOLDER / "out", help="folder of the report")
     given, given_more = parser.parse_known_args(arguments)
     given.more = given_more

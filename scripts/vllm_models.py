@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -41,4 +41,5 @@ QWEN: Final = ServedModel(
     window=32_768,
     cache_gibibytes=4,
 )
-MODELS: Final = {"smollm2": SMOLLM2, "qwen": QWEN}
+QWEN_8K: Final = replace(QWEN, window=8192)
+MODELS: Final = {"smollm2": SMOLLM2, "qwen": QWEN, "qwen-8k": QWEN_8K}

@@ -54,12 +54,14 @@ class Running:
         born: the kernel's start time of the process, which tells it from a later one with its id.
         base_url: OpenAI-compatible address, `/v1` included.
         model: name of the model's folder.
+        window: tokens that it serves.
     """
 
     pid: int
     born: str
     base_url: str
     model: str
+    window: int
 
 
 @contextmanager
@@ -68,6 +70,7 @@ def running_vllm(
     models: Path = DEFAULT_MODELS,
     *,
     model: ServedModel = SMOLLM2,
+    port: int | None = None,
 ) -> Iterator[str]:
     """Yield the base URL of a ready server; stop it afterwards only if this call started it.
 
@@ -75,7 +78,7 @@ def running_vllm(
         ServerError: it cannot be prepared, or does not become ready in time.
     """
     found = find(folder)
-    server = start(folder, models, model=model)
+    server = start(folder, models, model=model, port=port)
     try:
         yield server.base_url
     finally:
@@ -124,8 +127,9 @@ def start(
         if server is None:
             prepare(folder, models, model=model)
             server = _spawn(folder, models, model, _free_port(port or 0))
-        elif server.model != model.name:
-            raise ServerError(f"the vLLM of {folder} serves {server.model}: stop it first")
+        elif (server.model, server.window) != (model.name, model.window):
+            serves = f"{server.model} with {server.window:,} tokens"
+            raise ServerError(f"the vLLM of {folder} serves {serves}: stop it first")
         try:
             _wait_until_ready(server, folder, seconds)
         except BaseException:
@@ -205,7 +209,7 @@ def _spawn(folder: Path, models: Path, model: ServedModel, port: int) -> Running
     ]
     settings = _SETTINGS | {"VLLM_CPU_KVCACHE_SPACE": str(model.cache_gibibytes)}
     pid = os.posix_spawn(python, command, os.environ | settings, file_actions=files, setsid=True)
-    server = Running(pid, _born(pid) or "", f"http://127.0.0.1:{port}/v1", model.name)
+    server = Running(pid, _born(pid) or "", f"http://127.0.0.1:{port}/v1", model.name, model.window)
     partial = folder / "server.json.partial"
     partial.write_text(json.dumps(asdict(server)))
     partial.rename(_state_file(folder))

@@ -300,6 +300,40 @@ def open_with(tmp_path: Path) -> OpenWith:
     return opened
 
 
+def test_an_oracle_reads_the_documents_that_a_question_is_about_and_no_others(
+    tmp_path: Path,
+) -> None:
+    about = {"area": ("chad",), "capital": ("peru", "chad"), "none": ("peru",)}
+    asked = tuple(replace(one, documents=about[one.id]) for one in ASKED)
+    oracle = replace(FULL, oracle=True)
+
+    comparison, _ = run(wanted(oracle, asked=asked), tmp_path, RIGHT)
+
+    read = {
+        cell.question: {entry["document"] for entry in cell.report["entries"]}
+        for cell in cells(comparison, "full").values()
+    }
+    assert read == {question: set(documents) for question, documents in about.items()}
+
+
+def test_an_oracle_that_is_told_of_other_documents_is_asked_anew(tmp_path: Path) -> None:
+    oracle = replace(FULL, oracle=True)
+    asked = tuple(replace(one, documents=("chad",)) for one in ASKED)
+    run(wanted(oracle, asked=asked), tmp_path, RIGHT)
+
+    _, same = run(wanted(oracle, asked=asked), tmp_path)
+    other = tuple(replace(one, documents=("peru",)) for one in ASKED)
+    _, again = run(wanted(oracle, asked=other), tmp_path, RIGHT)
+
+    assert (len(same.requests), len(again.requests)) == (0, 3)
+
+
+def test_an_oracle_is_refused_a_question_that_names_no_document(open_with: OpenWith) -> None:
+    asked = (replace(ASKED[0], documents=("chad",)), *ASKED[1:])
+    with pytest.raises(InputError, match="2 of 3 questions name none, such as 'capital'"):
+        open_with(wanted(replace(FULL, oracle=True), asked=asked), [profile()])
+
+
 def test_an_arm_that_cannot_be_asked_is_refused_before_any_call(open_with: OpenWith) -> None:
     keyed = profile(name="keyed", backend="openai", base_url="http://x", api_key_env="NO_KEY")
     unpriced = profile(price=SnapshotPrice("openai", "no-such-model-anywhere"))

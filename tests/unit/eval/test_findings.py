@@ -156,6 +156,19 @@ def test_a_stand_in_is_named_where_its_figures_stand() -> None:
     assert not any("stand-in" in told for told in find(compared([41, 45])).cautions)
 
 
+def test_an_oracle_is_said_to_need_no_search() -> None:
+    given = replace(OTHER, oracle=True)
+    route = replace(OTHER, name="route", oracle=True, route=("local-rag", "cloud-full"))
+
+    found = find(compared([41, 45, 45], facts=(ONE, given, route)))
+
+    assert [told for told in found.cautions if "oracle" in told] == [
+        "cloud-full is an oracle: it is given the documents that a question is about, as the "
+        "question's file names them, and does not have to find them."
+    ]
+    assert not any("oracle" in told for told in find(compared([41, 45])).cautions)
+
+
 def test_a_price_of_nothing_says_what_it_leaves_out() -> None:
     comparison = compared([41, 45])
     paid = replace(
