@@ -78,8 +78,8 @@ class Asker:
         profile = self.profiles[arm.profile]
         facts = {
             name: getattr(profile, name)
-            for name in "name backend model base_url window input_limit tokenizer temperature "
-            "system_role reranker".split()
+            for name in "name backend model base_url model_file window input_limit tokenizer "
+            "temperature system_role reranker".split()
         }
         asked: dict[str, Any] = {
             "question": question.question,

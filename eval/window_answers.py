@@ -143,7 +143,7 @@ def key_of(case: WindowCase, profile: ModelProfile) -> str:
         str(case.plan.budget.reserved_output),
         profile.backend,
         profile.model,
-        str(profile.base_url),
+        str(profile.base_url or profile.model_file),
         str(profile.temperature),
     )
 

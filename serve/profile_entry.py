@@ -23,7 +23,7 @@ from pydantic import (
 from chunking.errors import ConfigurationError
 from serve.review import ReviewedFactsEntry, ReviewEntry, WeightsEntry
 
-BackendName = Literal["openai", "quote", "scripted"]
+BackendName = Literal["openai", "xllamacpp", "quote", "scripted"]
 Place = Literal["local", "cloud"]
 
 CLOUD_HOSTS = (
@@ -90,6 +90,7 @@ class ProfileEntry(_Entry):
     backend: BackendName
     model: str = Field(min_length=1)
     base_url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    model_file: str | None = Field(default=None, min_length=1)
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
     window: _Tokens
     input_limit: _Tokens | None = None
@@ -129,6 +130,10 @@ class ProfileEntry(_Entry):
     def _check_server(self) -> Self:
         if (self.backend == "openai") != (self.base_url is not None):
             raise ValueError("base_url is needed by the backend 'openai' and by no other")
+        if (self.backend == "xllamacpp") != (self.model_file is not None):
+            raise ValueError("model_file is needed by the backend 'xllamacpp' and by no other")
+        if self.backend == "xllamacpp" and self.place == "cloud":
+            raise ValueError("place is cloud, and the backend 'xllamacpp' runs here: write local")
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
         host = _host(self.base_url or "")

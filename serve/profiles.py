@@ -74,6 +74,8 @@ class ModelProfile:
         backend: which implementation of `ChatBackend` answers.
         model: name sent to the server.
         base_url: root of the server's OpenAI-compatible routes; None where no server is called.
+        model_file: the GGUF file of a model that runs in this process, absolute or in the folder of
+            models; None for every other backend.
         api_key_env: environment variable that holds the key; None where no key is needed.
         window: most tokens of prompt and answer together.
         input_limit: most prompt tokens, where the provider caps the prompt below the window.
@@ -120,6 +122,12 @@ class ModelProfile:
     hardware_usd_per_hour: Decimal | None = None
     power_usd_per_hour: Decimal | None = None
     review: ModelReview = PENDING
+    model_file: str | None = None
+
+    @property
+    def has_server(self) -> bool:
+        """Whether a language model answers, which can be asked what it is before it is used."""
+        return self.base_url is not None or self.model_file is not None
 
     def prompt_limit(self, reserved_output: int) -> int:
         """Return the most prompt tokens a request with that much room for the answer may have."""

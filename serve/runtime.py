@@ -211,7 +211,12 @@ class Runtime:
         There is no other way to a model: see `serve.guard`.
         """
         if profile.name not in self._backends:
-            made = open_backend(profile, secrets=self.secrets, counter=self.counter)
+            made = open_backend(
+                profile,
+                secrets=self.secrets,
+                counter=self.counter,
+                models_folder=self.models_folder,
+            )
             self._backends[profile.name] = made
         if profile.name not in self._gates:
             limits = replace(self.gate_limits, concurrency=profile.concurrency)

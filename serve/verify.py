@@ -48,7 +48,7 @@ async def verify_profile(
         ProfileMismatch: the server says something else than the profile, with both numbers.
         UpstreamError: the server is away or refuses the key, as `complete` would say.
     """
-    if profile.base_url is None:
+    if not profile.has_server:
         return Verification(())
     probe = probe_of(profile, counter) if counter.exact else ()
     facts = await backend.inspect(probe)

@@ -47,7 +47,7 @@ async def warm_up(runtime: Runtime) -> dict[str, str]:
         profile
         for name in reachable(runtime.policy)
         if (profile := runtime.profiles[name]).place == "local"
-        and profile.base_url is not None
+        and profile.has_server
         and profile.review.status == "approved"
     ]
     states = await asyncio.gather(*(_warm(runtime, profile) for profile in profiles))

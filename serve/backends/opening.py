@@ -45,20 +45,24 @@ def open_backend(
     *,
     secrets: Mapping[str, str],
     counter: Callable[[ModelProfile], TokenCounter],
+    models_folder: Path,
 ) -> ChatBackend:
-    """Return a new backend of a profile; nothing is sent yet.
+    """Return a new backend of a profile; nothing is sent or loaded yet.
 
     Args:
         counter: gives the profile's counter where the backend counts what it writes.
+        models_folder: holds the files of models that run in this process.
 
     Raises:
-        ConfigurationError: the profile's key is not set.
+        ConfigurationError: the profile's key is not set, or its file is not there.
         DependencyMissing: a package for it is not installed.
     """
     if profile.backend == "quote":
         return QuoteBackend(counter(profile))
     if profile.backend == "scripted":
         return ScriptedBackend(())
+    if profile.model_file is not None:
+        return _in_process_backend(profile, models_folder / profile.model_file)
     return _openai_backend(profile, key_of(profile, secrets))
 
 
@@ -83,13 +87,7 @@ def _proxied(profile: ModelProfile) -> bool:
 
 
 def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
-    try:
-        kind: Any = resolve_name("serve.backends.openai_compatible:OpenAICompatibleBackend")
-    except ImportError as error:
-        raise DependencyMissing(
-            f"profile {profile.name!r} needs the package {error.name!r}",
-            hint="pip install 'windowfit[server]'",
-        ) from error
+    kind = _load("serve.backends.openai_compatible:OpenAICompatibleBackend", profile)
     backend: ChatBackend = kind(
         base_url=profile.base_url,
         api_key=key,
@@ -100,3 +98,28 @@ def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
         proxied=_proxied(profile),
     )
     return backend
+
+
+def _in_process_backend(profile: ModelProfile, file: Path) -> ChatBackend:
+    kind = _load("serve.backends.in_process:InProcessBackend", profile)
+    weights = profile.review.weights
+    backend: ChatBackend = kind(
+        file,
+        model=profile.model,
+        window=profile.window,
+        timeout_seconds=profile.timeout_seconds,
+        temperature=profile.temperature,
+        sha256=weights.sha256 if weights is not None else "",
+    )
+    return backend
+
+
+def _load(kind: str, profile: ModelProfile) -> Any:
+    """Return a class whose module needs a package that may not be there."""
+    try:
+        return resolve_name(kind)
+    except ImportError as error:
+        raise DependencyMissing(
+            f"profile {profile.name!r} needs the package {error.name!r}",
+            hint="pip install 'windowfit[server]'",
+        ) from error

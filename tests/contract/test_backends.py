@@ -16,6 +16,7 @@ import pytest
 from chunking.errors import ConfigurationError, ContextLengthExceeded
 from chunking.tokens import Message, Tool, ToolCall
 from scripts.vllm_server import SERVED_NAME
+from serve.backends.in_process import InProcessBackend
 from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
 from serve.backends.quote import QuoteBackend
@@ -34,6 +35,7 @@ from tests.contract.backend_cases import (
 )
 from tests.contract.openai_server import OpenAIServer, Reply, call_part, run_server
 from tests.pair_counter import PairCounter
+from tests.weights import small_gguf
 
 VLLM_URL = os.environ.get("WINDOWFIT_TEST_VLLM_URL")
 VLLM_MODEL = os.environ.get("WINDOWFIT_TEST_VLLM_MODEL", SERVED_NAME)
@@ -63,6 +65,13 @@ def open_vllm() -> AbstractAsyncContextManager[ChatBackend]:
     return closing(backend)
 
 
+def open_in_process() -> AbstractAsyncContextManager[ChatBackend]:
+    backend = InProcessBackend(
+        small_gguf(), model="smol", window=2048, timeout_seconds=120, temperature=0.0
+    )
+    return closing(backend)
+
+
 def open_scripted_with_tools() -> AbstractAsyncContextManager[ChatBackend]:
     call = ToolCall("call-1", "weather", '{"city": "Lima"}')
     calling = Completion("", 7, 3, finish_reason="tool_calls", tool_calls=(call,))
@@ -74,6 +83,7 @@ def open_scripted_with_tools() -> AbstractAsyncContextManager[ChatBackend]:
         pytest.param(open_quote, id="quote"),
         pytest.param(open_scripted, id="scripted"),
         pytest.param(open_fake_server, id="openai_compatible", marks=pytest.mark.network),
+        pytest.param(open_in_process, id="xllamacpp", marks=pytest.mark.network),
         pytest.param(
             open_vllm,
             id="vllm",

@@ -29,7 +29,9 @@ def served(server: OpenAIServer, place: str) -> ModelProfile:
 
 
 async def complete(profile: ModelProfile) -> None:
-    backend = open_backend(profile, secrets={}, counter=lambda _: PairCounter())
+    backend = open_backend(
+        profile, secrets={}, counter=lambda _: PairCounter(), models_folder=Path()
+    )
     try:
         await backend.complete(ask("a secret"))
     finally:

@@ -192,6 +192,12 @@ class TestRefusals:
             ("[profiles.quote]\nprice = 3", "price"),
             ("[profiles.quote]\ntokenizer = 'gpt'", "tokenizer = 'gpt'"),
             ("[profiles.quote]\nbase_url = 'http://h'", "base_url is needed by"),
+            ("[profiles.quote]\nmodel_file = 'm.gguf'", "model_file is needed by"),
+            ("[profiles.quote]\nbackend = 'xllamacpp'", "model_file is needed by"),
+            (
+                "[profiles.quote]\nbackend = 'xllamacpp'\nmodel_file = 'm'\nplace = 'cloud'",
+                "'xllamacpp' runs here: write local",
+            ),
             ("[profiles.quote]\nsources = 3", "sources"),
             ("[profiles.new]\nwindow = 1", "key 'backend' is missing"),
             ("profiles = 3", "write each profile as a table"),
