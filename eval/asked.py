@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from chunking.errors import InputError
 from eval.cells import AnswerType, AskedQuestion
 from eval.datasets import read_lines, read_text
-from eval.quantities import find_quantities, find_years
 from eval.questions import Evidence, Question, sample_questions
+from eval.scoring.quantities import find_quantities, find_years
 
 _Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 _NEAR = 0.85

@@ -23,7 +23,7 @@ class AskedQuestion:
         stale: what was right in another edition; None where the set does not know one.
         documents: the documents that its evidence stands in.
         tolerance: share of an expected number by which an answer may be off; None for the rule of
-            `eval.quantities`.
+            `eval.scoring.quantities`.
     """
 
     id: str

@@ -12,8 +12,8 @@ import typer
 
 from chunking.document import Document
 from chunking.errors import InputError
-from eval.made_questions import MadeQuestions
-from eval.question_maker import TYPES, make_questions
+from eval.making.maker import TYPES, make_questions
+from eval.making.questions import MadeQuestions
 from eval.results import check_writable
 from eval.written import write_text
 from retrieval.index import Index

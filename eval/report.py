@@ -18,15 +18,15 @@ from typing import Any
 from chunking.counters import well_formed
 from chunking.errors import InputError
 from eval.comparison import Comparison
-from eval.findings import find
-from eval.report_questions import Asked, Cut, choose_questions, read_questions, set_question
-from eval.report_receipts import Held, Shown
-from eval.report_sections import describe_run, make_sections
+from eval.html.findings import find
+from eval.html.questions import Asked, Cut, choose_questions, read_questions, set_question
+from eval.html.receipts import Held, Shown
+from eval.html.sections import describe_run, make_sections
 from eval.written import write_text
 
 SIZE_LIMIT = 2_000_000
 """Bytes of a report at most; what does not fit is left out, and the page says so."""
-_SCRIPTS = ("report.js", "report_charts.js", "report_questions.js")
+_SCRIPTS = ("page.js", "charts.js", "questions.js")
 _NOTHING = Shown(0, 0)
 CUTS = (
     Cut(agreed=Shown(40, 600), disagreed=Shown(40, 600), text=8_000),
@@ -141,7 +141,7 @@ def _assemble(page: dict[str, Any]) -> str:
     """Return the document; no text of the page can end the element that holds it."""
     data = json.dumps(page, ensure_ascii=False, separators=(",", ":"))
     script = "\n".join(_read(name) for name in _SCRIPTS)
-    style = _read("report.css")
+    style = _read("page.css")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -166,7 +166,7 @@ def _escape(data: str) -> str:
 
 
 def _read(name: str) -> str:
-    return files("eval").joinpath(name).read_text(encoding="utf-8")
+    return files("eval.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

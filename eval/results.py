@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chunking.errors import InputError
 from eval.datasets import read_lines
-from eval.retrieval import QuestionResult
+from eval.searching.retrieval import QuestionResult
 from eval.written import write_text
 
 

@@ -18,13 +18,13 @@ from rich.progress import track
 
 from chunking.document import Chunk
 from chunking.errors import InputError
-from eval.collection import ingest_set
 from eval.datasets import RetrievalSet
-from eval.layouts import DEFAULT_SPLIT, load_retrieval_set
 from eval.packages import IR_MEASURES, SCIPY_STATS, load_package
 from eval.questions import Question, sample_questions
 from eval.results import check_writable, read_results, write_results
-from eval.retrieval import (
+from eval.searching.collection import ingest_set
+from eval.searching.layouts import DEFAULT_SPLIT, load_retrieval_set
+from eval.searching.retrieval import (
     DEFAULT_BUDGETS,
     DEFAULT_LIMITS,
     Measurement,
@@ -32,15 +32,15 @@ from eval.retrieval import (
     find_gold,
     metric_names,
 )
-from eval.statistics import compare_all
-from eval.summary import (
+from eval.searching.summary import (
     RetrievalSummary,
     summarize_latency,
     summarize_metrics,
     summarize_types,
 )
-from eval.tables import print_differences, print_summary
-from eval.timing import RememberingEmbedder
+from eval.searching.tables import print_differences, print_summary
+from eval.searching.timing import RememberingEmbedder
+from eval.statistics import compare_all
 from ingest.progress import show_progress
 from ingest.workbench import Workbench
 from retrieval.providers import open_splitter

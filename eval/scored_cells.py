@@ -15,7 +15,7 @@ from eval.cells import AskedQuestion, Cell, Score
 from eval.kept_cells import Given
 from eval.metrics import answer_in_context
 from eval.questions import Question
-from eval.scoring import FindNames, score_answer, score_failure
+from eval.scoring.answers import FindNames, score_answer, score_failure
 from serve.context.rebuild import ShownSpan, read_entry, shown_spans
 from serve.escalation import read_signals
 from serve.grounding import check_grounding

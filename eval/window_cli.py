@@ -20,11 +20,11 @@ from eval.asked import QuestionSet, load_asked, sample_asked
 from eval.cells import AskedQuestion
 from eval.packages import SCIPY_STATS, load_package
 from eval.results import check_writable
-from eval.scoring import FindNames, score_answer
-from eval.window import ScoredCase, summarize_window
-from eval.window_answers import AnswerFile, KeptAnswer, ask_cases, key_of
-from eval.window_cases import DEFAULT_SIZES, WindowCase, plan_cases
-from eval.window_tables import print_estimate, print_window
+from eval.scoring.answers import FindNames, score_answer
+from eval.window.answers import AnswerFile, KeptAnswer, ask_cases, key_of
+from eval.window.cases import DEFAULT_SIZES, WindowCase, plan_cases
+from eval.window.summary import ScoredCase, summarize_window
+from eval.window.tables import print_estimate, print_window
 from retrieval.settings import IndexSettings
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles

@@ -29,11 +29,11 @@ from chunking.document import Chunk, content_id
 from chunking.errors import InputError, WindowfitError
 from chunking.tokens import TextCounter
 from eval.datasets import RetrievalSet, gold_documents, resolve_gold
-from eval.documents import score_documents
-from eval.layouts import load_retrieval_set
 from eval.metrics import answer_in_context
 from eval.questions import Question, sample_questions
 from eval.retrieval_cli import Wanted, measure_set
+from eval.searching.documents import score_documents
+from eval.searching.layouts import load_retrieval_set
 from retrieval.settings import IndexSettings
 from retrieval.weights import find_weights
 from scripts.bench_chunk import MODEL

@@ -28,10 +28,10 @@ import numpy as np
 from chunking.document import Document
 from chunking.errors import WindowfitError
 from chunking.split import Splitter
-from eval.coverage import measure_coverage
 from eval.datasets import RetrievalSet
-from eval.excerpts import load_excerpts
 from eval.questions import Span
+from eval.searching.coverage import measure_coverage
+from eval.searching.excerpts import load_excerpts
 from retrieval.embed import Embedder
 from retrieval.providers import open_embedder
 from retrieval.settings import IndexSettings

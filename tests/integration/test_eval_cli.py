@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eval.layouts import load_retrieval_set
+from eval.searching.layouts import load_retrieval_set
 from tests.integration.commands import Command, Ended
 from tests.unit.eval.retrieval_sets import write_beir, write_excerpts, write_lines
 

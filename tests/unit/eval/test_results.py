@@ -7,7 +7,7 @@ import pytest
 
 from chunking.errors import InputError
 from eval.results import check_writable, read_results, write_results
-from eval.retrieval import QuestionResult
+from eval.searching.retrieval import QuestionResult
 
 RESULT = QuestionResult("q-1", "t", True, {"recall@5": 0.5}, 0.7, 12.0, 9.0, ("a",))
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from eval.window_answers import AnswerFile
+from eval.window.answers import AnswerFile
 from eval.window_cli import _unasked
 from tests.serving import profile
-from tests.unit.eval.window_planning import planned
+from tests.unit.eval.window.planning import planned
 
 
 def test_a_dry_run_counts_each_call_once_however_many_windows_share_its_prompt(
