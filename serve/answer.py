@@ -17,7 +17,6 @@ from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
-from serve.current_labels import with_current_labels
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
@@ -221,9 +220,10 @@ async def _begin(
     record.plan(plan)
     runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
     backend = await runtime.verified_backend(plan.profile)
-    # After what may take long, and before the call.
-    plan = await asyncio.to_thread(with_current_labels, plan, runtime)
-    record.plan(plan)
+    if plan.profile.place != "local":
+        # After what may take long: answers that were given meanwhile may come back in it.
+        plan = replace(plan, ask=await asyncio.to_thread(runtime.labelled, plan.ask))
+        record.plan(plan)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)
         calls = ShardCalls(backend, plan.exhaustion, plan.counter, check)
@@ -260,6 +260,7 @@ def _request(plan: Plan) -> CompletionRequest:
         max_output_tokens=plan.budget.reserved_output,
         question=ask.question,
         sources=plan.context.chunks,
+        collection=ask.collection,
         tools=ask.tools,
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,

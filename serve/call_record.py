@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from chunking.errors import WindowfitError
+from chunking.errors import CollectionChanged, WindowfitError
 from serve.account import Bill, Progress, bill_of, row_of
 from serve.backends.protocol import Completion
 from serve.errors import PolicyRefused, UpstreamError
@@ -153,10 +153,13 @@ def _ended(error: BaseException | None) -> tuple[Outcome, str | None]:
 def _refused_here(error: BaseException | None, progress: Progress) -> bool:
     """Return whether an error says that a call was refused on its way out, so that nothing left.
 
-    A policy refuses all calls of a plan alike; a gate may refuse one of several.
+    A policy refuses all calls of a plan alike; a gate, or a label raised by then, may refuse one
+    of several.
     """
     single = progress.plan is not None and progress.plan.exhaustion is None
-    uncalled = isinstance(error, UpstreamError) and not error.called
+    uncalled = isinstance(error, CollectionChanged) or (
+        isinstance(error, UpstreamError) and not error.called
+    )
     return isinstance(error, PolicyRefused) or (uncalled and single)
 
 

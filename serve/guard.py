@@ -7,8 +7,9 @@ decided wrongly, or never decided, sends nothing.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from chunking.sensitivity import Sensitivity, highest
 from chunking.tokens import Message
@@ -35,7 +36,15 @@ class GuardedBackend:
         *,
         cloud_limit: Sensitivity,
         gate: Gate | None = None,
+        recheck: Callable[[CompletionRequest], None] | None = None,
     ) -> None:
+        """Stand before a backend.
+
+        Args:
+            cloud_limit: the highest label that may go to a cloud.
+            recheck: raises where a request for a cloud is outdated by now; called in a thread.
+        """
+        self._recheck = recheck
         self.inner = inner
         self.gate = gate or Gate(profile.name, GateLimits())
         self._profile = profile
@@ -47,23 +56,27 @@ class GuardedBackend:
         Raises:
             PolicyNoRoute: the prompt holds text that may not go there.
             ModelUnapproved: nothing may go there.
+            CollectionChanged: a label was raised since the prompt was planned; nothing was sent.
             QueueFull, UpstreamError: see `Gate.admitted`.
         """
         self._refuse(request)
         async with self.gate.admitted():
+            await self._look_again(request)
             return await self.inner.complete(request)
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
         """Yield the answer piece by piece, then the whole completion.
 
         Raises:
-            PolicyNoRoute, ModelUnapproved, QueueFull: see `complete`; nothing was yielded.
+            PolicyNoRoute, ModelUnapproved, CollectionChanged, QueueFull: see `complete`; nothing
+                was yielded.
         """
         self._refuse(request)
-        live = self.inner.stream(request)
-        async with self.gate.admitted(), contextlib.aclosing(live) as pieces:
-            async for piece in pieces:
-                yield piece
+        async with self.gate.admitted():
+            await self._look_again(request)
+            async with contextlib.aclosing(self.inner.stream(request)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
     async def inspect(self, probe: Sequence[Message]) -> ServerFacts:
         """Return what the server says of itself; the probe holds no text of anybody.
@@ -79,6 +92,11 @@ class GuardedBackend:
     async def close(self) -> None:
         """Release connections."""
         await self.inner.close()
+
+    async def _look_again(self, request: CompletionRequest) -> None:
+        """Look at the labels once more: the call may have waited, or others of its plan ran."""
+        if self._recheck is not None and self._profile.place != "local":
+            await asyncio.to_thread(self._recheck, request)
 
     def _refuse(self, request: CompletionRequest) -> None:
         profile = self._profile

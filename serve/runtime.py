@@ -28,10 +28,11 @@ from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
 from serve.answered import AnsweredLabels
 from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
-from serve.backends.protocol import ChatBackend
+from serve.backends.protocol import ChatBackend, CompletionRequest
 from serve.brought import brought_texts
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
+from serve.current_labels import refuse_outdated
 from serve.fields import check_routes
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
@@ -226,7 +227,12 @@ class Runtime:
             profile,
             cloud_limit=self.policy.cloud_limit,
             gate=self._gates[profile.name],
+            recheck=self._refuse_outdated,
         )
+
+    def _refuse_outdated(self, request: CompletionRequest) -> None:
+        if request.collection:
+            refuse_outdated(request.sources, self.searcher(request.collection).index)
 
     def unavailable(self) -> tuple[str, ...]:
         """Return the models whose server failed so often that it is left alone now."""

@@ -20,6 +20,7 @@ class CompletionRequest:
         max_output_tokens: room reserved for the answer, at least 1.
         question: the bare question, for backends that are no language model.
         sources: the kept chunks in prompt order; citation marker [n] names `sources[n - 1]`.
+        collection: where the sources were found; empty where nobody says.
         tools: functions the model may ask the caller to run, planned into the prompt's count.
         tool_choice: OpenAI's `tool_choice`; None leaves it to the server.
         response_format: OpenAI's `response_format`; None leaves the answer free.
@@ -33,6 +34,7 @@ class CompletionRequest:
     max_output_tokens: int
     question: str
     sources: tuple[Chunk, ...]
+    collection: str = ""
     tools: tuple[Tool, ...] = ()
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None

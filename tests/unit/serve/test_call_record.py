@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from chunking.errors import (
+    CollectionChanged,
     ConfigurationError,
     ContextLengthExceeded,
     ModelNotFound,
@@ -215,7 +216,10 @@ def test_a_request_that_is_refused_sends_nothing_and_its_row_holds_no_name_of_th
     assert row.price_basis == "nothing was sent"
 
 
-@pytest.mark.parametrize("error", [PolicyNoRoute("restricted"), QueueFull("8 of 8")])
+@pytest.mark.parametrize(
+    "error",
+    [PolicyNoRoute("restricted"), QueueFull("8 of 8"), CollectionChanged("a label was raised")],
+)
 def test_a_call_that_was_refused_on_its_way_out_has_sent_nothing(
     tmp_path: Path, error: WindowfitError
 ) -> None:

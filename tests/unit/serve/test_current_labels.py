@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -15,7 +15,7 @@ from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
-from serve.current_labels import with_current_labels
+from serve.current_labels import refuse_outdated
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Plan
 from serve.routed import answer_routed, stream_routed
@@ -114,16 +114,57 @@ def test_a_document_that_is_gone_does_not_leave() -> None:
         writer.remove([PERU.id])
 
     with pytest.raises(CollectionChanged):
-        with_current_labels(plan, runtime)
+        refuse_outdated(plan.context.chunks, runtime.searcher("small").index)
 
 
 def test_a_label_that_was_lowered_or_raised_for_a_local_model_changes_nothing() -> None:
     runtime = routed_runtime()
     near, far = runtime.plan(ASK), runtime.plan(FAR)
     relabel(runtime, Sensitivity.PUBLIC)
-    assert with_current_labels(far, runtime) == far
+    assert asyncio.run(answer(FAR, runtime, plan=far)).text
     relabel(runtime)
-    assert with_current_labels(near, runtime) is near
+    assert asyncio.run(answer(ASK, runtime, plan=near)).text
+
+
+@pytest.mark.parametrize("way", [answered, streamed])
+def test_a_label_raised_while_a_call_waits_in_the_queue_holds(
+    way: Callable[[Runtime], Awaitable[None]],
+) -> None:
+    narrow = {**PROFILES, "far": replace(PROFILES["far"], concurrency=1)}
+    runtime = routed_runtime(rules=[{"name": "o", "target": "far"}], profiles=narrow)
+    gate = runtime.backend(narrow["far"]).gate  # type: ignore[attr-defined]
+
+    async def scenario() -> None:
+        async with gate.admitted():
+            asked = asyncio.ensure_future(way(runtime))
+            for _ in range(1000):
+                await asyncio.sleep(0.01)
+                if gate.waiting:
+                    break
+            await asyncio.to_thread(relabel, runtime)
+        await asked
+
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(scenario())
+    assert cloud_calls(runtime) == 0
+
+
+def test_a_label_raised_between_the_calls_of_one_request_ends_them() -> None:
+    class Raising(ScriptedBackend):
+        async def complete(self, request: CompletionRequest) -> Completion:
+            await asyncio.to_thread(relabel, runtime)
+            return await super().complete(request)
+
+    narrow = {**PROFILES, "far": replace(PROFILES["far"], window=420, concurrency=1)}
+    runtime = routed_runtime(profiles=narrow)
+    runtime._backends["far"] = Raising(["noted [1]."] * 9)
+    ask = replace(FAR, mode="exhaustive", max_output_tokens=60)
+    assert runtime.plan(ask).report.exhaustive is not None
+
+    with pytest.raises(CollectionChanged):
+        asyncio.run(answer(ask, runtime))
+    _, *later = script(runtime, "far").requests
+    assert not any(chunk.document == PERU.id for one in later for chunk in one.sources)
 
 
 def test_what_is_learnt_of_the_request_since_the_plan_counts() -> None:
@@ -138,10 +179,10 @@ def test_what_is_learnt_of_the_request_since_the_plan_counts() -> None:
 def test_labels_raised_again_and_again_end_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = routed_runtime(rules=[{"name": "o", "target": "far"}])
 
-    def changes(plan: Plan, runtime: Runtime) -> Plan:
+    def changes(chunks: object, index: object) -> None:
         raise CollectionChanged("again")
 
-    monkeypatch.setattr("serve.answer.with_current_labels", changes)
+    monkeypatch.setattr("serve.runtime.refuse_outdated", changes)
     with pytest.raises(CollectionChanged):
         asyncio.run(answered(runtime))
     assert all(script(runtime, name).requests == [] for name in PROFILES)
