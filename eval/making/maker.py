@@ -30,6 +30,11 @@ _NAME_WORDS = 3
 """Words of a value by which a subject is known instead of by its name."""
 _TEXT_LIMIT = 60
 """Characters of a value in words."""
+_NO_VALUE = re.compile(
+    r"(?:(?:none|nil|n/?a|unknown|not (?:applicable|available|known))(?: \([^)]*\))?|see .+)\W*",
+    re.IGNORECASE,
+)
+"""Values that say that there is none, or where else to look: no answer can be held to them."""
 Item = TypeVar("Item")
 
 
@@ -212,8 +217,10 @@ def _unanswerable(
 
 def _askable(facts: Sequence[Fact], left: Counter[str]) -> list[Fact]:
     """Return the facts whose value an answer can be held to."""
-    kept = [fact for fact in facts if measure(fact) is not None or _is_short(fact.value)]
-    left[f"a text of several parts, or of more than {_TEXT_LIMIT} characters"] += len(facts) - len(
+    valued = [fact for fact in facts if not _NO_VALUE.fullmatch(fact.value)]
+    kept = [fact for fact in valued if measure(fact) is not None or _is_short(fact.value)]
+    left["a value that says there is none, or where to look"] += len(facts) - len(valued)
+    left[f"a text of several parts, or of more than {_TEXT_LIMIT} characters"] += len(valued) - len(
         kept
     )
     return kept

@@ -55,6 +55,22 @@ def test_several_fields_of_one_document_are_asked_together() -> None:
         assert len({fact.document for fact in question.evidence}) == 1
 
 
+@pytest.mark.parametrize(
+    "nothing", ["none", "NA", "N/A (2023)", "not available", "unknown.", "see United Kingdom"]
+)
+def test_a_value_that_says_there_is_none_is_not_asked_for(nothing: str) -> None:
+    given = documents({**COUNTRIES, "Guam": (nothing, "540 sq km", "0.2 million (2025 est.)")})
+
+    for name in ("single_field", "multi_field", "bridge"):
+        made = make_questions(given, count=99, types=[name])
+        assert made.questions
+        assert not any(nothing in str(question.answer) for question in made.questions)
+    single = make_questions(given, count=99, types=["single_field"])
+    assert single.left_out["a value that says there is none, or where to look"] == 1
+    lacks = make_questions(given, count=99, types=["unanswerable_field"]).questions
+    assert not any("Capital of Guam" in question.question for question in lacks)
+
+
 def test_a_bridge_asks_of_a_subject_by_a_name_that_it_alone_has() -> None:
     asked = of_type("bridge")
 
