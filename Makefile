@@ -18,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help setup data demo test test-unit test-contract test-integration test-vllm vllm vllm-stop \
   prove-fit prove-fit-small prove-routing prove-ingest prove-ingest-small bench-fit bench-chunk bench-embed bench-ingest \
-  bench-retrieval bench-search bench-splitters \
+  bench-retrieval bench-search bench-splitters compare-windows \
   clients fuzz-http factbook format format-check lint types structure check docs docs-check constraints clean
 
 ## help: Print the targets, one sentence each.
@@ -117,6 +117,11 @@ bench-retrieval: setup factbook
 ## bench-search: Measure searches of 10,000 and 1,000,000 chunks against the model and one raw query.
 bench-search: setup data
 	@$(BIN)/python -m scripts.bench_search
+
+## compare-windows: Compare retrieval in 8,192 tokens with whole documents in 32,768 on a real vLLM; takes hours.
+compare-windows: setup data
+	@$(BIN)/python -m scripts.vllm_server prepare --model qwen
+	@$(BIN)/python -m scripts.compare_windows
 
 # Sets nothing up: it runs on a machine with a GPU, torch and sentence-transformers, and nothing else.
 ## bench-embed: Measure how fast texts become vectors, against the model alone over the same batches.

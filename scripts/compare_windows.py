@@ -132,9 +132,8 @@ def compare(given: argparse.Namespace) -> int:
         if code:
             return code
     given.out.mkdir(parents=True, exist_ok=True)
-    for name in _REPORTS:
-        if (FOLDER / "run" / name).exists():
-            shutil.copyfile(FOLDER / "run" / name, given.out / name)
+    for made in (questions, *(FOLDER / "run" / name for name in _REPORTS)):
+        shutil.copyfile(made, given.out / made.name)
     return 0
 
 
