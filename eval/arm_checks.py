@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from chunking.errors import InputError
 from eval.arms import Arm, ModelArm, RouteArm
@@ -47,19 +48,36 @@ def check_arm(arm: ModelArm, runtime: Runtime) -> ModelProfile:
     return profile
 
 
-def check_oracles(arms: Iterable[ModelArm], asked: Sequence[AskedQuestion]) -> None:
-    """Refuse an oracle that would be asked a question of which no document is known.
+def check_oracles(
+    arms: Iterable[ModelArm], asked: Sequence[AskedQuestion], known: Collection[str]
+) -> None:
+    """Refuse an oracle that would be asked a question whose documents cannot be given to it.
+
+    Args:
+        known: the documents of the collection.
 
     Raises:
         InputError: names the arm, how many such questions there are, and the first.
     """
-    nameless = [question.id for question in asked if not question.documents]
     oracle = next((arm for arm in arms if arm.oracle), None)
-    if oracle is not None and nameless:
+    if oracle is None:
+        return
+    told = f"arm {oracle.name!r} reads the documents that a question is about, and"
+    nameless = [question.id for question in asked if not question.documents]
+    if nameless:
         raise InputError(
-            f"arm {oracle.name!r} reads the documents that a question is about, and "
-            f"{len(nameless)} of {len(asked)} questions name none, such as {nameless[0]!r}",
+            f"{told} {len(nameless)} of {len(asked)} questions name none, such as {nameless[0]!r}",
             hint="give them evidence, or near where nothing answers, or set oracle = false",
+            param="arms",
+        )
+    absent = [(one.id, name) for one in asked for name in one.documents if name not in known]
+    if absent:
+        question, name = absent[0]
+        nearest = get_close_matches(name, list(known), n=1)
+        raise InputError(
+            f"{told} the collection lacks {len({name for _, name in absent})} of them, such as"
+            f" {name!r} of {question!r}" + (f", did you mean {nearest[0]!r}?" if nearest else ""),
+            hint="ask about the collection that the questions were made of",
             param="arms",
         )
 

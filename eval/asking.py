@@ -6,22 +6,22 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar
 
-from chunking.counters import well_formed
 from chunking.errors import (
     CallLimitExceeded,
+    CollectionChanged,
     ConfigurationError,
     ProfileMismatch,
+    StoreError,
     WindowfitError,
 )
 from chunking.sensitivity import UNLABELLED, Sensitivity
 from eval.arms import ModelArm
-from eval.cells import AskedQuestion, Seconds, Spent, Tokens
-from eval.kept_cells import CellStore, Given, key_of
+from eval.cells import AskedQuestion
+from eval.kept_cells import CellStore, Given, given_answer, given_failure, key_of
 from eval.purse import Purse
 from eval.shared_calls import SharedCalls
 from serve.answer import Answer
@@ -36,13 +36,14 @@ from serve.errors import (
 )
 from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile
-from serve.schema import as_json, usage_of
 
 Stream = Callable[[Ask], AsyncGenerator[Plan | str | Answer]]
 _UNAVAILABLE = 4
 """Exit code of errors that say that a dependency is unavailable."""
 _UNPAID = (UpstreamRateLimited, UpstreamRejected, QueueFull, PolicyRefused)
-"""Errors of calls that were refused; any other may have come after a part of an answer."""
+_UNSENT = (CollectionChanged, StoreError)
+"""Errors of calls that were refused, or of one that was never made; any other may have come after a
+part of an answer."""
 
 
 @dataclass(slots=True)
@@ -205,7 +206,7 @@ class _Call:
                 f"{' as a fallback' if report.route.fallback_used else ''}",
                 hint="compare arms without fallbacks, or declare a self-route",
             )
-        return await self._keep(_given(self.answer))
+        return await self._keep(given_answer(self.answer))
 
     async def fail(self, error: WindowfitError) -> Given:
         """Account for a call that ended with an error.
@@ -213,10 +214,10 @@ class _Call:
         It is kept where the same call would end with it again; anything else is asked again, and
         so is what was refused for nothing, since keys, quotas and settings change between runs.
         """
-        paid = self.place is not None and not _is_free(error)
+        paid = self.place is not None and not _is_free(error, self.plan)
         usd = self.reserved if paid and self.reserved is not None else Decimal(0)
         seconds = time.perf_counter() - self.started
-        given = _failed(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
+        given = given_failure(error, self.plan, self.arm.profile, usd=usd, seconds=seconds)
         if not (given.retryable or _is_rejected(error) or isinstance(error, PolicyRefused)):
             return await self._keep(given)
         # The row of a call that may have been paid stays, at its worst case.
@@ -248,8 +249,10 @@ def _is_rejected(error: WindowfitError) -> bool:
     return isinstance(error, UpstreamRejected) and not isinstance(error, UpstreamWithheld)
 
 
-def _is_free(error: WindowfitError) -> bool:
+def _is_free(error: WindowfitError, plan: Plan | None) -> bool:
     """Return whether a call that ended with an error cost nothing: it was refused unanswered."""
+    if isinstance(error, _UNSENT):
+        return plan is None or plan.exhaustion is None
     return isinstance(error, _UNPAID) and not isinstance(error, UpstreamWithheld)
 
 
@@ -258,42 +261,3 @@ def usd_at_most(plan: Plan) -> Decimal:
     if plan.exhaustion is not None and plan.report.exhaustive is not None:
         return Decimal(str(plan.report.exhaustive.cost_at_most_usd))
     return price_at_most(plan.profile, plan.report.prompt_tokens, plan.report.reserved_output)
-
-
-def _given(answer: Answer) -> Given:
-    usage, timings = usage_of(answer), answer.timings_ms
-    before = timings.get("search", 0) + timings.get("plan", 0)
-    first = timings.get("first_piece", timings["complete"])
-    return Given(
-        profile=answer.report.model,
-        # A server may send half of a surrogate pair; no file holds that.
-        answer=well_formed(answer.text),
-        tokens=Tokens(
-            usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.source
-        ),
-        cost=Spent(answer.bill.tokens.usd, answer.bill.tokens.basis, answer.bill.hardware.usd),
-        seconds=Seconds((before + first) / 1000, (before + timings["complete"]) / 1000),
-        report=as_json(answer.report),
-        citations=tuple(as_json(citation) for citation in answer.citations),
-        made_at=datetime.now(UTC),
-        finish_reason=answer.completion.finish_reason,
-    )
-
-
-def _failed(
-    error: WindowfitError, plan: Plan | None, profile: str, *, usd: Decimal, seconds: float
-) -> Given:
-    report: Any = {} if plan is None else as_json(plan.report)
-    basis = "at most: the call failed after it was sent" if usd else "nothing was answered"
-    return Given(
-        profile=profile,
-        answer="",
-        tokens=Tokens(0, 0, 0, "planned"),
-        cost=Spent(usd, basis),
-        seconds=Seconds(None, seconds),
-        report=report,
-        citations=(),
-        made_at=datetime.now(UTC),
-        error=error.code,
-        retryable=error.retryable,
-    )

@@ -87,7 +87,6 @@ class Comparer:
                 wrong; see `check_arm` and `check_judge`.
         """
         parts = {arm.name: arm for arm in asked_arms(wanted.arms, wanted.declared)}
-        check_oracles(parts.values(), wanted.asked)
         profiles = {arm.profile: check_arm(arm, runtime) for arm in parts.values()}
         facts = describe_arms(wanted.arms, parts, profiles, thresholds=runtime.policy.thresholds)
         if wanted.judge is not None:
@@ -95,6 +94,7 @@ class Comparer:
             check_judge(judge)
         searcher = runtime.searcher(wanted.collection)
         catalog = searcher.catalog()
+        check_oracles(parts.values(), wanted.asked, catalog.records.keys())
         asker = Asker(
             collection=wanted.collection,
             corpus=corpus_id(runtime, catalog),

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from eval.cells import Cell
 from eval.comparison import ArmSummary, Comparison, Percentiles
+from eval.figures import tell_oracle
 from eval.gates import GateResult
 from eval.run import Estimate
 from eval.statistics import Mean
@@ -34,8 +35,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         if arm.stand_in:
             console.print(f"{arm.name}: {arm.stand_in}", markup=False)
         if arm.oracle:
-            told = f"{arm.name}: an oracle, is given the documents that a question is about"
-            console.print(told, markup=False)
+            console.print(f"{arm.name} {tell_oracle(arm)}", markup=False)
     for one in comparison.break_even:
         console.print(
             f"{one.local} costs less than {one.cloud} from {one.questions_per_month:,} questions a "

@@ -22,8 +22,12 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from chunking.errors import ConfigurationError
+from chunking.counters import well_formed
+from chunking.errors import ConfigurationError, WindowfitError
 from eval.cells import Seconds, Spent, Tokens
+from serve.answer import Answer
+from serve.plan import Plan
+from serve.schema import as_json, usage_of
 
 _VERSION = 1
 _SCHEMA = """
@@ -167,3 +171,44 @@ class CellStore:
             hint="free space on the disk, or give another folder with --run",
             param="run",
         )
+
+
+def given_answer(answer: Answer) -> Given:
+    """Return what is kept of an answer."""
+    usage, timings = usage_of(answer), answer.timings_ms
+    before = timings.get("search", 0) + timings.get("plan", 0)
+    first = timings.get("first_piece", timings["complete"])
+    return Given(
+        profile=answer.report.model,
+        # A server may send half of a surrogate pair; no file holds that.
+        answer=well_formed(answer.text),
+        tokens=Tokens(
+            usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.source
+        ),
+        cost=Spent(answer.bill.tokens.usd, answer.bill.tokens.basis, answer.bill.hardware.usd),
+        seconds=Seconds((before + first) / 1000, (before + timings["complete"]) / 1000),
+        report=as_json(answer.report),
+        citations=tuple(as_json(citation) for citation in answer.citations),
+        made_at=datetime.now(UTC),
+        finish_reason=answer.completion.finish_reason,
+    )
+
+
+def given_failure(
+    error: WindowfitError, plan: Plan | None, profile: str, *, usd: Decimal, seconds: float
+) -> Given:
+    """Return what is kept of a call that ended with an error, and cost so much."""
+    report: Any = {} if plan is None else as_json(plan.report)
+    basis = "at most: the call failed after it was sent" if usd else "nothing was answered"
+    return Given(
+        profile=profile,
+        answer="",
+        tokens=Tokens(0, 0, 0, "planned"),
+        cost=Spent(usd, basis),
+        seconds=Seconds(None, seconds),
+        report=report,
+        citations=(),
+        made_at=datetime.now(UTC),
+        error=error.code,
+        retryable=error.retryable,
+    )

@@ -61,7 +61,8 @@ def fit_thresholds(
 
     The loss is the number of needless escalations plus `misses_worth` for every wrong answer kept.
     The halves are drawn with as many wrong answers in each; the same seed draws the same ones. Of
-    several thresholds with the same loss, those that escalate least are taken.
+    several thresholds with the same loss, those nearest to the defaults are taken: what the answers
+    say nothing of stays as it is.
 
     Raises:
         InputError: there are fewer than `FEWEST_OF_EACH` right or wrong answers.
@@ -92,29 +93,38 @@ def _best(answers: Sequence[LabelledAnswer], misses_worth: float) -> Thresholds:
     """Return the best of a grid. Answers that decline hang on one threshold, others on two."""
     declined = [answer for answer in answers if answer.signals.declined]
     others = [answer for answer in answers if not answer.signals.declined]
+    usual = Thresholds()
 
     supports = _steps(answer.signals.support for answer in answers)
     grounding, support = min(
-        product(_steps(answer.signals.grounding for answer in others), supports),
-        key=lambda pair: _loss(others, Thresholds(pair[0], pair[1]), misses_worth),
+        product(
+            sorted({usual.grounding, *_steps(one.signals.grounding for one in others)}),
+            sorted({usual.support, *supports}),
+        ),
+        key=lambda pair: (
+            _loss(others, Thresholds(*pair), misses_worth),
+            abs(pair[0] - usual.grounding) + abs(pair[1] - usual.support),
+        ),
     )
     return min(
-        (Thresholds(grounding, support, step) for step in (_NEVER, *supports)),
-        key=lambda thresholds: _loss(declined, thresholds, misses_worth),
+        (
+            Thresholds(grounding, support, step)
+            for step in sorted({usual.declined_support, _NEVER, *supports})
+        ),
+        key=lambda one: (
+            _loss(declined, one, misses_worth),
+            abs(one.declined_support - usual.declined_support),
+        ),
     )
 
 
-def _loss(
-    answers: Iterable[LabelledAnswer], thresholds: Thresholds, misses_worth: float
-) -> tuple[float, int]:
-    """Return the loss of thresholds, and how many they escalate."""
-    needless = missed = escalated = 0
+def _loss(answers: Iterable[LabelledAnswer], thresholds: Thresholds, misses_worth: float) -> float:
+    needless = missed = 0
     for answer in answers:
         wanted = decide_escalation(answer.signals, thresholds=thresholds).wanted
-        escalated += wanted
         needless += wanted and answer.correct
         missed += not wanted and not answer.correct
-    return needless + misses_worth * missed, escalated
+    return needless + misses_worth * missed
 
 
 def _steps(values: Iterable[float | None]) -> list[float]:

@@ -90,6 +90,11 @@ class Catalog:
         same = self._copies.get(record.digest, ())
         return same[0] if len(same) > 1 else ""
 
+    def copies(self, document: str) -> Sequence[str]:
+        """Return the documents that were read from the same bytes, this one included."""
+        record = self.records.get(document)
+        return self._copies.get(record.digest, (document,)) if record is not None else (document,)
+
     def label(self, record: DocumentRecord) -> Sensitivity:
         """Return the highest label of all documents that were read from these very bytes.
 

@@ -14,6 +14,7 @@ hour on two cores.
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import shutil
 import subprocess
@@ -33,11 +34,11 @@ COLLECTION: Final = "factbook"
 _ANSWER_TOKENS: Final = 200
 _TIMEOUT_SECONDS: Final = 3600
 _STAND_IN: Final = (
-    "the same 1.5B weights, reading whole documents in 32,768 tokens, stand in for a long-window "
-    "model of a cloud"
+    "the same 1.5B Coder weights, given the whole documents that a question is about, stand in for "
+    "a long-window model of a cloud"
 )
 _SOURCE: Final = "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct"
-_REPORTS: Final = ("comparison.html", "comparison.csv")
+_REPORTS: Final = ("comparison.html", "comparison.csv", "comparison.json")
 _MOST_ANSWER: Final = 2048
 _STAGES: Final[tuple[tuple[ServedModel, str], ...]] = (
     (QWEN_8K, "local-rag-8k"),
@@ -113,11 +114,10 @@ second = "full-32k"
 def compare(given: argparse.Namespace) -> int:
     """Ask every question of both arms, and return the exit code of the last command."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    questions, served = FOLDER / "questions.jsonl", FOLDER / "profiles.toml"
-    if not questions.exists():
-        _windowfit("ingest", "run", COLLECTION, "--collection", COLLECTION, "--quiet")
-        drawn = ("--count", str(given.count), "--documents", str(given.documents), "--seed", "1")
-        _windowfit("eval", "questions", "--collection", COLLECTION, "--out", str(questions), *drawn)
+    drawn = f"{given.count}-of-a-type-about-{given.documents}"
+    questions, served = FOLDER / f"questions-{drawn}.jsonl", FOLDER / "profiles.toml"
+    if not questions.exists() and (code := _make_questions(questions, given)):
+        return code
     (FOLDER / "arms.toml").write_text(arms(given.budget), encoding="utf-8")
     for model, names in _STAGES:
         with running_vllm(DEFAULT_FOLDER, DEFAULT_MODELS, model=model, port=_PORT) as base_url:
@@ -127,20 +127,31 @@ def compare(given: argparse.Namespace) -> int:
                 *("--arms-file", str(FOLDER / "arms.toml"), "--run", str(FOLDER / "run")),
                 *("--arms", names, *given.more),
                 settings={"WINDOWFIT_SERVE_PROFILES": str(served)},
-                check=False,
             )
         if code:
             return code
     given.out.mkdir(parents=True, exist_ok=True)
-    for made in (questions, *(FOLDER / "run" / name for name in _REPORTS)):
-        shutil.copyfile(made, given.out / made.name)
+    shutil.copyfile(questions, given.out / "questions.jsonl")
+    for name in _REPORTS:
+        shutil.copyfile(FOLDER / "run" / name, given.out / name)
+    # Every answer with its receipt: too large to be read as it is.
+    whole = given.out / "comparison.json"
+    (given.out / f"{whole.name}.gz").write_bytes(gzip.compress(whole.read_bytes(), mtime=0))
+    whole.unlink()
     return 0
 
 
-def _windowfit(*words: str, settings: dict[str, str] | None = None, check: bool = True) -> int:
+def _make_questions(questions: Path, given: argparse.Namespace) -> int:
+    ingest = ("ingest", "run", COLLECTION, "--collection", COLLECTION, "--quiet")
+    drawn = ("--count", str(given.count), "--documents", str(given.documents), "--seed", "1")
+    make = ("eval", "questions", "--collection", COLLECTION, "--out", str(questions), *drawn)
+    return _windowfit(*ingest) or _windowfit(*make)
+
+
+def _windowfit(*words: str, settings: dict[str, str] | None = None) -> int:
     command = [sys.executable, "-m", "windowfit", *words]
     environment = os.environ | (settings or {})
-    return subprocess.run(command, cwd=ROOT, env=environment, check=check).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

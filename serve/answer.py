@@ -17,6 +17,7 @@ from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
+from serve.current_labels import planned_labels
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
@@ -261,6 +262,7 @@ def _request(plan: Plan) -> CompletionRequest:
         question=ask.question,
         sources=plan.context.chunks,
         collection=ask.collection,
+        planned_labels=planned_labels(plan.context),
         tools=ask.tools,
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,

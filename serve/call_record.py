@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from chunking.errors import CollectionChanged, WindowfitError
+from chunking.errors import CollectionChanged, StoreError, WindowfitError
 from serve.account import Bill, Progress, bill_of, row_of
 from serve.backends.protocol import Completion
 from serve.errors import PolicyRefused, UpstreamError
@@ -157,9 +157,9 @@ def _refused_here(error: BaseException | None, progress: Progress) -> bool:
     of several.
     """
     single = progress.plan is not None and progress.plan.exhaustion is None
-    uncalled = isinstance(error, CollectionChanged) or (
-        isinstance(error, UpstreamError) and not error.called
-    )
+    # The last look at the labels, and the store that it asks, come before the call.
+    unlooked = isinstance(error, (CollectionChanged, StoreError))
+    uncalled = unlooked or (isinstance(error, UpstreamError) and not error.called)
     return isinstance(error, PolicyRefused) or (uncalled and single)
 
 

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
-from chunking.document import Chunk
 from chunking.errors import CollectionChanged
 from chunking.sensitivity import Sensitivity, highest
 from retrieval.index import Index
+from serve.context.assemble import ContextWindow
 
 
-def refuse_outdated(shown: Iterable[Chunk], index: Index) -> None:
+def planned_labels(context: ContextWindow) -> dict[str, Sensitivity]:
+    """Return by document the label under which its text stands in a prompt.
+
+    Those are the documents that are shown, and those whose chunks repeat a shown one and were left
+    out for that: their text is there, too.
+    """
+    labels: dict[str, Sensitivity] = {}
+    for chunk in context.chunks:
+        known = labels.get(chunk.document, chunk.sensitivity)
+        labels[chunk.document] = highest((chunk.sensitivity, known))
+    homes = {entry.chunk: entry.document for entry in context.entries}
+    for entry in context.entries:
+        repeated = homes.get(entry.duplicate_of or "")
+        if repeated in labels:
+            labels.setdefault(entry.document, labels[repeated])
+    return labels
+
+
+def refuse_outdated(
+    planned: Mapping[str, Sensitivity], index: Index, *, shown: Collection[str]
+) -> None:
     """Raise where a document that a prompt shows is not what it was when that was planned.
+
+    Documents that were read from the same bytes as one of these count as that one.
+
+    Args:
+        planned: see `planned_labels`.
+        shown: those of them that must be there still.
 
     Raises:
         CollectionChanged: a document has a higher label now, or is gone.
         StoreError: the store cannot be asked.
     """
-    labels: dict[str, Sensitivity] = {}
-    for chunk in shown:
-        known = labels.get(chunk.document, chunk.sensitivity)
-        labels[chunk.document] = highest((chunk.sensitivity, known))
-    if not labels:
+    if not planned:
         return
+    catalog = index.catalog()
+    allowed = dict(planned)
+    for name, label in planned.items():
+        for copy in catalog.copies(name):
+            allowed.setdefault(copy, label)
     # From the store, and not from the catalog, which may be seconds old.
-    records = index.records(sorted(labels))
-    changed = [
-        name
-        for name, label in labels.items()
-        if name not in records or records[name].sensitivity > label
-    ]
-    if changed:
+    records = index.records(sorted(allowed))
+    raised = [name for name, one in records.items() if one.sensitivity > allowed[name]]
+    gone = [name for name in shown if name not in records]
+    if raised or gone:
         index.forget()
         raise CollectionChanged(
-            f"{len(changed)} of {len(labels)} documents in the prompt were removed or have a higher"
-            " label since it was planned"
+            f"{len(raised) + len(gone)} of {len(allowed)} documents in the prompt were removed or"
+            " have a higher label since it was planned"
         )

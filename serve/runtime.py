@@ -232,7 +232,9 @@ class Runtime:
 
     def _refuse_outdated(self, request: CompletionRequest) -> None:
         if request.collection:
-            refuse_outdated(request.sources, self.searcher(request.collection).index)
+            index = self.searcher(request.collection).index
+            shown = {chunk.document for chunk in request.sources}
+            refuse_outdated(request.planned_labels, index, shown=shown)
 
     def unavailable(self) -> tuple[str, ...]:
         """Return the models whose server failed so often that it is left alone now."""

@@ -19,6 +19,7 @@ from eval.figures import (
     spell_seconds,
     spell_share,
     spell_usd,
+    tell_oracle,
 )
 
 LEVEL = 0.05
@@ -192,12 +193,7 @@ def _cautions(comparison: Comparison, facts: Mapping[str, ArmFacts]) -> Iterator
         for arm in facts.values()
         if arm.stand_in
     )
-    yield from (
-        f"{arm.name} is an oracle: it is given the documents that a question is about, as the "
-        "question's file names them, and does not have to find them."
-        for arm in facts.values()
-        if arm.oracle and not arm.route
-    )
+    yield from (f"{arm.name} {tell_oracle(arm)}." for arm in facts.values() if arm.oracle)
     yield from _lacks(comparison.arms)
     yield from (
         f"{pair.first} and {pair.second}: the interval of the difference, "

@@ -94,7 +94,8 @@ def describe_run(comparison: Comparison) -> dict[str, Any]:
 def _arm_row(arm: ArmFacts) -> tuple[str, ...]:
     cap = "the window" if arm.budget is None else f"{arm.budget:,}"
     answer = "by profile" if arm.reserved_output is None else f"{arm.reserved_output:,}"
-    return (arm.name, arm.profile, arm.model, arm.place, f"{arm.window:,}", arm.mode, cap, answer)
+    mode = f"{arm.mode}, oracle" if arm.oracle else arm.mode
+    return (arm.name, arm.profile, arm.model, arm.place, f"{arm.window:,}", mode, cap, answer)
 
 
 def _route_note(arm: ArmFacts) -> str:

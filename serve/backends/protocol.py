@@ -21,6 +21,8 @@ class CompletionRequest:
         question: the bare question, for backends that are no language model.
         sources: the kept chunks in prompt order; citation marker [n] names `sources[n - 1]`.
         collection: where the sources were found; empty where nobody says.
+        planned_labels: by document of that collection, the label under which its text stands in the
+            messages.
         tools: functions the model may ask the caller to run, planned into the prompt's count.
         tool_choice: OpenAI's `tool_choice`; None leaves it to the server.
         response_format: OpenAI's `response_format`; None leaves the answer free.
@@ -35,6 +37,7 @@ class CompletionRequest:
     question: str
     sources: tuple[Chunk, ...]
     collection: str = ""
+    planned_labels: Mapping[str, Sensitivity] = field(default_factory=dict)
     tools: tuple[Tool, ...] = ()
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None

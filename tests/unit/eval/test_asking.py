@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chunking.errors import ConfigurationError, WindowfitError
+from chunking.errors import (
+    CollectionChanged,
+    ConfigurationError,
+    StoreError,
+    WindowfitError,
+)
 from chunking.sensitivity import Sensitivity
 from eval.asked import QuestionSet
 from eval.comparing import Wanted
@@ -168,6 +173,16 @@ def test_what_a_policy_refuses_costs_nothing_and_is_tried_again_by_the_next_run(
     assert cells(refused, "local")["area"].cost.usd == 0
     assert len(backend.requests) == 1
     assert cells(again, "local")["area"].score.correct
+
+
+@pytest.mark.parametrize(
+    "error", [CollectionChanged("a label was raised"), StoreError("the store is away")]
+)
+def test_a_call_that_was_never_made_costs_nothing(tmp_path: Path, error: WindowfitError) -> None:
+    comparison, _ = run(wanted(), tmp_path, (error, *RIGHT[1:]), prompt_tokens=counted)
+
+    assert cells(comparison, "local")["area"].cost.usd == 0
+    assert spent(tmp_path) == sum((one.cost.usd for one in comparison.cells), Decimal(0))
 
 
 def test_half_of_a_surrogate_pair_does_not_lose_a_paid_answer(tmp_path: Path) -> None:

@@ -334,6 +334,13 @@ def test_an_oracle_is_refused_a_question_that_names_no_document(open_with: OpenW
         open_with(wanted(replace(FULL, oracle=True), asked=asked), [profile()])
 
 
+def test_an_oracle_is_refused_a_document_that_the_collection_lacks(open_with: OpenWith) -> None:
+    asked = tuple(replace(one, documents=("chat",)) for one in ASKED)
+    told = "the collection lacks 1 of them, such as 'chat' of 'area', did you mean 'chad'"
+    with pytest.raises(InputError, match=told):
+        open_with(wanted(replace(FULL, oracle=True), asked=asked), [profile()])
+
+
 def test_an_arm_that_cannot_be_asked_is_refused_before_any_call(open_with: OpenWith) -> None:
     keyed = profile(name="keyed", backend="openai", base_url="http://x", api_key_env="NO_KEY")
     unpriced = profile(price=SnapshotPrice("openai", "no-such-model-anywhere"))

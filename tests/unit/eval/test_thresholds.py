@@ -6,7 +6,7 @@ import pytest
 
 from chunking.errors import InputError
 from eval.thresholds import LabelledAnswer, fit_thresholds
-from serve.escalation import Signals
+from serve.escalation import Signals, Thresholds
 
 
 def answers(count: int = 200, *, noise: float = 0.0, seed: int = 1) -> list[LabelledAnswer]:
@@ -75,3 +75,13 @@ def test_too_few_wrong_answers_are_refused_with_their_number() -> None:
     right = [one for one in answers() if one.correct]
     with pytest.raises(InputError, match="100 right and 0 wrong answers, at least 10"):
         fit_thresholds(right)
+
+
+def test_a_threshold_that_the_answers_say_nothing_of_keeps_its_default() -> None:
+    alike = [
+        LabelledAnswer(f"q{number:03}", Signals(1.0, False, 0.9), number % 2 == 0)
+        for number in range(60)
+    ]
+    fit = fit_thresholds(alike, misses_worth=0.5)
+
+    assert fit.thresholds == Thresholds()

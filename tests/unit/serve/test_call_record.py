@@ -21,6 +21,7 @@ from chunking.errors import (
     ConfigurationError,
     ContextLengthExceeded,
     ModelNotFound,
+    StoreError,
     WindowfitError,
 )
 from retrieval.points import MemoryEngine
@@ -218,7 +219,12 @@ def test_a_request_that_is_refused_sends_nothing_and_its_row_holds_no_name_of_th
 
 @pytest.mark.parametrize(
     "error",
-    [PolicyNoRoute("restricted"), QueueFull("8 of 8"), CollectionChanged("a label was raised")],
+    [
+        PolicyNoRoute("restricted"),
+        QueueFull("8 of 8"),
+        CollectionChanged("a label was raised"),
+        StoreError("the store is away"),
+    ],
 )
 def test_a_call_that_was_refused_on_its_way_out_has_sent_nothing(
     tmp_path: Path, error: WindowfitError

@@ -8,29 +8,32 @@ from dataclasses import replace
 
 import pytest
 
+from chunking.document import Document
 from chunking.errors import CollectionChanged
 from chunking.sensitivity import Sensitivity
 from retrieval.index import Index
+from retrieval.points import Where
 from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
-from serve.current_labels import refuse_outdated
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Plan
 from serve.routed import answer_routed, stream_routed
 from serve.runtime import Runtime
 from tests.routes import ASK, PROFILES, routed_runtime, script
-from tests.serving import FINGERPRINT, PERU
+from tests.serving import CHAD, FINGERPRINT, PERU
 
 AUTO = replace(ASK, route="auto")
 FAR = replace(ASK, model="far")
 
 
-def relabel(runtime: Runtime, label: Sensitivity = Sensitivity.RESTRICTED) -> None:
-    """Give the document about Peru another label."""
+def relabel(
+    runtime: Runtime, label: Sensitivity = Sensitivity.RESTRICTED, *, document: str = PERU.id
+) -> None:
+    """Give a document, the one about Peru if none is named, another label."""
     with IndexWriter(Index.create(runtime.engine, "small", FINGERPRINT), grace_seconds=0) as writer:
-        writer.relabel({PERU.id: label})
+        writer.relabel({document: label})
 
 
 def cloud_calls(runtime: Runtime) -> int:
@@ -114,7 +117,8 @@ def test_a_document_that_is_gone_does_not_leave() -> None:
         writer.remove([PERU.id])
 
     with pytest.raises(CollectionChanged):
-        refuse_outdated(plan.context.chunks, runtime.searcher("small").index)
+        asyncio.run(answer(FAR, runtime, plan=plan))
+    assert cloud_calls(runtime) == 0
 
 
 def test_a_label_that_was_lowered_or_raised_for_a_local_model_changes_nothing() -> None:
@@ -149,6 +153,34 @@ def test_a_label_raised_while_a_call_waits_in_the_queue_holds(
     assert cloud_calls(runtime) == 0
 
 
+READ = replace(PERU, digest="0" * 32)
+COPY = replace(READ, id="copy/peru.md")
+
+
+@pytest.mark.parametrize("raised", [PERU.id, COPY.id])
+@pytest.mark.parametrize(
+    ("documents", "where"),
+    [
+        ((READ, COPY, CHAD), None),
+        ((READ, COPY, CHAD), {"document": (PERU.id,)}),
+        ((PERU, replace(PERU, id=COPY.id), CHAD), None),
+    ],
+)
+def test_a_label_raised_on_another_document_with_the_text_holds(
+    documents: tuple[Document, ...], raised: str, where: Where | None
+) -> None:
+    """The other one was left out as a repetition, or was read from the same bytes."""
+    runtime = routed_runtime(documents=documents)
+    ask = replace(FAR, where=where)
+    plan = runtime.plan(ask)
+    assert len({PERU.id, COPY.id} & {chunk.document for chunk in plan.context.chunks}) == 1
+    relabel(runtime, document=raised)
+
+    with pytest.raises(CollectionChanged):
+        asyncio.run(answer(ask, runtime, plan=plan))
+    assert cloud_calls(runtime) == 0
+
+
 def test_a_label_raised_between_the_calls_of_one_request_ends_them() -> None:
     class Raising(ScriptedBackend):
         async def complete(self, request: CompletionRequest) -> Completion:
@@ -179,7 +211,7 @@ def test_what_is_learnt_of_the_request_since_the_plan_counts() -> None:
 def test_labels_raised_again_and_again_end_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = routed_runtime(rules=[{"name": "o", "target": "far"}])
 
-    def changes(chunks: object, index: object) -> None:
+    def changes(planned: object, index: object, *, shown: object) -> None:
         raise CollectionChanged("again")
 
     monkeypatch.setattr("serve.runtime.refuse_outdated", changes)

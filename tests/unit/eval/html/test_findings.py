@@ -164,7 +164,9 @@ def test_an_oracle_is_said_to_need_no_search() -> None:
 
     assert [told for told in found.cautions if "oracle" in told] == [
         "cloud-full is an oracle: it is given the documents that a question is about, as the "
-        "question's file names them, and does not have to find them."
+        "question's file names them, and does not have to find them.",
+        "route goes over an oracle: questions that it sends on are given the documents that they "
+        "are about, which no service knows.",
     ]
     assert not any("oracle" in told for told in find(compared([41, 45])).cautions)
 
