@@ -163,7 +163,9 @@ async def _service_findings(runtime: Runtime, settings: ServeSettings) -> list[F
         rerankers = [Finding("reranker", "note", told) for told in runtime.rerankers.problems]
         rerankers += [Finding("reranker", "ok", name) for name in runtime.rerankers.present]
         models = [await _model(runtime, profile) for profile in _routed(runtime, settings)]
-        hindrances = find_hindrances(runtime.policy, runtime.profiles, runtime.secrets)
+        hindrances = find_hindrances(
+            runtime.policy, runtime.profiles, runtime.secrets, models_folder=runtime.models_folder
+        )
         routing = [Finding("routing", "note", f"{one.told} — {one.hint}") for one in hindrances]
         told = {finding.detail for finding in models}
         routing = [finding for finding in routing if finding.detail not in told]

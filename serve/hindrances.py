@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from chunking.errors import WindowfitError
+from serve.backends.model_file import require_loadable
 from serve.backends.opening import key_of
 from serve.profiles import ModelProfile
 from serve.review import require_approved
@@ -32,12 +34,17 @@ class Hindrance:
 
 
 def find_hindrances(
-    policy: Policy, profiles: Mapping[str, ModelProfile], secrets: Mapping[str, str]
+    policy: Policy,
+    profiles: Mapping[str, ModelProfile],
+    secrets: Mapping[str, str],
+    *,
+    models_folder: Path,
 ) -> tuple[Hindrance, ...]:
     """Return what is wrong with the default model and with what rules and lists name.
 
     Args:
         secrets: where the keys of profiles are looked up.
+        models_folder: where the files of models are looked for.
     """
     given = (name for rule in policy.rules for name in rule.names)
     named = tuple(dict.fromkeys((policy.default, *given)))
@@ -48,7 +55,7 @@ def find_hindrances(
     ]
     # A runtime that is built from parts need not hold the default model; a request then names one.
     models = [profiles[name] for name in expand(named, policy) if name in profiles]
-    return (*found, *_of_models(models, secrets), *_of_addresses(models))
+    return (*found, *_of_models(models, secrets, models_folder), *_of_addresses(models))
 
 
 def review_hint(place: str, profiles: Mapping[str, ModelProfile]) -> str:
@@ -66,11 +73,15 @@ def review_hint(place: str, profiles: Mapping[str, ModelProfile]) -> str:
     )
 
 
-def _of_models(models: Iterable[ModelProfile], secrets: Mapping[str, str]) -> Iterator[Hindrance]:
+def _of_models(
+    models: Iterable[ModelProfile], secrets: Mapping[str, str], models_folder: Path
+) -> Iterator[Hindrance]:
     for profile in models:
         try:
             require_approved(profile.name, profile.review)
             key_of(profile, secrets)
+            if profile.model_file is not None:
+                require_loadable(profile.model, models_folder / profile.model_file)
         except WindowfitError as error:
             yield Hindrance(profile.name, error.message, error.hint)
 

@@ -104,7 +104,7 @@ class ProfileEntry(_Entry):
     temperature: float | None = Field(default=None, ge=0, le=2)
     system_role: bool = True
     reranker: str | None = Field(default=None, min_length=1)
-    concurrency: int = Field(default=16, ge=1, le=10_000)
+    concurrency: int | None = Field(default=None, ge=1, le=10_000)
     hardware_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     power_usd_per_hour: Decimal | None = Field(default=None, ge=0)
     reviewed: date
@@ -134,6 +134,11 @@ class ProfileEntry(_Entry):
             raise ValueError("model_file is needed by the backend 'xllamacpp' and by no other")
         if self.backend == "xllamacpp" and self.place == "cloud":
             raise ValueError("place is cloud, and the backend 'xllamacpp' runs here: write local")
+        if self.backend == "xllamacpp" and (self.concurrency or 1) > 1:
+            raise ValueError(
+                f"concurrency {self.concurrency} > 1: the backend 'xllamacpp' gives one request"
+                " the whole window, so the others wait"
+            )
         if self.tokenizer.startswith("server:") and self.base_url is None:
             raise ValueError(f"tokenizer {self.tokenizer!r} asks a server: base_url is missing")
         host = _host(self.base_url or "")

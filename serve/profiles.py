@@ -74,7 +74,7 @@ class ModelProfile:
         backend: which implementation of `ChatBackend` answers.
         model: name sent to the server.
         base_url: root of the server's OpenAI-compatible routes; None where no server is called.
-        model_file: the GGUF file of a model that runs in this process, absolute or in the folder of
+        model_file: the GGUF file of a model that llama.cpp runs, absolute or in the folder of
             models; None for every other backend.
         api_key_env: environment variable that holds the key; None where no key is needed.
         window: most tokens of prompt and answer together.
@@ -94,7 +94,7 @@ class ModelProfile:
             answers; None where that is not counted.
         reviewed: the day a person last confirmed the profile.
         sources: one source for every name in `SOURCED_FACTS`.
-        concurrency: calls of its server at a time; others wait in a queue.
+        concurrency: calls of its server at a time; others wait in a queue. 1 for a `model_file`.
         review: whether the model may be used; pending where nobody said so.
     """
 
@@ -205,6 +205,7 @@ def _build(name: str, table: dict[str, Any], *, origin: str) -> ModelProfile:
     entry = parse_entry(table, where=f"{origin}: profile {name!r}")
     values = {key: getattr(entry, key) for key in ProfileEntry.model_fields}
     values["default_output"] = entry.default_output or min(512, entry.output_limit)
+    values["concurrency"] = entry.concurrency or (16 if entry.model_file is None else 1)
     values["price"] = _price(entry.price)
     review = PENDING if entry.review is None else entry.review.review()
     values["review"] = in_force(review, facts_of(entry))
@@ -216,7 +217,11 @@ def facts_of(profile: ProfileEntry | ModelProfile) -> ReviewedFacts:
     """Return what a review of the profile is about."""
     # Credentials in an address are nobody's to review, and a review is shown.
     address = profile.base_url and _CREDENTIALS.sub("//", profile.base_url)
-    return ReviewedFacts(profile.backend, profile.model, profile.place, profile.licence, address)
+    return ReviewedFacts(
+        *(profile.backend, profile.model, profile.place, profile.licence),
+        base_url=address,
+        model_file=profile.model_file,
+    )
 
 
 def _price(entry: PriceValue) -> Price:

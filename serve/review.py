@@ -16,7 +16,7 @@ from serve.errors import ModelUnapproved
 
 ReviewStatus = Literal["approved", "pending", "blocked"]
 
-REVIEWED_FACTS = ("backend", "model", "place", "licence")
+REVIEWED_FACTS = ("backend", "model", "place", "licence", "model_file")
 """What a review is about: a file that changes one of them takes the built-in review away."""
 
 
@@ -44,6 +44,7 @@ class ReviewedFacts:
     place: str
     licence: str
     base_url: str | None = None
+    model_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class ReviewedFactsEntry(_Table):
     place: str = Field(min_length=1)
     licence: str = Field(min_length=1)
     base_url: str | None = None
+    model_file: str | None = None
 
 
 class ReviewEntry(_Table):

@@ -56,7 +56,9 @@ async def warm_up(runtime: Runtime) -> dict[str, str]:
 
 def tell_hindrances(runtime: Runtime) -> None:
     """Log what keeps models from answering that requests may be routed to."""
-    for one in find_hindrances(runtime.policy, runtime.profiles, runtime.secrets):
+    for one in find_hindrances(
+        runtime.policy, runtime.profiles, runtime.secrets, models_folder=runtime.models_folder
+    ):
         fields = {"model": one.model, "problem": one.told, "hint": one.hint}
         _LOG.warning("model cannot answer", extra={"fields": fields})
 

@@ -51,7 +51,7 @@ def open_backend(
 
     Args:
         counter: gives the profile's counter where the backend counts what it writes.
-        models_folder: holds the files of models that run in this process.
+        models_folder: holds the files of models that llama.cpp runs.
 
     Raises:
         ConfigurationError: the profile's key is not set, or its file is not there.
@@ -62,7 +62,7 @@ def open_backend(
     if profile.backend == "scripted":
         return ScriptedBackend(())
     if profile.model_file is not None:
-        return _in_process_backend(profile, models_folder / profile.model_file)
+        return _llama_backend(profile, models_folder / profile.model_file)
     return _openai_backend(profile, key_of(profile, secrets))
 
 
@@ -100,8 +100,8 @@ def _openai_backend(profile: ModelProfile, key: str | None) -> ChatBackend:
     return backend
 
 
-def _in_process_backend(profile: ModelProfile, file: Path) -> ChatBackend:
-    kind = _load("serve.backends.in_process:InProcessBackend", profile)
+def _llama_backend(profile: ModelProfile, file: Path) -> ChatBackend:
+    kind = _load("serve.backends.llama_cpp:LlamaCppBackend", profile)
     weights = profile.review.weights
     backend: ChatBackend = kind(
         file,

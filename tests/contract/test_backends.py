@@ -16,7 +16,7 @@ import pytest
 from chunking.errors import ConfigurationError, ContextLengthExceeded
 from chunking.tokens import Message, Tool, ToolCall
 from scripts.vllm_server import SERVED_NAME
-from serve.backends.in_process import InProcessBackend
+from serve.backends.llama_cpp import LlamaCppBackend
 from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
 from serve.backends.quote import QuoteBackend
@@ -65,8 +65,8 @@ def open_vllm() -> AbstractAsyncContextManager[ChatBackend]:
     return closing(backend)
 
 
-def open_in_process() -> AbstractAsyncContextManager[ChatBackend]:
-    backend = InProcessBackend(
+def open_llama_cpp() -> AbstractAsyncContextManager[ChatBackend]:
+    backend = LlamaCppBackend(
         small_gguf(), model="smol", window=2048, timeout_seconds=120, temperature=0.0
     )
     return closing(backend)
@@ -83,7 +83,7 @@ def open_scripted_with_tools() -> AbstractAsyncContextManager[ChatBackend]:
         pytest.param(open_quote, id="quote"),
         pytest.param(open_scripted, id="scripted"),
         pytest.param(open_fake_server, id="openai_compatible", marks=pytest.mark.network),
-        pytest.param(open_in_process, id="xllamacpp", marks=pytest.mark.network),
+        pytest.param(open_llama_cpp, id="xllamacpp", marks=pytest.mark.network),
         pytest.param(
             open_vllm,
             id="vllm",

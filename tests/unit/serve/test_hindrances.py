@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from serve.app import create_app
+from serve.backends import model_file
 from serve.hindrances import Hindrance, find_hindrances
 from serve.profiles import ModelProfile, load_profiles
 from serve.review import PENDING
@@ -20,6 +22,13 @@ from tests.routes import PROFILES, routed_runtime
 
 SHIPPED = load_profiles()
 KEY = {"OPENAI_API_KEY": "sk-1"}
+INSIDE = replace(
+    SHIPPED["mistral-7b-8k"],
+    name="inside",
+    backend="xllamacpp",
+    base_url=None,
+    model_file="ours.gguf",
+)
 UP = Rule(name="up", target="local", escalate="cloud")
 
 
@@ -30,9 +39,11 @@ def found(
     local: Sequence[str] = ("mistral-7b-8k",),
     cloud: Sequence[str] = (),
     rules: Sequence[Rule] = (UP,),
+    models_folder: Path = Path("models"),
 ) -> dict[str, Hindrance]:
     policy = make_policy(profiles, default=local[0], local=local, cloud=cloud, rules=rules)
-    return {one.model: one for one in find_hindrances(policy, profiles, secrets)}
+    hindrances = find_hindrances(policy, profiles, secrets, models_folder=models_folder)
+    return {one.model: one for one in hindrances}
 
 
 def test_where_all_is_well_nothing_is_told() -> None:
@@ -68,6 +79,32 @@ def test_two_local_models_at_one_address_are_told() -> None:
     told = found(local=("mistral-7b-8k", "qwen2.5-1.5b-32k"))["qwen2.5-1.5b-32k"]
 
     assert "has the address of 'mistral-7b-8k'" in told.told
+
+
+def test_a_file_of_weights_is_looked_for_in_the_folder_of_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file, "find_spec", lambda name: object())
+    profiles = {**SHIPPED, "inside": INSIDE}
+
+    told = found(profiles, local=("inside",), models_folder=tmp_path)["inside"]
+    assert f"there is no file {tmp_path / 'ours.gguf'}" in told.told
+    assert "`model_file`" in told.hint
+
+    (tmp_path / "ours.gguf").touch()
+    assert found(profiles, local=("inside",), models_folder=tmp_path) == {}
+
+
+def test_the_package_that_runs_a_file_of_weights_is_told_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file, "find_spec", lambda name: None)
+    (tmp_path / "ours.gguf").touch()
+
+    told = found({**SHIPPED, "inside": INSIDE}, local=("inside",), models_folder=tmp_path)["inside"]
+
+    assert "needs the package 'xllamacpp'" in told.told
+    assert told.hint == "pip install 'windowfit[local]'"
 
 
 def test_the_service_tells_it_when_it_starts(caplog: pytest.LogCaptureFixture) -> None:

@@ -125,6 +125,20 @@ def test_a_review_is_in_force_for_what_it_was_about_and_for_nothing_else(
     require_approved("mine", load_profiles(user_file)["mine"].review)
 
 
+def test_a_review_ends_with_another_file_of_weights(user_file: Path) -> None:
+    text = OWN_REVIEWED.replace('"openai"', '"xllamacpp"')
+    text = text.replace('base_url = "http://127.0.0.1:9000/v1"', 'model_file = "ours.gguf"')
+    user_file.write_text(text, encoding="utf-8")
+    run("review", "mine", *REVIEW)
+    require_approved("mine", load_profiles(user_file)["mine"].review)
+
+    text = user_file.read_text("utf-8").replace("ours.gguf", "other.gguf", 1)
+    user_file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ModelUnapproved, match="pending: its model_file has changed since legal"):
+        require_approved("mine", load_profiles(user_file)["mine"].review)
+
+
 def test_a_review_shows_no_credentials_of_an_address(user_file: Path) -> None:
     user_file.write_text(OWN_REVIEWED.replace("//127", "//me:secret@127"), encoding="utf-8")
     run("review", "mine", *REVIEW)

@@ -152,6 +152,18 @@ class TestUserFiles:
 
         assert load_profiles(user_file)["mine"].price == SnapshotPrice("openai", "gpt-6-luna")
 
+    def test_a_model_file_has_one_call_at_a_time(self, user_file: Path) -> None:
+        text = OWN_PROFILE.replace('"openai"', '"xllamacpp"')
+        text = text.replace('base_url = "http://127.0.0.1:9000/v1"', 'model_file = "m.gguf"')
+        user_file.write_text(OWN_PROFILE, encoding="utf-8")
+        assert load_profiles(user_file)["mine"].concurrency == 16
+
+        user_file.write_text(text, encoding="utf-8")
+        assert load_profiles(user_file)["mine"].concurrency == 1
+
+        user_file.write_text(f"{text}concurrency = 1\n", encoding="utf-8")
+        assert load_profiles(user_file)["mine"].concurrency == 1
+
     def test_other_profiles_stay(self, user_file: Path) -> None:
         user_file.write_text(OWN_PROFILE, encoding="utf-8")
 
@@ -197,6 +209,10 @@ class TestRefusals:
             (
                 "[profiles.quote]\nbackend = 'xllamacpp'\nmodel_file = 'm'\nplace = 'cloud'",
                 "'xllamacpp' runs here: write local",
+            ),
+            (
+                "[profiles.quote]\nbackend = 'xllamacpp'\nmodel_file = 'm'\nconcurrency = 2",
+                "concurrency 2 > 1: the backend 'xllamacpp' gives one request the whole window",
             ),
             ("[profiles.quote]\nsources = 3", "sources"),
             ("[profiles.new]\nwindow = 1", "key 'backend' is missing"),

@@ -15,7 +15,7 @@ from serve.backends.scripted import ScriptedBackend
 from serve.errors import ModelUnapproved
 from serve.plan import Ask
 from serve.profiles import ModelProfile, load_profiles
-from serve.review import REVIEWED_FACTS, ModelReview, require_approved
+from serve.review import REVIEWED_FACTS, ModelReview, laid_over, require_approved
 from tests.serving import OWN_PROFILE, profile, small_runtime
 
 SHIPPED = load_profiles()
@@ -95,6 +95,43 @@ class TestUserFiles:
 
         assert changed.review.status == "pending"
         assert change.split(maxsplit=1)[0] in REVIEWED_FACTS
+
+    @pytest.mark.parametrize(
+        ("file", "status"), [("ours.gguf", "approved"), ("other.gguf", "pending")]
+    )
+    def test_a_review_of_one_file_of_weights_is_none_of_another(
+        self, user_file: Path, file: str, status: str
+    ) -> None:
+        text = OWN_PROFILE.replace('"openai"', '"xllamacpp"').replace(
+            'base_url = "http://127.0.0.1:9000/v1"', f'model_file = "{file}"'
+        )
+        about = (
+            'about = { backend = "xllamacpp", model = "my-model", place = "local",'
+            ' licence = "MIT", model_file = "ours.gguf" }\n'
+        )
+
+        review = loaded(user_file, text + APPROVED + about, "mine").review
+
+        assert review.status == status
+        assert review.changed == (() if status == "approved" else ("model_file",))
+
+    def test_a_review_from_before_files_of_weights_were_named_holds_for_a_server(
+        self, user_file: Path
+    ) -> None:
+        about = (
+            'about = { backend = "openai", model = "my-model", place = "local",'
+            ' licence = "MIT", base_url = "http://127.0.0.1:9000/v1" }\n'
+        )
+
+        review = loaded(user_file, OWN_PROFILE + APPROVED + about, "mine").review
+
+        assert review.status == "approved"
+
+    def test_the_review_of_a_profile_ends_with_another_file_of_weights(self) -> None:
+        review = {"status": "approved", "role": "legal", "date": date(2026, 11, 22)}
+
+        assert laid_over(review, {"model_file": "other.gguf"}) is None
+        assert laid_over(review, {"window": 2048}) == review
 
     def test_another_address_of_a_local_model_keeps_the_review(self, user_file: Path) -> None:
         text = '[profiles.mistral-7b-8k]\nbase_url = "http://vllm:8000/v1"\n'
