@@ -72,7 +72,7 @@ def describe_run(comparison: Comparison) -> dict[str, Any]:
         ("sha256 of the questions", run.questions_sha256),
         ("collection", f"{run.collection}, {run.documents:,} documents in {run.chunks:,} chunks"),
         *run.fingerprint.items(),
-        ("asked", f"{run.started_at:%Y-%m-%d %H:%M %Z} to {run.finished_at:%Y-%m-%d %H:%M %Z}"),
+        ("answered", _answered(comparison)),
         ("calls at a time", f"{run.parallel:,}"),
         ("seed of the intervals", str(run.seed)),
         ("judge", run.judge or "none"),
@@ -89,6 +89,12 @@ def describe_run(comparison: Comparison) -> dict[str, Any]:
         ],
         notes=[_route_note(arm) for arm in run.arms if arm.route],
     )
+
+
+def _answered(comparison: Comparison) -> str:
+    """Return when the answers were made: a run that goes on keeps those of the days before."""
+    made = [cell.made_at for cell in comparison.cells] or [comparison.run.finished_at]
+    return f"{min(made):%Y-%m-%d %H:%M %Z} to {max(made):%Y-%m-%d %H:%M %Z}"
 
 
 def _arm_row(arm: ArmFacts) -> tuple[str, ...]:
