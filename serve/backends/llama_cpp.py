@@ -140,8 +140,13 @@ class LlamaCppBackend:
         return self._client
 
     def _load(self, key: str) -> str:
-        check_hash(self._file, self._sha256, stopped=lambda: self._process.closed)
-        return self._process.start(key)
+        try:
+            check_hash(self._file, self._sha256, stopped=lambda: self._process.closed)
+            return self._process.start(key)
+        except OSError as error:
+            raise UpstreamError(
+                f"{self._file.name} cannot be read, or no process started for it", hint=_LOAD_HINT
+            ) from error
 
     def _forget_start(self, task: asyncio.Task[OpenAICompatibleBackend]) -> None:
         self._starting = None

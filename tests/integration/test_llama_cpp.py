@@ -160,6 +160,16 @@ def test_a_file_that_is_no_model_is_a_failure_of_the_server(tmp_path: Path) -> N
         asyncio.run(backend(broken).complete(ask()))
 
 
+def test_a_process_that_cannot_be_started_is_a_failure_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = backend(small_gguf())
+    monkeypatch.setattr(sys, "executable", "/absent/python")
+
+    with pytest.raises(UpstreamError, match="no process started for it"):
+        asyncio.run(opened.complete(ask()))
+
+
 def test_loading_has_the_deadline_of_the_call() -> None:
     async def scenario() -> None:
         late = backend(small_gguf(), timeout_seconds=0.001)
@@ -328,7 +338,8 @@ def test_a_process_that_was_killed_is_started_again_by_the_next_call() -> None:
             await opened.inspect(())
             first = child_of(opened)
             os.kill(first, signal.SIGKILL)
-            assert await asyncio.to_thread(gone, first, within_seconds=30)
+            while opened._process.running:  # noqa: ASYNC110 - its threads end one by one
+                await asyncio.sleep(0.01)
             assert (await opened.complete(ask())).output_tokens
             return first, child_of(opened)
         finally:
