@@ -26,6 +26,7 @@ from eval.window.cases import DEFAULT_SIZES, WindowCase, plan_cases
 from eval.window.summary import ScoredCase, summarize_window
 from eval.window.tables import print_estimate, print_window
 from retrieval.settings import IndexSettings
+from serve.backends.protocol import Completion, CompletionRequest
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
 from serve.runtime import Runtime
@@ -164,6 +165,21 @@ def _unasked(
             yield case
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A model whose server is asked whether it agrees with its profile before the first call.
+
+    Where every answer is kept there is none, and the server may be away.
+    """
+
+    runtime: Runtime
+    profile: ModelProfile
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """See `ChatBackend.complete`."""
+        return await (await self.runtime.verified_backend(self.profile)).complete(request)
+
+
 async def _measure(
     wanted: Wanted, runtime: Runtime, collection: str, profile: ModelProfile
 ) -> list[ScoredCase]:
@@ -174,7 +190,7 @@ async def _measure(
         pairs = ask_cases(
             _cases(wanted, runtime, collection, profile),
             profile=profile,
-            backend=await runtime.verified_backend(profile),
+            backend=_Verified(runtime, profile),
             kept=wanted.kept,
             parallel=wanted.parallel,
             ledger=runtime.ledger,

@@ -57,6 +57,8 @@ class WindowSummary:
         useful: the largest size before the first that is lower.
         lower: the first size whose accuracy is lower than the best before it, with its 95 %
             interval all below 0 and McNemar's exact p below 0.05; None where there is none.
+        doubtful: the first size, before that, of which the interval says so and the test does not,
+            as with few questions; None where there is none.
         sentence: the same for people.
     """
 
@@ -68,6 +70,7 @@ class WindowSummary:
     moved: Mapping[str, Difference]
     useful: int
     lower: SizeScore | None
+    doubtful: SizeScore | None
     sentence: str
 
 
@@ -86,7 +89,9 @@ def summarize_window(scored: Sequence[ScoredCase], *, model: str, seed: int = 0)
             by_size.setdefault(case.size, []).append(case)
     sizes = _score_sizes(by_size, seed)
     lower = next((one for one in sizes if one.difference and _is_lower(one.difference)), None)
-    below = [one.size for one in sizes if lower is None or one.size < lower.size]
+    sure = [one for one in sizes if lower is None or one.size < lower.size]
+    doubtful = next((one for one in sure if one.difference and one.difference.high < 0), None)
+    below = [one.size for one in sure]
     return WindowSummary(
         model=model,
         questions=sizes[0].accuracy.questions,
@@ -104,7 +109,8 @@ def summarize_window(scored: Sequence[ScoredCase], *, model: str, seed: int = 0)
         },
         useful=below[-1],
         lower=lower,
-        sentence=_sentence(sizes, lower, below[-1]),
+        doubtful=doubtful,
+        sentence=_sentence(sizes, lower, doubtful, below[-1]),
     )
 
 
@@ -155,7 +161,16 @@ def _differ(first: Sequence[ScoredCase], second: Sequence[ScoredCase], seed: int
     return compare([one for one, _ in pairs], [other for _, other in pairs], seed=seed)
 
 
-def _sentence(sizes: Sequence[SizeScore], lower: SizeScore | None, useful: int) -> str:
+def _sentence(
+    sizes: Sequence[SizeScore], lower: SizeScore | None, doubtful: SizeScore | None, useful: int
+) -> str:
+    if doubtful is not None and doubtful.difference is not None:
+        one = doubtful.difference
+        return (
+            f"at {doubtful.size:,} tokens quality may be lower than at {doubtful.best_before:,}, "
+            f"by {_points(one)}, but McNemar's test (p {one.p:.2f}) does not bear it out: ask more "
+            "questions"
+        )
     if lower is not None and lower.difference is not None:
         points = _points(lower.difference)
         return f"quality holds to {useful:,} tokens; at {lower.size:,} it is lower by {points}"

@@ -45,6 +45,17 @@ def test_a_difference_that_chance_explains_is_none() -> None:
     assert "the most that was measured: against 1,024" in found.sentence
 
 
+def test_a_loss_that_too_few_questions_show_is_neither_told_as_one_nor_as_none() -> None:
+    scored = [*cases(1024, 8, questions=10), *cases(2048, 10, questions=10)]
+    found = summarize_window([*scored, *cases(4096, 5, questions=10)], model="small")
+    assert found.lower is None
+    assert found.doubtful is not None
+    assert found.doubtful.size == 4096
+    assert "holds" not in found.sentence
+    assert found.sentence.startswith("at 4,096 tokens quality may be lower than at 2,048, by 50.0 ")
+    assert found.sentence.endswith("(p 0.06) does not bear it out: ask more questions")
+
+
 def test_three_questions_alone_end_no_useful_window() -> None:
     scored = [*cases(1024, 3, questions=3), *cases(2048, 0, questions=3)]
     found = summarize_window(scored, model="small")
