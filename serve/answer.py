@@ -68,7 +68,7 @@ async def answer(
         call.take(completion.text)
         given = call.finish(completion, upstream_check)
     runtime.observe(call.plan, given.report)
-    _remember(given, call, runtime)
+    await _remember(given, call, runtime)
     return given
 
 
@@ -97,7 +97,7 @@ async def stream_answer(
         yield call.plan
         await record.send()
         completion: Completion | None = None
-        known = False
+        known, label = False, await asyncio.to_thread(runtime.label_now, call.request)
         async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Completion):
@@ -106,7 +106,7 @@ async def stream_answer(
                 call.note_first_piece()
                 if text := call.take(piece):
                     # A client may leave at any piece, and send back what it has by then.
-                    known = known or runtime.answered.note(call.text, call.request.sensitivity)
+                    known = known or runtime.answered.note(call.text, label)
                     yield text
         if completion is None:
             name = call.plan.profile.name
@@ -114,17 +114,21 @@ async def stream_answer(
         before = len(call.text)
         finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
-    _remember(finished, call, runtime)
+    await _remember(finished, call, runtime)
     if rest := finished.text[before:]:
         yield rest
     yield finished
 
 
-def _remember(given: Answer, call: _Call, runtime: Runtime) -> None:
-    """Remember the label of what an answer says: its text, and the calls of tools it asks for."""
+async def _remember(given: Answer, call: _Call, runtime: Runtime) -> None:
+    """Remember the label of what an answer says: its text, and the calls of tools it asks for.
+
+    The label is that of now: one that was raised since the plan holds for what comes back of it.
+    """
+    label = await asyncio.to_thread(runtime.label_now, call.request)
     said = (given.text, *(arguments_text(one) for one in given.completion.tool_calls))
     for text in said:
-        runtime.answered.note(text, call.request.sensitivity)
+        runtime.answered.note(text, label)
 
 
 def _record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from chunking.errors import CollectionChanged
+from chunking.errors import CollectionChanged, WindowfitError
 from chunking.sensitivity import Sensitivity, highest
 from retrieval.index import Index
 from serve.context.assemble import ContextWindow
@@ -26,6 +26,20 @@ def planned_labels(context: ContextWindow) -> dict[str, Sensitivity]:
         if repeated in labels:
             labels.setdefault(entry.document, labels[repeated])
     return labels
+
+
+def label_now(planned: Mapping[str, Sensitivity], index: Index) -> Sensitivity:
+    """Return the highest label that the documents of a prompt, or copies of them, have by now.
+
+    Where the store cannot be asked, that is the highest there is.
+    """
+    catalog = index.catalog()
+    names = {copy for name in planned for copy in catalog.copies(name)}
+    try:
+        records = index.records(sorted(names)) if names else {}
+    except WindowfitError:
+        return Sensitivity.RESTRICTED
+    return highest((Sensitivity.PUBLIC, *(one.sensitivity for one in records.values())))
 
 
 def refuse_outdated(

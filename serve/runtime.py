@@ -32,7 +32,7 @@ from serve.backends.protocol import ChatBackend, CompletionRequest
 from serve.brought import brought_texts
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
-from serve.current_labels import refuse_outdated
+from serve.current_labels import label_now, refuse_outdated
 from serve.fields import check_routes
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
@@ -229,6 +229,13 @@ class Runtime:
             gate=self._gates[profile.name],
             recheck=self._refuse_outdated,
         )
+
+    def label_now(self, request: CompletionRequest) -> Sensitivity:
+        """Return the label of a request by what its documents are labelled now, or was before."""
+        if not request.planned_labels:
+            return request.sensitivity
+        index = self.searcher(request.collection).index
+        return highest((request.sensitivity, label_now(request.planned_labels, index)))
 
     def _refuse_outdated(self, request: CompletionRequest) -> None:
         if request.collection:

@@ -14,7 +14,7 @@ from chunking.sensitivity import Sensitivity
 from retrieval.index import Index
 from retrieval.points import Where
 from retrieval.writer import IndexWriter
-from serve.answer import Answer, answer
+from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
@@ -178,6 +178,29 @@ def test_a_label_raised_on_another_document_with_the_text_holds(
 
     with pytest.raises(CollectionChanged):
         asyncio.run(answer(ask, runtime, plan=plan))
+    assert cloud_calls(runtime) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_local_model_says_of_a_raised_document_comes_back_under_its_new_label(
+    *, stream: bool
+) -> None:
+    said = "The legislature is the coastal Peru assembly, and the capital is Lima, 1,285,216 sq km."
+    runtime = routed_runtime({"near": ScriptedBackend([said])})
+    plan = runtime.plan(ASK)
+    relabel(runtime)
+
+    async def scenario() -> None:
+        if not stream:
+            await answer(ASK, runtime, plan=plan)
+            return
+        async for _ in stream_answer(ASK, runtime, plan=plan):
+            pass
+
+    asyncio.run(scenario())
+    back = replace(FAR, question=f"Say it in Spanish:\n{said}", where={"document": (CHAD.id,)})
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(back, runtime))
     assert cloud_calls(runtime) == 0
 
 
