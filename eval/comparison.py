@@ -64,6 +64,19 @@ class ArmFacts:
     thresholds: Thresholds | None = None
 
 
+def tell_oracle(arm: ArmFacts) -> str:
+    """Return what an arm is given that a service would have to find, as the end of a sentence."""
+    if arm.route:
+        return (
+            "goes over an oracle: questions that it sends on are given the documents that they are "
+            "about, which no service knows"
+        )
+    return (
+        "is an oracle: it is given the documents that a question is about, as the question's file "
+        "names them, and does not have to find them"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What was run: enough to run it again, and to see whether two runs can be compared.

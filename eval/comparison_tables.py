@@ -12,8 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from eval.cells import Cell
-from eval.comparison import ArmSummary, Comparison, Percentiles
-from eval.figures import tell_oracle
+from eval.comparison import ArmSummary, Comparison, Percentiles, tell_oracle
 from eval.gates import GateResult
 from eval.run import Estimate
 from eval.statistics import Mean

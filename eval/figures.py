@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from eval.comparison import ArmFacts
 from eval.statistics import Mean
 
 _SPACE = "\u00a0"
@@ -92,16 +91,3 @@ def _percent(share: float) -> str:
     least = 0.1 ** (_DIGITS_LIMIT - 1)
     shown = f"<{least:.{_DIGITS_LIMIT - 1}f}"
     return shown if value < _HALF else f">{100 - least:.{_DIGITS_LIMIT - 1}f}"
-
-
-def tell_oracle(arm: ArmFacts) -> str:
-    """Return what an arm is given that a service would have to find, as the end of a sentence."""
-    if arm.route:
-        return (
-            "goes over an oracle: questions that it sends on are given the documents that they are "
-            "about, which no service knows"
-        )
-    return (
-        "is an oracle: it is given the documents that a question is about, as the question's file "
-        "names them, and does not have to find them"
-    )

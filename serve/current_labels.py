@@ -33,10 +33,8 @@ def label_now(planned: Mapping[str, Sensitivity], index: Index) -> Sensitivity:
 
     Where the store cannot be asked, that is the highest there is.
     """
-    catalog = index.catalog()
-    names = {copy for name in planned for copy in catalog.copies(name)}
     try:
-        records = index.records(sorted(names)) if names else {}
+        records = index.records(sorted(_with_copies(planned, index)))
     except WindowfitError:
         return Sensitivity.RESTRICTED
     return highest((Sensitivity.PUBLIC, *(one.sensitivity for one in records.values())))
@@ -59,11 +57,7 @@ def refuse_outdated(
     """
     if not planned:
         return
-    catalog = index.catalog()
-    allowed = dict(planned)
-    for name, label in planned.items():
-        for copy in catalog.copies(name):
-            allowed.setdefault(copy, label)
+    allowed = _with_copies(planned, index)
     # From the store, and not from the catalog, which may be seconds old.
     records = index.records(sorted(allowed))
     raised = [name for name, one in records.items() if one.sensitivity > allowed[name]]
@@ -74,3 +68,13 @@ def refuse_outdated(
             f"{len(raised) + len(gone)} of {len(allowed)} documents in the prompt were removed or"
             " have a higher label since it was planned"
         )
+
+
+def _with_copies(planned: Mapping[str, Sensitivity], index: Index) -> dict[str, Sensitivity]:
+    """Return the labels with those of documents that were read from the same bytes as theirs."""
+    catalog = index.catalog()
+    labels = dict(planned)
+    for name, label in planned.items():
+        for copy in catalog.copies(name):
+            labels.setdefault(copy, label)
+    return labels

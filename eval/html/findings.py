@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.comparison import ArmFacts, ArmSummary, BreakEven, Comparison, Pairing
+from eval.comparison import (
+    ArmFacts,
+    ArmSummary,
+    BreakEven,
+    Comparison,
+    Pairing,
+    tell_oracle,
+)
 from eval.figures import (
     count_right,
     join_words,
@@ -19,7 +26,6 @@ from eval.figures import (
     spell_seconds,
     spell_share,
     spell_usd,
-    tell_oracle,
 )
 
 LEVEL = 0.05

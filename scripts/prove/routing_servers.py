@@ -21,9 +21,6 @@ TOOL: Final = "note"
 STALL_SECONDS: Final = 3.0
 """Longer than the deadline of every profile."""
 
-_SETTLE_SECONDS: Final = 0.3
-"""Long enough for the loop to look at every socket, on a busy machine as well."""
-
 _REFUSALS: Final = {
     "429": (429, "busy"),
     "500": (500, "internal"),
@@ -102,13 +99,6 @@ class FakeServer:
     def base_url(self, room: str) -> str:
         """Return the address that keeps account under that name."""
         return f"http://127.0.0.1:{self.port}/{room}/v1"
-
-    async def settle(self) -> None:
-        """Return when nothing more comes: what a client sent before it left may be read later."""
-        before = -1
-        while before != (now := sum(seen.bytes for seen in self.received.values())):
-            before = now
-            await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

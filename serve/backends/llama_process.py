@@ -46,16 +46,14 @@ def main() -> None:
 
 
 def _end_with_input(descriptor: int) -> None:
-    """Have the system end this process when its input does.
+    """Have the system end this process when its input does: that raises SIGIO, which kills.
 
     llama.cpp holds the interpreter's lock while it loads, so no thread could look at the input.
     """
     with suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(
-            descriptor, fcntl.F_SETFL, flags | os.O_ASYNC
-        )  # the end raises SIGIO, which kills
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
 
 
 def _started(request: dict[str, Any]) -> Any:

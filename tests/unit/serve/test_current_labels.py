@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from chunking.document import Document
-from chunking.errors import CollectionChanged
+from chunking.errors import CollectionChanged, StoreError
 from chunking.sensitivity import Sensitivity
 from retrieval.index import Index
 from retrieval.points import Where
@@ -202,6 +202,25 @@ def test_what_a_local_model_says_of_a_raised_document_comes_back_under_its_new_l
     with pytest.raises(PolicyNoRoute):
         asyncio.run(answer(back, runtime))
     assert cloud_calls(runtime) == 0
+
+
+@pytest.mark.parametrize("part", ["catalog", "records"])
+def test_an_answer_is_given_and_held_restricted_where_the_store_goes_away_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    said = "The legislature is the coastal Peru assembly, and the capital is Lima, 1,285,216 sq km."
+    runtime = routed_runtime({"near": ScriptedBackend([said])})
+    plan = runtime.plan(ASK)
+
+    def away(*_: object, **__: object) -> object:
+        raise StoreError("the store is away")
+
+    with monkeypatch.context() as gone:
+        gone.setattr(Index, part, away)
+        assert asyncio.run(answer(ASK, runtime, plan=plan)).text == said
+    back = replace(FAR, question=f"Say it in Spanish:\n{said}", where={"document": (CHAD.id,)})
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(back, runtime))
 
 
 def test_a_label_raised_between_the_calls_of_one_request_ends_them() -> None:
