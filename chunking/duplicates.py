@@ -33,6 +33,7 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
     whatever the copy is called.
     """
     first: dict[tuple[str, tuple[str, ...], str], int] = {}
+    texts: dict[str, int] = {}
     numbered: dict[tuple[tuple[str, ...], str], int] = {}
     copied: dict[tuple[str, tuple[str, ...], str], int] = {}
     sketched: dict[str, tuple[int, ...]] = {}
@@ -44,8 +45,12 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
         known_by = chunk.text or chunk.id
         same = first.setdefault((chunk.title, chunk.path, known_by), place)
         if same == place and one.sketch:
-            # Titles that differ in digits alone are then as good as equal.
-            same = numbered.setdefault((heading_words(chunk), known_by), place)
+            # Titles that differ in digits alone are then as good as equal. They are taken apart
+            # for the second chunk of one text, since most texts stand there once.
+            alone = texts.setdefault(known_by, place)
+            if alone != place:
+                numbered.setdefault((heading_words(ranked[alone].chunk), known_by), alone)
+                same = numbered.setdefault((heading_words(chunk), known_by), place)
         if same == place and one.origin:
             same = copied.setdefault((one.origin, chunk.path, known_by), place)
         repeated = [] if same == place else [same]

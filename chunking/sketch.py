@@ -6,7 +6,6 @@ The one module that imports `rensa`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,6 +25,8 @@ _KEYS = 4
 _MINIMA_PER_KEY = 3
 _SEED = 20_260_122
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\b[^\W\d]*+\d\w*")
+"""A word with a digit in it; possessive, so that a long word without one is read once."""
 _DIGIT = re.compile(r"\d")
 _FEWEST_WORDS = 20
 """Shorter texts are duplicates only when they are equal: one word more is another statement."""
@@ -36,13 +37,14 @@ def sketch_of(chunk: Chunk) -> Sketch:
 
     What must be the same in near-duplicates, headings and numbers, is part of every key.
     """
-    words = _WORD.findall(chunk.text.casefold())
+    text = chunk.text.casefold()
+    words = _WORD.findall(text)
     if len(words) < _FEWEST_WORDS:
         return ()
     sketch = RMinHash(num_perm=_KEYS * _MINIMA_PER_KEY, seed=_SEED)
     sketch.update(words)
     minima = sketch.digest()
-    same = (*heading_words(chunk), *_numbers(words))
+    same = (*heading_words(chunk), *_NUMBER.findall(text))
     starts = range(0, len(minima), _MINIMA_PER_KEY)
     parts = [map(str, minima[start : start + _MINIMA_PER_KEY]) for start in starts]
     return tuple(content_id(str(n), *part, *same)[:16] for n, part in enumerate(parts))
@@ -67,9 +69,10 @@ class Wording:
     @classmethod
     def of(cls, chunk: Chunk) -> Self:
         """Return the wording of a chunk."""
-        words = _WORD.findall(chunk.text)
+        words = frozenset(_WORD.findall(chunk.text))
         capitalised = frozenset(word for word in words if word[0].isupper())
-        return cls(heading_words(chunk), tuple(_numbers(words)), capitalised, frozenset(words))
+        numbers = tuple(_NUMBER.findall(chunk.text))
+        return cls(heading_words(chunk), numbers, capitalised, words)
 
 
 def near_duplicates(one: Wording, other: Wording) -> bool:
@@ -91,7 +94,3 @@ def heading_words(chunk: Chunk) -> tuple[str, ...]:
     """Return the words of a chunk's breadcrumb, without those with a digit."""
     words = _WORD.findall(chunk.breadcrumb.casefold())
     return tuple(word for word in words if not _DIGIT.search(word))
-
-
-def _numbers(words: Iterable[str]) -> list[str]:
-    return [word for word in words if _DIGIT.search(word)]

@@ -43,10 +43,8 @@ def rank_visible(
         if terms is not None:
             worded = [one for one in scored if one.term_score is not None]
             rankings.append(sorted(worded, key=lambda one: -(one.term_score or 0)))
-        seen = [
-            [one for one in ranked if catalog.ordinal(one.payload) is not None]
-            for ranked in rankings
-        ]
+        known = {one.id for one in scored if catalog.ordinal(one.payload) is not None}
+        seen = [[one for one in ranked if one.id in known] for ranked in rankings]
         # Versions that are not visible may take some of the places.
         if all(
             len(visible) >= limit or len(ranked) < asked

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chunking.document import Chunk, Document
 from chunking.duplicates import find_duplicates
@@ -56,6 +61,25 @@ def test_texts_that_differ_in_a_number_a_name_or_a_heading_state_other_facts(oth
 def test_a_number_or_heading_that_differs_gives_other_keys() -> None:
     for other in (chunk(TEXT.replace("1,200", "1,300")), chunk(path=("Economy",))):
         assert not set(sketch_of(chunk())) & set(sketch_of(other))
+
+
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("a1 _-\u0663\u00e9\u0301"))))
+def test_the_numbers_of_a_text_are_its_words_with_a_digit(text: str) -> None:
+    words = re.findall(r"\w+", text)
+    with_digit = tuple(word for word in words if any(map(str.isdecimal, word)))
+    assert Wording.of(chunk(f"{text} ")).numbers == with_digit
+
+
+def test_a_long_word_takes_time_by_its_length_alone() -> None:
+    def spent(size: int) -> float:
+        text = "a" * size + " of a text" * 20
+        started = time.process_time()
+        sketch_of(chunk(text))
+        return time.process_time() - started
+
+    pairs = [(spent(100_000), spent(800_000)) for _ in range(3)]
+    small, large = (min(times) for times in zip(*pairs, strict=True))
+    assert large < 0.1 + 20 * small
 
 
 def test_a_short_text_has_no_near_duplicates() -> None:
