@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -18,7 +18,7 @@ from chunking.errors import (
     StoreError,
     WindowfitError,
 )
-from chunking.sensitivity import UNLABELLED, Sensitivity
+from chunking.sensitivity import UNLABELLED, Sensitivity, highest
 from eval.arms import ModelArm
 from eval.cells import AskedQuestion
 from eval.kept_cells import CellStore, Given, given_answer, given_failure, key_of
@@ -38,6 +38,7 @@ from serve.plan import Ask, Plan
 from serve.profiles import ModelProfile
 
 Stream = Callable[[Ask], AsyncGenerator[Plan | str | Answer]]
+LabelOf = Callable[[Iterable[str]], Sensitivity]
 _UNAVAILABLE = 4
 """Exit code of errors that say that a dependency is unavailable."""
 _UNPAID = (UpstreamRateLimited, UpstreamRejected, QueueFull, PolicyRefused)
@@ -55,6 +56,8 @@ class Asker:
         corpus: identifies the collection's content and how it was indexed.
         stream: answers a request piece by piece, as `serve.answer.stream_answer` does.
         sensitivity: the label of questions, which keeps them from a cloud that may not see it.
+        label_of: returns the label that documents have by now. A question that was made from them
+            quotes them, so that it has the higher of the two.
         calls: how many calls were made.
     """
 
@@ -69,6 +72,7 @@ class Asker:
     purse: Purse
     version: str
     sensitivity: Sensitivity = UNLABELLED
+    label_of: LabelOf = lambda _: Sensitivity.PUBLIC
     calls: int = 0
     _failures: dict[str, int] = field(default_factory=dict)
     _answered: set[str] = field(default_factory=set)
@@ -111,7 +115,7 @@ class Asker:
             mode=arm.mode,
             max_context_tokens=arm.budget,
             max_output_tokens=arm.max_output_tokens,
-            sensitivity=self.sensitivity,
+            sensitivity=highest((self.sensitivity, self.label_of(question.documents))),
             where={"document": question.documents} if arm.oracle else None,
         )
 

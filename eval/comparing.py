@@ -104,6 +104,7 @@ class Comparer:
             purse=Purse(wanted.cost_limit_usd, spent=store.spent()),
             version=_version("windowfit"),
             sensitivity=wanted.sensitivity,
+            label_of=lambda documents: searcher.catalog().highest_label(documents),
         )
         return cls(wanted, runtime, parts, profiles, facts, searcher, catalog, asker)
 

@@ -109,6 +109,11 @@ class Catalog:
             self._labels[record.digest] = highest(labels)
         return self._labels[record.digest]
 
+    def highest_label(self, documents: Iterable[str]) -> Sensitivity:
+        """Return the highest label of some documents; of those that are not there, none."""
+        known = (self.records[name] for name in documents if name in self.records)
+        return highest((Sensitivity.PUBLIC, *map(self.label, known)))
+
     def passing(self, where: Where | None) -> list[DocumentRecord]:
         """Return the documents that pass a filter, in corpus order.
 

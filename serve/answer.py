@@ -12,14 +12,15 @@ from typing import Literal, Protocol
 
 from chunking.sensitivity import highest
 from serve.account import Bill, call_count, planned_tokens
+from serve.answered import Known, Saying
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
 from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
-from serve.current_labels import planned_labels
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
+from serve.recall import known_of, labels_to_hold
 from serve.runtime import Runtime
 from serve.shard_calls import ShardCalls
 
@@ -97,20 +98,22 @@ async def stream_answer(
         yield call.plan
         await record.send()
         completion: Completion | None = None
-        known, label = False, await asyncio.to_thread(runtime.label_now, call.request)
-        async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Completion):
-                    completion = piece
-                    continue
-                call.note_first_piece()
-                if text := call.take(piece):
-                    # A client may leave at any piece, and send back what it has by then.
-                    known = known or runtime.answered.note(call.text, label)
-                    yield text
+        saying = Saying(runtime.answered, known_of(call.plan))
+        try:
+            async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Completion):
+                        completion = piece
+                        continue
+                    call.note_first_piece()
+                    if text := call.take(piece):
+                        # A client may leave at any piece, and send back what it has by then.
+                        saying.add(call.text)
+                        yield text
+        finally:
+            saying.end(call.text)
         if completion is None:
-            name = call.plan.profile.name
-            raise UpstreamError(f"the stream of {name} ended without its completion")
+            raise UpstreamError(f"the stream of {call.plan.profile.name} ended without completion")
         before = len(call.text)
         finished = call.finish(completion, upstream_check)
     runtime.observe(call.plan, finished.report)
@@ -121,14 +124,13 @@ async def stream_answer(
 
 
 async def _remember(given: Answer, call: _Call, runtime: Runtime) -> None:
-    """Remember the label of what an answer says: its text, and the calls of tools it asks for.
+    """Remember what an answer says, its text and the calls of tools it asks for, with its label.
 
-    The label is that of now: one that was raised since the plan holds for what comes back of it.
+    The label is that of now, and what was raised is known by it also where the documents go.
     """
-    label = await asyncio.to_thread(runtime.label_now, call.request)
-    said = (given.text, *(arguments_text(one) for one in given.completion.tool_calls))
-    for text in said:
-        runtime.answered.note(text, label)
+    known = await asyncio.to_thread(runtime.known_now, call.plan)
+    for text in (given.text, *map(arguments_text, given.completion.tool_calls)):
+        runtime.answered.note(text, known)
 
 
 def _record(
@@ -223,7 +225,7 @@ async def _begin(
         plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     record.plan(plan)
-    runtime.answered.note(plan.ask.question, plan.ask.sensitivity)
+    runtime.answered.note(plan.ask.question, Known(plan.ask.sensitivity))
     backend = await runtime.verified_backend(plan.profile)
     if plan.profile.place != "local":
         # After what may take long: answers that were given meanwhile may come back in it.
@@ -266,7 +268,7 @@ def _request(plan: Plan) -> CompletionRequest:
         question=ask.question,
         sources=plan.context.chunks,
         collection=ask.collection,
-        planned_labels=planned_labels(plan.context),
+        planned_labels=labels_to_hold(plan),
         tools=ask.tools,
         tool_choice=ask.tool_choice,
         response_format=ask.response_format,

@@ -6,133 +6,124 @@ question or as instructions, and that text may go to another model.
 
 from __future__ import annotations
 
-import re
-import string
-import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
-from itertools import accumulate
+from collections.abc import Iterable
+from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import Final, Literal
 
-from chunking.sensitivity import Sensitivity
-from serve.abstention import abstains, without_citations
+from chunking.sensitivity import Sensitivity, highest
+from serve.prints import RUN_LETTERS, count_letters, prints_of
 
-TEXT_LIMIT: Final = 400_000
-"""Texts that are remembered, some 50 MB of digests; the oldest are forgotten first."""
-OPENING_LETTERS: Final = 64
-"""By so many letters and digits at its beginning a text is known; a shorter one by all of them."""
-LINE_LETTERS: Final = 12
-"""A text shorter than that is known where it stands alone; "Yes" is a line of many texts."""
+PRINT_LIMIT: Final = 300_000
+"""Prints that are remembered of what was said under each label, and of what was shown; the oldest
+are forgotten first. So many take some 60 MB."""
+SOURCE_LIMIT: Final = 16
+"""Sources that are remembered of one text, the latest; "Yes" is said of everything."""
 
-_SHORT_LINES: Final = 8
-_SYMBOLS: Final = str.maketrans("", "", string.punctuation + string.whitespace)
-_LONGEST_DECLINING: Final = 400
-_DECLINING_WORDS: Final = frozenset(
-    "a able about an and answer any are asked based be been can cannot contain contained contains "
-    "context could data detail details determine did do document documents does enough evidence "
-    "excerpts find for found from give given have hold i in include included information "
-    "insufficient is it know materials mention mentioned no not of on or passages provide provided "
-    "question records say says sorry source sources specify state stated sufficient t tell text "
-    "that the there these this those to unable unfortunately unknown was were with your".split()
-)
-"""Words that say that nothing was found, and what nothing else can be said with."""
+_TAIL: Final = 512
+
+Kind = Literal["said", "shown"]
+"""Text of a question or an answer, or of a document that a caller was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The documents of one collection that a text was made from."""
+
+    collection: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a text: the highest label it was said under, and what it was made from."""
+
+    label: Sensitivity = Sensitivity.PUBLIC
+    sources: tuple[Source, ...] = ()
+
+    def joined(self, other: Known) -> Known:
+        """Return what both know, the other being the later one."""
+        if self == other:
+            return self
+        sources = tuple(dict.fromkeys((*other.sources, *self.sources)))[:SOURCE_LIMIT]
+        return Known(highest((self.label, other.label)), sources)
+
+
+def merged(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the same documents, those of one collection together."""
+    documents: dict[str, dict[str, None]] = {}
+    for one in sources:
+        documents.setdefault(one.collection, {}).update(dict.fromkeys(one.documents))
+    return tuple(Source(name, tuple(sorted(named))) for name, named in documents.items())
 
 
 class AnsweredLabels:
-    """The label of every question and answer of this process, by digests; no text is kept.
+    """The labels of what this process was asked, has answered and has shown, by digests.
 
-    A text is known by its opening of letters and digits. White space, punctuation, case, emphasis
-    and citations do not count, as clients change them, and the rest may be missing: a client that
-    left a stream sends back its beginning.
+    No text is kept. What a text is known by, and where, `serve.prints` says. Labels have rooms of
+    their own, so that what may leave anyway pushes nothing out that may not.
     """
 
-    def __init__(self, limit: int = TEXT_LIMIT) -> None:
+    def __init__(self, limit: int = PRINT_LIMIT) -> None:
         self._limit = limit
-        self._labels: OrderedDict[bytes, Sensitivity] = OrderedDict()
+        self._rooms: dict[tuple[Kind, Sensitivity], OrderedDict[bytes, Known]] = {}
         self._lock = Lock()
 
-    def note(self, text: str, label: Sensitivity) -> bool:
-        """Remember the label of a text, of two labels the higher; return whether that was all.
+    def note(self, text: str, known: Known, *, kind: Kind = "said", lines: bool = True) -> None:
+        """Remember what is known of a text; what was known before holds, too.
 
-        That is: whatever may be written after this text, the whole of it is known already.
+        Args:
+            lines: whether lines of the text are known on their own, see `prints_of`.
         """
-        opening = _opening(text)
-        if not opening or label is Sensitivity.PUBLIC or _declines(text):
-            return False
-        key = _digest(opening)
+        if known == Known():
+            return
+        prints = list(prints_of(text, lines=lines and kind == "said"))
         with self._lock:
-            self._labels[key] = max(label, self._labels.pop(key, label))
-            if len(self._labels) > self._limit:
-                self._labels.popitem(last=False)
-        return len(opening) == OPENING_LETTERS
+            room = self._rooms.setdefault((kind, known.label), OrderedDict())
+            for one in prints:
+                before = room.pop(one, known)
+                room[one] = before.joined(known)
+            while len(room) > self._limit:
+                room.popitem(last=False)
 
-    def labels_in(self, texts: Iterable[str]) -> list[Sensitivity]:
-        """Return the labels of what this process was asked or has answered, and these texts hold.
+    def find(self, prints: Iterable[bytes]) -> Known:
+        """Return what is known of the texts that have any of these prints, see `prints_in`."""
+        if not self._rooms:
+            return Known()
+        sought = set(prints)
+        with self._lock:
+            rooms = tuple(self._rooms.values())
+            found = [room[one] for room in rooms for one in sought if one in room]
+        # All prints of a text have one of these; they are not hashed, as they may be long.
+        distinct = {id(one): one for one in found}.values()
+        return Known(
+            highest((Sensitivity.PUBLIC, *(one.label for one in distinct))),
+            merged(source for one in distinct for source in one.sources),
+        )
 
-        A text of some words is known where it stands on lines of its own, a long one at the
-        beginning of any line, whatever stands before and after it, and the shortest where it is all
-        of one of these texts. Time is linear in the texts.
+
+class Saying:
+    """Notes an answer while it is written, so that a client may leave it at any piece."""
+
+    def __init__(self, labels: AnsweredLabels, known: Known) -> None:
+        self._labels = labels
+        self._known = known
+        self._noted = 0
+
+    def add(self, text: str) -> None:
+        """Note all that there is of the answer by now, once for each letter.
+
+        Args:
+            text: everything from the beginning.
         """
-        if not self._labels:
-            return []
-        keys = {_digest(opening) for text in texts for opening in _openings(text)}
-        with self._lock:
-            return [self._labels[key] for key in keys if key in self._labels]
+        start = max(0, self._noted - _TAIL)
+        # Long enough that every run which ends in the new part is in it.
+        while start and count_letters(text[start : self._noted]) < RUN_LETTERS:
+            start = max(0, start - _TAIL)
+        self._noted = len(text)
+        self._labels.note(text[start:], self._known, lines=False)
 
-
-def _openings(text: str) -> Iterator[str]:
-    """Yield by what a text, and what stands in it from the beginning of a line, may be known."""
-    opening = _opening(text)
-    if not opening or _declines(text):
-        return
-    yield opening
-    lines = [letters for line in text.splitlines() if (letters := _letters(line))]
-    whole = "".join(lines)
-    ends = [*accumulate(map(len, lines), initial=0)]
-    for line, start in enumerate(ends[:-1]):
-        if start + OPENING_LETTERS <= len(whole):
-            yield whole[start : start + OPENING_LETTERS]
-        for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
-            if LINE_LETTERS <= end - start < OPENING_LETTERS:
-                yield whole[start:end]
-
-
-def _opening(text: str) -> str:
-    """Return what a text is known by; one of brackets alone may be a list of numbers, no citation.
-
-    A text without any letter or digit is known by its symbols.
-    """
-    letters = _letters(text) or text.translate(_FOLDED)
-    return (letters or text.translate(_SYMBOLS))[:OPENING_LETTERS]
-
-
-def _letters(text: str) -> str:
-    return without_citations(text).translate(_FOLDED)
-
-
-class _Folded(dict[int, str]):
-    """Letters and digits without accents, form and case; everything else as nothing."""
-
-    def __missing__(self, code: int) -> str:
-        """Return what stands for a character, each looked up once."""
-        # One character at a time: to normalize a long run of marks takes the square of its length.
-        parts = unicodedata.normalize("NFKD", chr(code)).casefold()
-        self[code] = plain = "".join(part for part in parts if part.isalnum())
-        return plain
-
-
-_FOLDED = _Folded()
-
-
-def _declines(text: str) -> bool:
-    """Return whether a text says in stock words alone that nothing was found: it holds nothing."""
-    if len(text) > _LONGEST_DECLINING:
-        return False
-    words = re.findall(r"\w+", without_citations(text).casefold())
-    return bool(words) and _DECLINING_WORDS.issuperset(words) and abstains(text)
-
-
-def _digest(opening: str) -> bytes:
-    return blake2b(opening.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    def end(self, text: str) -> None:
+        """Note the answer as a whole, with the lines and the texts that stand in it."""
+        self._labels.note(text, self._known)

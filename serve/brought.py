@@ -6,11 +6,10 @@ data. So no field is looked at by one of them and forgotten by the other.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from chunking.tokens import Message, ToolCall
+from serve.json_texts import canonical, json_in, texts_in
 from serve.plan import Ask
 
 
@@ -21,7 +20,9 @@ def brought_texts(ask: Ask) -> tuple[str, ...]:
     schemas, calls of tools with their arguments, and the form and the options of the answer. What
     came as JSON is there as a whole and by each text in it.
     """
-    texts = [ask.question, ask.system, *ask.system_parts]
+    texts: list[str] = []
+    for text in (ask.question, ask.system, *ask.system_parts):
+        texts += _with_parts(text)
     for turn in (*ask.history, *ask.after):
         texts += _turn_texts(turn)
     for tool in ask.tools:
@@ -33,41 +34,25 @@ def brought_texts(ask: Ask) -> tuple[str, ...]:
 
 def arguments_text(call: ToolCall) -> str:
     """Return the arguments of a call in one form, however a client has written its JSON."""
-    try:
-        return _canonical(json.loads(call.arguments))
-    except (ValueError, RecursionError):
-        return call.arguments
+    value = json_in(call.arguments)
+    return call.arguments if value is None else canonical(value)
 
 
 def _turn_texts(turn: Message) -> Iterator[str]:
-    yield turn.content
+    yield from _with_parts(turn.content)
     for call in turn.tool_calls:
-        yield from (call.name, call.arguments, arguments_text(call))
-        try:
-            yield from _texts_in(json.loads(call.arguments))
-        except (ValueError, RecursionError):
-            continue
+        yield call.name
+        yield from _with_parts(call.arguments)
+
+
+def _with_parts(text: str) -> Iterator[str]:
+    """Yield a text and, where all of it is JSON, what `_json_texts` yields of that."""
+    yield text
+    yield from _json_texts(json_in(text))
 
 
 def _json_texts(value: object) -> Iterator[str]:
     if not value:
         return
-    yield _canonical(value)
-    yield from _texts_in(value)
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield the texts of a JSON value, names of fields included; no depth is too deep."""
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            waiting += [*one.keys(), *one.values()]
-        elif isinstance(one, list | tuple):
-            waiting += one
+    yield canonical(value)
+    yield from texts_in(value)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from chunking.errors import CollectionChanged, WindowfitError
+from chunking.errors import CollectionChanged
 from chunking.sensitivity import Sensitivity, highest
 from retrieval.index import Index
 from serve.context.assemble import ContextWindow
@@ -28,15 +28,14 @@ def planned_labels(context: ContextWindow) -> dict[str, Sensitivity]:
     return labels
 
 
-def label_now(planned: Mapping[str, Sensitivity], index: Index) -> Sensitivity:
-    """Return the highest label that the documents of a prompt, or copies of them, have by now.
+def label_now(documents: Iterable[str], index: Index) -> Sensitivity:
+    """Return the highest label that documents, or copies of them, have by now; gone ones have none.
 
-    Where the store cannot be asked, that is the highest there is.
+    Raises:
+        WindowfitError: the store cannot be asked, or the collection is gone.
     """
-    try:
-        records = index.records(sorted(_with_copies(planned, index)))
-    except WindowfitError:
-        return Sensitivity.RESTRICTED
+    known = dict.fromkeys(documents, Sensitivity.PUBLIC)
+    records = index.records(sorted(_with_copies(known, index)))
     return highest((Sensitivity.PUBLIC, *(one.sensitivity for one in records.values())))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 
 from chunking.sensitivity import Sensitivity, highest
 from chunking.tokens import Message
@@ -61,8 +62,8 @@ class GuardedBackend:
         """
         self._refuse(request)
         async with self.gate.admitted():
-            await self._look_again(request)
-            return await self.inner.complete(request)
+            looked = await self._look_again(request)
+            return await self.inner.complete(looked)
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
         """Yield the answer piece by piece, then the whole completion.
@@ -73,8 +74,8 @@ class GuardedBackend:
         """
         self._refuse(request)
         async with self.gate.admitted():
-            await self._look_again(request)
-            async with contextlib.aclosing(self.inner.stream(request)) as pieces:
+            looked = await self._look_again(request)
+            async with contextlib.aclosing(self.inner.stream(looked)) as pieces:
                 async for piece in pieces:
                     yield piece
 
@@ -93,10 +94,20 @@ class GuardedBackend:
         """Release connections."""
         await self.inner.close()
 
-    async def _look_again(self, request: CompletionRequest) -> None:
-        """Look at the labels once more: the call may have waited, or others of its plan ran."""
-        if self._recheck is not None and self._profile.place != "local":
-            await asyncio.to_thread(self._recheck, request)
+    async def _look_again(self, request: CompletionRequest) -> CompletionRequest:
+        """Look at the labels once more: the call may have waited, or others of its plan ran.
+
+        The request that is returned has the backend look before each of its tries as well.
+        """
+        recheck = self._recheck
+        if recheck is None or self._profile.place == "local":
+            return request
+
+        async def look() -> None:
+            await asyncio.to_thread(recheck, request)
+
+        await look()
+        return replace(request, before_try=look)
 
     def _refuse(self, request: CompletionRequest) -> None:
         profile = self._profile

@@ -22,6 +22,7 @@ from chunking.errors import (
 )
 from chunking.sensitivity import highest
 from serve.account import cost_at_most, window_needed
+from serve.answered import Known
 from serve.brought import brought_texts
 from serve.context.route import EscalationRecord, RouteInputs, RouteRecord
 from serve.errors import PolicyNoRoute, UpstreamError, UpstreamTimeout
@@ -68,7 +69,7 @@ class Journey:
         if self._route not in ROUTE_WORDS:
             find_profile(runtime.profiles, self._route)
         self._ask = runtime.labelled(ask)
-        runtime.answered.note(ask.question, ask.sensitivity)
+        runtime.answered.note(ask.question, Known(ask.sensitivity))
         # Of this moment alone: a call takes minutes, in which labels change and text goes away.
         self._plans: dict[str, Plan] = {}
         self._surveyed = False

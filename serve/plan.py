@@ -14,6 +14,7 @@ from chunking.tokens import Message, TokenCounter, Tool
 from retrieval.catalog import Catalog, check_filter
 from retrieval.points import Where
 from retrieval.search import Searcher
+from serve.answered import Source
 from serve.context.assemble import (
     Choice,
     ContextWindow,
@@ -59,6 +60,7 @@ class Ask:
         sensitivity: the label that the caller gives question, turns and instructions.
         recognised: the highest label of what was asked or answered here before, and comes back in
             it; see `serve.answered`.
+        recalled: the documents that this was made from.
         system_parts: the messages that `system` was joined from, where there were several.
         route: "auto", "local", "cloud" or a model; None for `model`.
     """
@@ -86,6 +88,7 @@ class Ask:
     sensitivity: Sensitivity = UNLABELLED
     route: str | None = None
     recognised: Sensitivity = Sensitivity.PUBLIC
+    recalled: tuple[Source, ...] = ()
     system_parts: tuple[str, ...] = ()
 
     @property

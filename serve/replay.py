@@ -122,7 +122,8 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
 
 
 _PROMPT_FIELDS = ("question", "system", "history", "after", "tools")
-_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts")  # the parts stand in `system`
+# The parts stand in `system`, and of what came back the record tells the label alone.
+_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts", "recalled")
 
 
 def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:

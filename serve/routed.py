@@ -27,7 +27,8 @@ async def plan_routed(ask: Ask, runtime: Runtime) -> Plan:
     Raises:
         WindowfitError: see `Journey.plan`.
     """
-    return await Journey(ask, runtime).plan()
+    journey = await asyncio.to_thread(Journey, ask, runtime)
+    return await journey.plan()
 
 
 async def answer_routed(
@@ -135,7 +136,8 @@ async def stream_routed(
 async def _begin(ask: Ask, runtime: Runtime, origin: Origin) -> Journey:
     """Return the journey of a request; one that cannot begin is recorded, too."""
     try:
-        return Journey(ask, runtime)
+        # In a thread, as it may ask the store for the labels of what comes back.
+        return await asyncio.to_thread(Journey, ask, runtime)
     except WindowfitError as error:
         await CallRecord(runtime.ledger, None, origin=origin).end(error)
         raise

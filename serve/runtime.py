@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from chunking.counters import EstimatedCounter
-from chunking.sensitivity import UNLABELLED, Sensitivity, highest
+from chunking.sensitivity import UNLABELLED, Sensitivity
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
 from retrieval.fingerprint import IndexFingerprint
@@ -26,13 +26,12 @@ from retrieval.providers import (
 from retrieval.rerank import Rerankers
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
-from serve.answered import AnsweredLabels
+from serve.answered import AnsweredLabels, Known
 from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
 from serve.backends.protocol import ChatBackend, CompletionRequest
-from serve.brought import brought_texts
 from serve.calibration import Calibration, Observation
 from serve.context.report import ContextReport
-from serve.current_labels import label_now, refuse_outdated
+from serve.current_labels import refuse_outdated
 from serve.fields import check_routes
 from serve.gate import Gate, GateLimits
 from serve.guard import GuardedBackend
@@ -40,6 +39,7 @@ from serve.latency import Latencies
 from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.recall import known_of, label_by_now, note_shown, recognise
 from serve.requests import RequestStore, open_requests
 from serve.review import require_approved
 from serve.routing import Policy
@@ -137,17 +137,18 @@ class Runtime:
         """
         profile = find_profile(self.profiles, ask.model)
         require_approved(profile.name, profile.review)
-        return make_plan(
+        plan = make_plan(
             self.labelled(ask),
             profile=profile,
             counter=self.counter(profile),
             searcher=self.searcher(ask.collection, profile=profile),
         )
+        note_shown(plan, self.answered, cloud_limit=self.policy.cloud_limit)
+        return plan
 
     def labelled(self, ask: Ask) -> Ask:
-        """Return the request with the highest label of what it brings back, in whatever field."""
-        found = self.answered.labels_in(brought_texts(ask))
-        return replace(ask, recognised=highest((Sensitivity.PUBLIC, *found)))
+        """Return the request with the highest label of what it brings back, see `recognise`."""
+        return recognise(ask, self.answered, self._index)
 
     def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.
@@ -230,16 +231,17 @@ class Runtime:
             recheck=self._refuse_outdated,
         )
 
-    def label_now(self, request: CompletionRequest) -> Sensitivity:
-        """Return the label of a request by what its documents are labelled now, or was before."""
-        if not request.planned_labels:
-            return request.sensitivity
-        index = self.searcher(request.collection).index
-        return highest((request.sensitivity, label_now(request.planned_labels, index)))
+    def known_now(self, plan: Plan) -> Known:
+        """Return what is known of an answer to a plan, with the label of its documents by now."""
+        known = known_of(plan)
+        return replace(known, label=label_by_now(known, self._index))
+
+    def _index(self, collection: str) -> Index:
+        return self.searcher(collection).index
 
     def _refuse_outdated(self, request: CompletionRequest) -> None:
         if request.collection:
-            index = self.searcher(request.collection).index
+            index = self._index(request.collection)
             shown = {chunk.document for chunk in request.sources}
             refuse_outdated(request.planned_labels, index, shown=shown)
 

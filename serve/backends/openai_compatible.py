@@ -7,20 +7,27 @@ the cause kept and no word of the server's text, see `openai_failures`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import openai
 from pydantic import ValidationError
 
-from chunking.errors import ConfigurationError, WindowfitError
+from chunking.errors import WindowfitError
 from chunking.tokens import Message
 from retrieval.loopback import is_loopback
+from serve.backends.openai_address import (
+    host_of,
+    output_parameter,
+    sendable_key,
+    server_name,
+)
 from serve.backends.openai_facts import inspect_server
-from serve.backends.openai_failures import KEY_HINT, ROOT_HINT, Refusals, retry_after_seconds
+from serve.backends.openai_failures import ROOT_HINT, Refusals, retry_after_seconds
 from serve.backends.openai_stream import StreamChunk, StreamedAnswer
 from serve.backends.openai_wire import ChatReply, request_body
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
@@ -32,7 +39,38 @@ INSPECT_SECONDS: Final = 15.0
 _STRAIGHT: Final = {"http://": None, "https://": None, "all://": None}
 """No proxy, whatever the environment names; certificates that it names still hold."""
 
+_BEFORE_TRY: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar(
+    "_BEFORE_TRY", default=None
+)
+"""What the call under way wants to be awaited before each of its tries."""
+
 _Sent = TypeVar("_Sent")
+
+
+class _Refused(openai.OpenAIError):
+    """What was raised before a try; the SDK neither repeats nor wraps errors of its own kind."""
+
+    def __init__(self, error: WindowfitError) -> None:
+        self.error = error
+        super().__init__(error.message)
+
+
+@contextmanager
+def _looking(request: CompletionRequest) -> Iterator[None]:
+    token = _BEFORE_TRY.set(request.before_try)
+    try:
+        yield
+    finally:
+        _BEFORE_TRY.reset(token)
+
+
+async def _look(_: object) -> None:
+    look = _BEFORE_TRY.get()
+    try:
+        if look is not None:
+            await look()
+    except WindowfitError as error:
+        raise _Refused(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +116,7 @@ class OpenAICompatibleBackend:
         Raises:
             ConfigurationError: the address or the key cannot be sent at all.
         """
-        self._server = _server_name(base_url)
+        self._server = server_name(base_url)
         self._base_url = base_url
         self._room = output_parameter(base_url)
         self._model = model
@@ -87,14 +125,14 @@ class OpenAICompatibleBackend:
         self._refusals = Refusals(self._server, model, window)
         self._client = openai.AsyncOpenAI(
             base_url=base_url,
-            api_key=_sendable_key(api_key),
+            api_key=sendable_key(api_key),
             timeout=timeout_seconds,
             max_retries=max_retries,
             http_client=openai.DefaultAsyncHttpxClient(
                 # A redirect would carry the prompt to a place that the profile does not name.
                 follow_redirects=False,
-                mounts=None if proxied and not is_loopback(_host(base_url)) else _STRAIGHT,
-                event_hooks={"response": [self._refuse_long_waits]},
+                mounts=None if proxied and not is_loopback(host_of(base_url)) else _STRAIGHT,
+                event_hooks={"request": [_look], "response": [self._refuse_long_waits]},
             ),
         )
         # The SDK reads these from the environment and would send them to whatever server.
@@ -109,9 +147,9 @@ class OpenAICompatibleBackend:
             UpstreamError: or a child of it, for everything else that goes wrong.
         """
         sending = self._client.post("/chat/completions", cast_to=str, body=self._body(request))
-        text = await self._until(
-            _Deadline.after(self._timeout_seconds), sending, output_tokens=request.max_output_tokens
-        )
+        deadline, room = _Deadline.after(self._timeout_seconds), request.max_output_tokens
+        with _looking(request):
+            text = await self._until(deadline, sending, output_tokens=room)
         try:
             reply = ChatReply.model_validate_json(text)
         except ValidationError as error:
@@ -140,7 +178,8 @@ class OpenAICompatibleBackend:
             stream=True,
             stream_cls=openai.AsyncStream[object],
         )
-        events = await self._until(deadline, opening, output_tokens=room)
+        with _looking(request):
+            events = await self._until(deadline, opening, output_tokens=room)
         answer = StreamedAnswer()
         try:
             while chunk := await self._next_chunk(events, deadline, output_tokens=room):
@@ -224,6 +263,8 @@ class OpenAICompatibleBackend:
             raise UpstreamTimeout(
                 f"{self._server} gave no whole answer within {deadline.seconds:g} seconds"
             ) from error
+        except _Refused as refused:
+            raise refused.error from refused.__cause__
         except openai.APIStatusError as error:
             raise self._refusals.error(
                 error.status_code,
@@ -242,44 +283,3 @@ class OpenAICompatibleBackend:
 
     def _withheld(self) -> UpstreamWithheld:
         return UpstreamWithheld(f"a content filter at {self._server} withheld the answer")
-
-
-def output_parameter(base_url: str) -> str:
-    """Return the name under which a server takes the most answer tokens.
-
-    OpenAI's reasoning models refuse `max_tokens`; other servers know it the longest.
-    https://help.openai.com/en/articles/5072518-controlling-the-length-of-openai-model-responses
-    """
-    host = _host(base_url)
-    ours = host == "api.openai.com" or host.endswith((".api.openai.com", ".openai.azure.com"))
-    return "max_completion_tokens" if ours else "max_tokens"
-
-
-def _host(base_url: str) -> str:
-    return urlsplit(base_url).hostname or ""
-
-
-def _server_name(base_url: str) -> str:
-    """Return host and port for messages; credentials in the address stay out of them."""
-    try:
-        parts = urlsplit(base_url)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        parts, port = urlsplit(""), ""
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(
-            "the profile's base_url is no http or https address", param="base_url"
-        )
-    return f"the model server at {parts.hostname}{port}"
-
-
-def _sendable_key(api_key: str | None) -> str:
-    """Return the key; servers that want none get a word, since the SDK insists on sending one."""
-    key = "none" if api_key is None else api_key.strip()
-    if not key or not key.isascii() or not key.isprintable():
-        raise ConfigurationError(
-            "the API key is empty or holds characters that no HTTP header carries",
-            hint=KEY_HINT,
-            param="api_key_env",
-        )
-    return key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,8 +21,8 @@ class CompletionRequest:
         question: the bare question, for backends that are no language model.
         sources: the kept chunks in prompt order; citation marker [n] names `sources[n - 1]`.
         collection: where the sources were found; empty where nobody says.
-        planned_labels: by document of that collection, the label under which its text stands in the
-            messages.
+        planned_labels: by document of that collection, the highest label that it may have for the
+            messages to be as they were planned.
         tools: functions the model may ask the caller to run, planned into the prompt's count.
         tool_choice: OpenAI's `tool_choice`; None leaves it to the server.
         response_format: OpenAI's `response_format`; None leaves the answer free.
@@ -30,6 +30,8 @@ class CompletionRequest:
             stands here wins over the profile's.
         sensitivity: the highest label of what the messages hold besides the sources; where nobody
             says, the highest there is.
+        before_try: awaited right before anything is sent, once more before each repeated try; what
+            it raises ends the call.
     """
 
     messages: tuple[Message, ...]
@@ -43,6 +45,7 @@ class CompletionRequest:
     response_format: Mapping[str, Any] | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sensitivity: Sensitivity = Sensitivity.RESTRICTED
+    before_try: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

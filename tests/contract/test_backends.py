@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from chunking.errors import ConfigurationError, ContextLengthExceeded
+from chunking.errors import CollectionChanged, ConfigurationError, ContextLengthExceeded
 from chunking.tokens import Message, Tool, ToolCall
 from scripts.vllm_server import SERVED_NAME
 from serve.backends.llama_cpp import LlamaCppBackend
-from serve.backends.openai_compatible import OpenAICompatibleBackend, output_parameter
+from serve.backends.openai_address import output_parameter
+from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import ChatBackend, Completion, CompletionRequest, ServerFacts
 from serve.backends.quote import QuoteBackend
 from serve.backends.scripted import ScriptedBackend
@@ -288,6 +289,28 @@ class TestAnswers:
         replies = Reply.error(500, "busy"), Reply.chat("yes")
 
         assert answer(*replies, max_retries=1).text == "yes"
+
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_what_is_looked_at_before_a_try_is_looked_at_again_before_the_next(
+        self, *, streaming: bool
+    ) -> None:
+        looks: list[int] = []
+
+        async def look() -> None:
+            looks.append(len(looks))
+            if len(looks) > 1:
+                raise CollectionChanged("a label was raised")
+
+        async def scenario(backend: OpenAICompatibleBackend, server: OpenAIServer) -> int:
+            request = ask(SECRET, before_try=look)
+            call = pieces_of(backend, request) if streaming else backend.complete(request)
+            with pytest.raises(CollectionChanged):
+                await call
+            return len(server.received)
+
+        replies = Reply.error(503, "busy"), Reply.chat("yes")
+        assert run_against(*replies, scenario=scenario, max_retries=2) == 1
+        assert looks == [0, 1]
 
     def test_a_rate_limit_is_waited_for(self) -> None:
         limited = Reply({"error": {}}, status=429, headers={"retry-after-ms": "5"})

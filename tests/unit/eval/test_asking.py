@@ -19,6 +19,7 @@ from chunking.sensitivity import Sensitivity
 from eval.asked import QuestionSet
 from eval.comparing import Wanted
 from eval.kept_cells import CellStore
+from retrieval.points import MemoryEngine
 from serve.errors import (
     PolicyRefused,
     QueueFull,
@@ -26,10 +27,12 @@ from serve.errors import (
     UpstreamSilentTruncation,
     UpstreamWithheld,
 )
-from tests.serving import profile
+from tests.routes import labelled
+from tests.serving import CHAD, PERU, fill, mistral, profile
 from tests.unit.eval.test_comparing import (
     ASKED,
     EVIDENCE,
+    LOCAL,
     PRICE,
     RIGHT,
     cells,
@@ -204,3 +207,24 @@ def test_questions_that_may_not_leave_are_sent_to_no_cloud(tmp_path: Path) -> No
     assert {cell.error for cell in refused.cells} == {"policy_no_route"}
     assert not unasked.requests
     assert len(asked.requests) == len(RIGHT)
+
+
+def test_a_question_that_was_made_from_a_restricted_document_is_sent_to_no_cloud(
+    tmp_path: Path,
+) -> None:
+    """Its own words tell of the document, whether the search finds it or not."""
+    engine = MemoryEngine()
+    fill(engine, (*labelled("restricted", PERU), CHAD), counter=mistral())
+    about = [replace(one, documents=(PERU.id,)) for one in ASKED[1:2]]
+    narrow = replace(LOCAL, budget=20)  # fits no chunk
+
+    comparison, backend = run(
+        wanted(narrow, asked=(*about, ASKED[0])),
+        tmp_path,
+        RIGHT,
+        profiles=[profile(place="cloud")],
+        engine=engine,
+    )
+
+    assert cells(comparison, "local")["capital"].error == "policy_no_route"
+    assert [one.question for one in backend.requests] == [ASKED[0].question]

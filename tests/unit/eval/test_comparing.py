@@ -25,6 +25,7 @@ from eval.comparing import Comparer, Wanted
 from eval.comparison import Comparison
 from eval.kept_cells import CellStore
 from eval.questions import Evidence, Question
+from retrieval.points import Engine
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import Answer as Played
 from serve.backends.scripted import ScriptedBackend
@@ -67,12 +68,15 @@ def run(
     answers: Iterable[Played] = (),
     *,
     profiles: Sequence[ModelProfile] | None = None,
+    engine: Engine | None = None,
     **script: object,
 ) -> tuple[Comparison, ScriptedBackend]:
     """Compare with a fresh runtime over what the folder keeps."""
     backend = ScriptedBackend(answers, **script)  # type: ignore[arg-type]
     runtime = small_runtime(
-        backend, profiles={one.name: one for one in profiles or (profile(price=PRICE),)}
+        backend,
+        engine=engine,
+        profiles={one.name: one for one in profiles or (profile(price=PRICE),)},
     )
     with CellStore(path / "calls.sqlite3") as store:
         comparer = Comparer.open(what, runtime, store)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from chunking.sensitivity import Sensitivity
 from chunking.tokens import Message, Tool, ToolCall
 from serve.answer import Answer, answer, stream_answer
-from serve.answered import AnsweredLabels, _declines
+from serve.answered import AnsweredLabels, Known, Saying, Source
 from serve.backends.protocol import Completion
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Ask, Plan
+from serve.prints import RUN_LETTERS, prints_in, prints_of
 from serve.runtime import Runtime
 from tests.routes import ASK, labelled, routed_runtime
 from tests.serving import CHAD, PERU
@@ -28,6 +29,7 @@ ABOUT_CHAD = Ask("What is the capital of Chad?", "small", "far", where={"title":
 
 CALL = ToolCall("callabc12", "note", '{"text": "The seat is Lima", "page": 3}')
 TOOLS = (Tool("note"),)
+PUBLIC = Sensitivity.PUBLIC
 SECRET = "The seat is Lima, with 977,431 people, as the envoy wrote from Callao in the spring [1]."
 
 
@@ -52,105 +54,73 @@ def leaves(runtime: Runtime, ask: Ask) -> bool:
     return True
 
 
+def known(label: Sensitivity, *documents: str) -> Known:
+    return Known(label, (Source("small", documents),) if documents else ())
+
+
+def label_in(labels: AnsweredLabels, text: str) -> Sensitivity:
+    return labels.find(prints_in(text)).label
+
+
 class TestAnsweredLabels:
     def test_a_text_has_the_highest_label_it_was_given(self) -> None:
         labels = AnsweredLabels()
-        labels.note("Lima.", Sensitivity.RESTRICTED)
-        labels.note(" Lima.\n", Sensitivity.INTERNAL)
+        labels.note("Lima.", Known(Sensitivity.RESTRICTED))
+        labels.note(" Lima.\n", Known(Sensitivity.INTERNAL))
 
-        assert labels.labels_in(["Lima.", "Sucre."]) == [Sensitivity.RESTRICTED]
+        assert label_in(labels, "Lima.") is Sensitivity.RESTRICTED
+        assert label_in(labels, "Sucre.") is Sensitivity.PUBLIC
 
-    @pytest.mark.parametrize("text", [" ", "{}", "", "\n[]"])
-    def test_a_text_without_letters_or_symbols_has_none(self, text: str) -> None:
+    def test_all_that_a_text_was_made_from_is_known(self) -> None:
         labels = AnsweredLabels()
-        labels.note(text, Sensitivity.RESTRICTED)
+        for document in ("peru", "chad"):
+            labels.note("Yes.", known(Sensitivity.PUBLIC, document))
 
-        assert labels.labels_in([text]) == []
-
-    @pytest.mark.parametrize("text", ["12", "[12]", "No.", "\N{THUMBS UP SIGN}", "Yes", "п. 5"])
-    def test_the_shortest_answer_is_content(self, text: str) -> None:
-        labels = AnsweredLabels()
-        labels.note(text, Sensitivity.RESTRICTED)
-
-        assert labels.labels_in([f" {text}\n"]) == [Sensitivity.RESTRICTED]
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "The sources do not say.",
-            "The provided sources do not contain enough information to answer the question.",
-            "Sorry, I cannot answer that from the documents [1].",
-        ],
-    )
-    def test_stock_words_that_nothing_was_found_hold_nothing(self, text: str) -> None:
-        labels = AnsweredLabels()
-
-        assert not labels.note(text, Sensitivity.RESTRICTED)
-        assert labels.labels_in([text]) == []
-
-    def test_declining_with_any_other_word_is_content(self) -> None:
-        labels = AnsweredLabels()
-        told = "The sources do not say whether Lima is sold."
-        labels.note(told, Sensitivity.RESTRICTED)
-
-        assert labels.labels_in([told]) == [Sensitivity.RESTRICTED]
-
-    def test_what_begins_with_stock_words_is_known_by_its_beginning(self) -> None:
-        labels = AnsweredLabels()
-        begun = "The provided sources do not contain enough information to answer the question."
-        labels.note(f"{begun} But Lima is sold.", Sensitivity.RESTRICTED)
-
-        assert labels.labels_in([f"{begun} But Lima"]) == [Sensitivity.RESTRICTED]
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            SECRET[:90],
-            SECRET.replace(" [1]", "").replace(" ", "\n"),
-            f"Translate this:\n\n> {SECRET}",
-            f"{SECRET}\n(stopped)",
-            SECRET.replace("Lima", "**Lima**").upper(),
-        ],
-    )
-    def test_a_long_text_is_known_by_its_opening_at_any_line(self, text: str) -> None:
-        labels = AnsweredLabels()
-        labels.note(SECRET, Sensitivity.RESTRICTED)
-
-        assert Sensitivity.RESTRICTED in labels.labels_in([text])
-
-    @pytest.mark.parametrize("text", ["The seat is Lima.", "1. Lima\n2. Sucre\n3. N'Djamena"])
-    def test_a_text_of_some_words_is_known_on_lines_of_its_own(self, text: str) -> None:
-        labels = AnsweredLabels()
-        labels.note(text, Sensitivity.RESTRICTED)
-
-        quoted = f"Translate this:\n\n{text}\n\nInto French."
-        assert labels.labels_in([quoted]) == [Sensitivity.RESTRICTED]
-        assert labels.labels_in([f"Translate this: {text} Please."]) == []
-
-    def test_a_line_that_the_shortest_text_equals_is_no_text_of_its_own(self) -> None:
-        labels = AnsweredLabels()
-        labels.note("Yes.", Sensitivity.RESTRICTED)
-
-        assert labels.labels_in(["Is it so?\nYes.\nThen go on."]) == []
+        assert labels.find(prints_in("Yes")).sources == (Source("small", ("chad", "peru")),)
 
     def test_the_oldest_are_forgotten_first(self) -> None:
         labels = AnsweredLabels(limit=2)
         for text in ("a", "b", "a", "c"):
-            labels.note(text, Sensitivity.INTERNAL)
+            labels.note(text, Known(Sensitivity.INTERNAL))
 
-        assert [bool(labels.labels_in([text])) for text in "abc"] == [True, False, True]
+        found = [label_in(labels, text) for text in "abc"]
+        assert found == [Sensitivity.INTERNAL, Sensitivity.PUBLIC, Sensitivity.INTERNAL]
 
-    @given(st.text(min_size=1), st.text(), st.integers(0, 400))
-    def test_every_beginning_that_was_noted_piece_by_piece_is_known(
-        self, text: str, more: str, cut: int
+    def test_what_may_leave_pushes_nothing_out_that_may_not(self) -> None:
+        labels = AnsweredLabels(limit=8)
+        labels.note(SECRET, Known(Sensitivity.RESTRICTED))
+        for number in range(100):
+            labels.note(f"What is number {number}?", Known(Sensitivity.INTERNAL))
+            labels.note(f"{number} {SECRET[::-1]}", Known(Sensitivity.RESTRICTED), kind="shown")
+
+        assert label_in(labels, SECRET) is Sensitivity.RESTRICTED
+
+    @given(st.text(min_size=1), st.text(), st.integers(1, 400), st.booleans())
+    def test_every_beginning_of_an_answer_that_is_written_is_known(
+        self, text: str, more: str, cut: int, thinks: bool
     ) -> None:
         labels = AnsweredLabels()
-        whole = f"Lima {text}{more}" * 9
-        known = False
-        for end in range(1, len(whole) + 1):
-            known = known or labels.note(whole[:end], Sensitivity.RESTRICTED)
+        whole = ("<think>So it is.</think>" if thinks else "") + f"Lima {text}{more}" * 9
+        saying = Saying(labels, Known(Sensitivity.RESTRICTED))
+        for end in range(1, len(whole[:cut]) + 1):
+            saying.add(whole[:end])
 
-        assert labels.labels_in([whole[: cut + 1]]) or _declines(whole[: cut + 1])
+        said = whole[:cut].rpartition("</think>")[2] or whole[:cut]
+        assert not [*prints_of(said, lines=False)] or label_in(labels, said) is not PUBLIC
+
+    @given(st.lists(st.text(alphabet="ab [1]\n", max_size=90), max_size=9))
+    def test_every_run_of_an_answer_that_is_written_is_known(self, pieces: list[str]) -> None:
+        labels = AnsweredLabels()
+        saying = Saying(labels, Known(Sensitivity.RESTRICTED))
+        text = ""
+        for piece in pieces:
+            saying.add(text := text + piece)
+
+        plain = "".join(letter for letter in text if letter in "ab")
+        for start in range(0, len(plain) - RUN_LETTERS, 7):
+            run = plain[start : start + RUN_LETTERS]
+            if run in text.replace(" ", "").replace("\n", ""):
+                assert label_in(labels, f"They say: {run}, do they?") is not PUBLIC
 
 
 class TestWhatComesBack:
@@ -204,6 +174,56 @@ class TestWhatComesBack:
         asyncio.run(read())
         history = (Message("user", "Well?"), turn("".join(seen).strip()))
         assert not leaves(runtime, replace(ABOUT_CHAD, history=history))
+
+    @pytest.mark.parametrize("cut", [2, 3])
+    def test_what_was_seen_after_thoughts_keeps_its_label(self, cut: int) -> None:
+        thoughts = "<think>Let me look at the sources for its seat, and then at all others.</think>"
+        runtime = restricted([thoughts, "The seat of the assembly ", "is Lima."])
+
+        async def read() -> list[str]:
+            seen: list[str] = []
+            async with contextlib.aclosing(stream_answer(ASK, runtime)) as items:
+                async for item in items:
+                    seen.extend([item] if isinstance(item, str) else [])
+                    if len(seen) == cut:
+                        break
+            return seen
+
+        seen = "".join(asyncio.run(read()))
+        for back in (seen, seen.removeprefix(thoughts).strip()):
+            assert not leaves(runtime, replace(ABOUT_CHAD, history=(turn(back),)))
+
+    def test_what_a_form_of_answer_was_filled_with_keeps_its_label(self) -> None:
+        value = "The seat is Lima, by the bay"
+        runtime = restricted(f'{{"page": 3, "answer": "{value}"}}')
+        asyncio.run(answer(replace(ASK, response_format={"type": "json_object"}), runtime))
+
+        for back in (value, f'{{"answer": "{value}", "page": 3}}', f"- {value}.\n- Other"):
+            assert not leaves(runtime, replace(ABOUT_CHAD, history=(turn(back),)))
+
+    def test_what_a_tool_was_given_keeps_its_label_in_what_it_returns(self) -> None:
+        runtime = restricted(Completion("", None, 5, tool_calls=(CALL,)))
+        asyncio.run(answer(replace(ASK, tools=TOOLS), runtime))
+        after = (
+            Message("assistant", "", (replace(CALL, arguments="{}"),)),
+            Message("tool", "Saved:\nThe seat is Lima", tool_call_id=CALL.id),
+        )
+
+        assert not leaves(runtime, replace(ABOUT_CHAD, after=after, tools=TOOLS))
+        assert not leaves(runtime, replace(ABOUT_CHAD, question="The seat is Lima"))
+
+    def test_the_text_of_a_citation_keeps_the_label_of_its_document(self) -> None:
+        runtime = restricted("Lima [1].")
+        given = asyncio.run(answer(ASK, runtime))
+        [cited] = given.citations
+
+        assert not leaves(runtime, replace(ABOUT_CHAD, history=(turn(cited.text),)))
+
+    def test_the_text_of_a_preview_keeps_the_label_of_its_document(self) -> None:
+        runtime = restricted()
+        shown = runtime.plan(ASK).context.chunks[0].text
+
+        assert not leaves(runtime, replace(ABOUT_CHAD, system=f"Background:\n{shown}"))
 
     def test_a_question_asked_under_a_label_keeps_it_when_it_is_asked_again(self) -> None:
         runtime = restricted("near [1].")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
@@ -15,13 +16,14 @@ from retrieval.index import Index
 from retrieval.points import Where
 from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer, stream_answer
+from serve.answered import Known
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Plan
 from serve.routed import answer_routed, stream_routed
 from serve.runtime import Runtime
-from tests.routes import ASK, PROFILES, routed_runtime, script
+from tests.routes import ASK, PROFILES, labelled, routed_runtime, script
 from tests.serving import CHAD, FINGERPRINT, PERU
 
 AUTO = replace(ASK, route="auto")
@@ -204,6 +206,54 @@ def test_what_a_local_model_says_of_a_raised_document_comes_back_under_its_new_l
     assert cloud_calls(runtime) == 0
 
 
+SAID = "The legislature is the coastal Peru assembly, and the capital is Lima, 1,285,216 sq km."
+BACK = replace(FAR, question=f"Say it in Spanish:\n{SAID}", where={"document": (CHAD.id,)})
+
+
+def test_what_was_said_before_a_label_was_raised_comes_back_under_the_new_one() -> None:
+    runtime = routed_runtime({"near": ScriptedBackend([SAID, f"So they say: {SAID[30:]}"])})
+    asyncio.run(answer(ASK, runtime))
+    # Made of what came back alone: no document about Peru is shown.
+    again = asyncio.run(answer(replace(BACK, model="near"), runtime))
+    relabel(runtime)
+
+    for told in (SAID, again.text):
+        with pytest.raises(PolicyNoRoute):
+            asyncio.run(answer(replace(BACK, question=told), runtime))
+    assert cloud_calls(runtime) == 0
+
+
+def test_what_was_said_of_a_document_that_is_gone_keeps_the_label_it_was_said_under() -> None:
+    runtime = routed_runtime(
+        {"near": ScriptedBackend([SAID])}, documents=(*labelled("restricted", PERU), CHAD)
+    )
+    asyncio.run(answer(ASK, runtime))
+    with IndexWriter(Index.create(runtime.engine, "small", FINGERPRINT), grace_seconds=0) as writer:
+        writer.remove([PERU.id])
+
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(BACK, runtime))
+
+
+def test_a_label_raised_while_a_local_model_writes_holds_for_who_leaves_it() -> None:
+    runtime = routed_runtime({"near": ScriptedBackend([[SAID[:70], SAID[70:80], SAID[80:]]])})
+
+    async def read() -> str:
+        seen = ""
+        async with contextlib.aclosing(stream_answer(ASK, runtime)) as items:
+            async for item in items:
+                if isinstance(item, str):
+                    seen += item
+                    if len(seen) > len(SAID) - 9:
+                        break
+                    await asyncio.to_thread(relabel, runtime)
+        return seen
+
+    told = asyncio.run(read())
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(replace(BACK, question=told), runtime))
+
+
 @pytest.mark.parametrize("part", ["catalog", "records"])
 def test_an_answer_is_given_and_held_restricted_where_the_store_goes_away_meanwhile(
     monkeypatch: pytest.MonkeyPatch, part: str
@@ -244,7 +294,7 @@ def test_a_label_raised_between_the_calls_of_one_request_ends_them() -> None:
 def test_what_is_learnt_of_the_request_since_the_plan_counts() -> None:
     runtime = routed_runtime()
     plan = runtime.plan(FAR)
-    runtime.answered.note(ASK.question, Sensitivity.RESTRICTED)
+    runtime.answered.note(ASK.question, Known(Sensitivity.RESTRICTED))
 
     with pytest.raises(PolicyNoRoute):
         asyncio.run(answer(FAR, runtime, plan=plan))
