@@ -148,7 +148,6 @@ async def _run_world(world: World, ways: Sequence[str], together: int, far: Fake
         group.create_task(_run_all(world, ways[raising:half], together))
         await asyncio.sleep(_RAISED_AFTER_SECONDS)
         await asyncio.to_thread(world.raise_labels)
-    world.forget()
     before = _raised_marks(far)
     await _run_all(world, ways[half:], together)
     return _raised_marks(far) - before

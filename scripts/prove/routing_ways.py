@@ -97,13 +97,8 @@ class World:
         self.called.extend(one.arguments for one in calls)
 
     def raise_labels(self) -> None:
-        """Make documents restricted; what was said of them before is said already."""
+        """Make documents restricted, and so what was said of them before."""
         raise_labels(self.runtime.engine)
-
-    def forget(self) -> None:
-        """Let nothing come back that was answered before now."""
-        self.history.clear()
-        self.called.clear()
 
     def ask(self, body: Body, *, named: bool = False) -> Ask:
         """Return a request; a named one names a model and no route."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from serve.breaker import CircuitLimits
 from serve.context.route import TaskType
 from serve.escalation import Thresholds
 from serve.gate import GateLimits
+from serve.prints import RUN_LETTERS, count_letters
 from serve.profiles import ModelProfile, PerMillionPrice, load_profiles
 from serve.routing import make_policy
 from serve.rules import Rule
@@ -263,8 +265,16 @@ def _bring_back(body: dict[str, Any], chance: random.Random, asked: str, answere
     """Put what was asked and answered before into a request, as clients do."""
     if len(answered) > _LONG_CHARACTERS and _happens(chance, 0.3):
         answered = answered[: chance.randrange(_LONG_CHARACTERS, len(answered))]
+    if (
+        _happens(chance, 0.2)
+        and count_letters(tail := answered[len(answered) // 3 :]) >= RUN_LETTERS
+    ):
+        answered = tail
     answered = answered.strip()
-    way = chance.choice(("history", "history", "question", "again", "system", "quoted"))
+    ways = ["history", "history", "question", "again", "system", "quoted"]
+    if count_letters(answered) >= RUN_LETTERS:
+        ways += ["told", "written"]
+    way = chance.choice(ways)
     if way == "history":
         body["history"] = [
             {"role": "user", "content": asked},
@@ -273,7 +283,13 @@ def _bring_back(body: dict[str, Any], chance: random.Random, asked: str, answere
     elif way == "system":
         body["system"] = answered
     else:
-        texts = {"question": answered, "again": asked, "quoted": f"Translate:\n\n{answered}"}
+        texts = {
+            "question": answered,
+            "again": asked,
+            "quoted": f"Translate:\n\n{answered}",
+            "told": f'Is "{answered}" what the sources say?',
+            "written": json.dumps({"turns": [asked, answered]}),
+        }
         body["question"] = texts[way]
         # What the request says of itself is not what protects it here.
         body.pop("sensitivity", None)
