@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +34,7 @@ from eval.run import Estimate
 from eval.written import write_text
 from retrieval.lock import FolderLock
 from retrieval.settings import IndexSettings
+from serve.cost import LARGEST_GIVEN, SMALLEST_GIVEN
 from serve.runtime import Runtime
 from serve.schema import as_json as to_json
 from serve.settings import ServeSettings
@@ -212,14 +213,20 @@ def _end(comparison: Comparison, results: Sequence[GateResult]) -> None:
 def _usd(text: str | None, param: str) -> Decimal | None:
     if text is None:
         return None
+    flag = f"--{param.replace('_', '-')}"
     try:
         usd = Decimal(text)
-    except InvalidOperation:
+    except ArithmeticError:
         usd = Decimal("NaN")
     if not usd.is_finite() or usd < 0:
-        flag = f"--{param.replace('_', '-')}"
-        raise InputError(f"{flag} {text!r} is no amount", hint=f"{flag} 2.50", param=param)
-    return usd
+        told = f"{text!r} is no amount"
+    elif usd > LARGEST_GIVEN:
+        told = f"{text} is more than {LARGEST_GIVEN:,.0f}"
+    elif usd and usd < SMALLEST_GIVEN:
+        told = f"{text} is less than {SMALLEST_GIVEN:f}, and not 0"
+    else:
+        return usd
+    raise InputError(f"{flag} {told}", hint=f"{flag} 2.50", param=param)
 
 
 def _watch(

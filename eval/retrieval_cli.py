@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -266,6 +267,9 @@ def _gates(stated: Sequence[str], known: Sequence[str]) -> dict[str, float]:
             gates[name] = float(value)
         except ValueError as error:
             raise InputError(f"--at-least {gate}: {value!r} is no number") from error
+        if not isfinite(gates[name]):
+            # Nothing is below NaN, so that such a gate would always be met.
+            raise InputError(f"--at-least {gate}: {value!r} is no number", param="at_least")
     return gates
 
 

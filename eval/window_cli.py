@@ -67,7 +67,7 @@ def window(
     sample: Annotated[int | None, typer.Option(min=1, help="How many of each type.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and the intervals.")] = 0,
     max_output_tokens: Annotated[int, typer.Option(min=1, help="Room for an answer.")] = 128,
-    parallel: Annotated[int, typer.Option(min=1, help="Calls at a time.")] = 1,
+    parallel: Annotated[int, typer.Option(min=1, max=256, help="Calls at a time.")] = 1,
     dry_run: Annotated[
         bool, typer.Option(help="Say what would be asked, and ask nothing.")
     ] = False,

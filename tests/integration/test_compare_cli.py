@@ -172,6 +172,12 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         (("quote:retrieve:0",), "budget 0 < 1"),
         (("quote:full", "--gate", "other.accuracy > 1"), "there is no arm 'other'"),
         (("quote:full", "--max-usd", "much"), "no amount"),
+        (("quote:full", "--max-usd", "-1"), "no amount"),
+        (("quote:full", "--max-usd", "1e9999999999999999999"), "no amount"),
+        (("quote:full", "--max-usd", "1e999999999"), "more than 1,000,000,000,000,000,000"),
+        (("quote:full", "--max-usd", "1e-999999999"), "less than 0.000000001, and not 0"),
+        (("quote:full", "--hardware-usd-per-month", "nan"), "no amount"),
+        (("quote:full", "--hardware-usd-per-month", "1e9999999"), "1e9999999 is more than 1,000"),
         (("quote:full", "--type", "absent"), "no question of type 'absent'"),
         (("quote:full", "--judge", "quote"), "no language model"),
         (("gemini-3.8-flash:full",), "is pending by maintainers"),
@@ -183,6 +189,14 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         assert told in ended.err
         assert "hint: " in ended.err
     assert not (tmp_path / "comparison" / "comparison.json").exists()
+
+
+@pytest.mark.parametrize("amount", ["1e18", "1e-9", "0"])
+def test_the_largest_and_smallest_amounts_can_be_compared_with(ask: Command, amount: str) -> None:
+    ended = ask("quote:retrieve,paid:retrieve", "--hardware-usd-per-month", amount, "--json")
+
+    assert ended.code == 0, ended.err
+    assert ended.json["break_even"][0]["questions_per_month"] >= 0
 
 
 def test_arms_are_declared_in_a_file_with_what_they_stand_in_for(

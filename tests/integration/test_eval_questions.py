@@ -128,9 +128,11 @@ def test_a_window_is_measured_of_local_models_alone_and_up_to_theirs(
     (tmp_path / "made.jsonl").write_text(json.dumps(line) + "\n")
     window = ("eval", "window", "--questions", "made.jsonl")
 
+    many = command(*window, "--parallel", "9" * 30)
     cloud = command(*window, "--model", "gpt-6-luna")
     wide = command(*window, "--size", "9000")
 
-    assert (cloud.code, wide.code) == (2, 2)
+    assert (many.code, cloud.code, wide.code) == (2, 2, 2)
+    assert "less than or equal to 256" in many.err
     assert "is in the cloud, and this measurement sends text to local models only" in cloud.err
     assert "quote has a window of 8,192 tokens < 9,000" in wide.err

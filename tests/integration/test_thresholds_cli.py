@@ -70,6 +70,19 @@ def test_an_arm_that_was_not_asked_is_refused(
     assert "choose of local-rag" in ended.err
 
 
+@pytest.mark.parametrize("weight", ["nan", "inf", "1e400", "-1"])
+def test_a_weight_that_decides_nothing_is_refused(
+    command: Command, tmp_path: Path, weight: str
+) -> None:
+    write_comparison(labelled(), tmp_path / "comparison.json")
+    asked = ("eval", "thresholds", "comparison.json", "--arm", "local-rag-8k")
+
+    ended = command(*asked, f"--misses-worth={weight}")
+
+    assert ended.code == 2
+    assert "--misses-worth" in ended.err
+
+
 def test_too_few_answers_are_refused_with_how_many_are_needed(
     command: Command, tmp_path: Path
 ) -> None:
