@@ -12,7 +12,7 @@ import typer
 from chunking.errors import InputError
 from eval.comparison import read_comparison
 from eval.report import write_report
-from eval.results import check_writable
+from eval.written import check_writable
 
 
 def report(
@@ -26,7 +26,7 @@ def report(
     It opens from disk: what was found in plain words, charts with their tables, and every question
     with the answers and the receipts of all arms side by side. No model is called.
     """
-    check_writable(html)
+    check_writable(html, param="html")
     found = read_comparison(comparison)
     if html.exists() and html.samefile(comparison):
         raise InputError(f"{html} is the comparison itself", hint="give another file", param="html")

@@ -22,7 +22,7 @@ from chunking.errors import InputError
 from eval.datasets import RetrievalSet
 from eval.packages import IR_MEASURES, SCIPY_STATS, load_package
 from eval.questions import Question, sample_questions
-from eval.results import check_writable, read_results, write_results
+from eval.results import read_results, write_results
 from eval.searching.collection import ingest_set
 from eval.searching.layouts import DEFAULT_SPLIT, load_retrieval_set
 from eval.searching.retrieval import (
@@ -42,6 +42,7 @@ from eval.searching.summary import (
 from eval.searching.tables import print_differences, print_summary
 from eval.searching.timing import RememberingEmbedder
 from eval.statistics import compare_all
+from eval.written import check_writable
 from ingest.progress import show_progress
 from ingest.workbench import Workbench
 from retrieval.providers import open_splitter

@@ -19,12 +19,12 @@ from chunking.errors import InputError
 from eval.asked import QuestionSet, load_asked, sample_asked
 from eval.cells import AskedQuestion
 from eval.packages import SCIPY_STATS, load_package
-from eval.results import check_writable
 from eval.scoring.answers import FindNames, score_answer
 from eval.window.answers import AnswerFile, KeptAnswer, ask_cases, key_of
 from eval.window.cases import DEFAULT_SIZES, WindowCase, plan_cases
 from eval.window.summary import ScoredCase, summarize_window
 from eval.window.tables import print_estimate, print_window
+from eval.written import check_writable
 from retrieval.settings import IndexSettings
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.plan import Ask, Plan, make_plan
@@ -79,7 +79,7 @@ def window(
     says how long a window the model uses well.
     """
     load_package(SCIPY_STATS)
-    check_writable(answers)
+    check_writable(answers, param="answers")
     found = load_asked(questions)
     asked = sample_asked(found, types=tuple(type_name or ()), size=sample, seed=seed)
     settings = ServeSettings.load(collection=collection, model=model)

@@ -191,6 +191,22 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
     assert not (tmp_path / "comparison" / "comparison.json").exists()
 
 
+@pytest.mark.parametrize("name", ["comparison.json", "comparison.csv", "comparison.html"])
+def test_a_file_that_could_not_be_written_is_told_before_anything_is_paid(
+    ask: Command, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "comparison" / name).mkdir(parents=True)
+
+    ended = [ask("paid=paid:retrieve"), ask("paid=paid:retrieve", "--dry-run")]
+
+    for one in ended:
+        assert one.code == 2
+        assert f"{name}: it is there and no file" in one.err
+        assert "hint: give another folder with --run" in one.err
+    assert not (tmp_path / "comparison" / "calls.sqlite3").exists()
+    assert ask("paid=paid:retrieve", "--run", "other").code == 0
+
+
 @pytest.mark.parametrize("amount", ["1e18", "1e-9", "0"])
 def test_the_largest_and_smallest_amounts_can_be_compared_with(ask: Command, amount: str) -> None:
     ended = ask("quote:retrieve,paid:retrieve", "--hardware-usd-per-month", amount, "--json")
