@@ -29,6 +29,7 @@ from retrieval.settings import IndexSettings
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.review import require_approved
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
@@ -85,6 +86,7 @@ def window(
     settings = ServeSettings.load(collection=collection, model=model)
     profile = find_profile(load_profiles(settings.profiles), settings.model)
     sizes = choose_sizes(size or (), profile)
+    require_approved(profile.name, profile.review)
     wanted = Wanted(found, asked, sizes, place, max_output_tokens, parallel, AnswerFile(answers))
     runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
     if dry_run:
@@ -149,6 +151,7 @@ def _cases(
 def _estimate(
     wanted: Wanted, runtime: Runtime, collection: str, profile: ModelProfile, *, as_json: bool
 ) -> None:
+    runtime.backend(profile)  # what the run would be refused for, this is
     cases = _cases(wanted, runtime, collection, profile)
     print_estimate(_unasked(cases, profile, wanted.kept), as_json=as_json)
 
@@ -186,6 +189,7 @@ async def _measure(
     """Ask every case and score it; on a terminal, with how many are done."""
     scored: list[ScoredCase] = []
     try:
+        runtime.backend(profile)  # a key or a file that lacks is told before a file is held
         names = runtime.searcher(collection).catalog().names
         pairs = ask_cases(
             _cases(wanted, runtime, collection, profile),

@@ -188,6 +188,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         assert ended.code == 2
         assert told in ended.err
         assert "hint: " in ended.err
+        assert ask(*flags, "--dry-run").err == ended.err
     assert not (tmp_path / "comparison" / "comparison.json").exists()
 
 
