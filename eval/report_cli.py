@@ -16,7 +16,9 @@ from eval.written import check_writable
 
 
 def report(
-    comparison: Annotated[Path, typer.Argument(help="JSON file of a finished comparison.")],
+    comparison: Annotated[
+        Path, typer.Argument(help="JSON file of a finished comparison, or it gzipped.")
+    ],
     *,
     html: Annotated[Path, typer.Option(help="File to write; one that is there is replaced.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

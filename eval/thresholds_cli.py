@@ -20,7 +20,9 @@ from serve.escalation import Thresholds
 
 
 def thresholds(
-    comparison: Annotated[Path, typer.Argument(help="JSON file of a finished comparison.")],
+    comparison: Annotated[
+        Path, typer.Argument(help="JSON file of a finished comparison, or it gzipped.")
+    ],
     *,
     arm: Annotated[str, typer.Option(help="Arm whose answers are to be escalated or kept.")],
     misses_worth: Annotated[

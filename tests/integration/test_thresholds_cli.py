@@ -16,6 +16,8 @@ from serve.settings import ServeSettings
 from tests.integration.commands import Command
 from tests.unit.eval.comparisons import example_comparison
 
+ROOT = Path(__file__).parents[2]
+
 pytest.importorskip("scipy", reason="needs the extra `eval`")
 
 
@@ -68,6 +70,15 @@ def test_an_arm_that_was_not_asked_is_refused(
     assert ended.code == 2
     assert told in ended.err
     assert "choose of local-rag" in ended.err
+
+
+def test_thresholds_are_fitted_on_the_published_comparison(command: Command) -> None:
+    published = next((ROOT / "docs" / "results").glob("*/comparison.json.gz"))
+
+    ended = command("eval", "thresholds", str(published), "--arm", "local-rag-8k", "--json")
+
+    assert (ended.code, ended.json["measured"]) == (0, 32), ended.err
+    assert round(ended.json["escalated"]["mean"] * 32) == 3
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "1e400", "-1"])
