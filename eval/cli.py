@@ -40,13 +40,17 @@ def context(
     *,
     collection: Annotated[str | None, typer.Option(help="Collection to ask.")] = None,
     model: Annotated[str | None, typer.Option(help="Profile whose window is filled.")] = None,
-    max_context_tokens: Annotated[int | None, typer.Option(help="Cap on retrieved text.")] = None,
+    max_context_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Cap on retrieved text.")
+    ] = None,
     type_name: Annotated[
         str | None, typer.Option("--type", help="Only questions of this type.")
     ] = None,
-    sample: Annotated[int | None, typer.Option(help="How many, drawn at random.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="How many, drawn at random.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    at_least: Annotated[float, typer.Option(help="Exit with 5 below this share.")] = 0.0,
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="Exit with 5 below this share.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Count the questions whose evidence stands in the context that would be sent.

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,9 +31,10 @@ from eval.packages import SCIPY_STATS, load_package
 from eval.report import write_report
 from eval.retrieval_cli import GATE_FAILED, Json, Quiet
 from eval.run import Estimate
-from eval.written import write_text
+from eval.written import check_writable, write_text
 from retrieval.lock import FolderLock
 from retrieval.settings import IndexSettings
+from serve.cost import LARGEST_GIVEN, SMALLEST_GIVEN
 from serve.runtime import Runtime
 from serve.schema import as_json as to_json
 from serve.settings import ServeSettings
@@ -41,7 +42,8 @@ from serve.tables import wide_console
 
 _UNAVAILABLE = 4
 """Exit code of a comparison that lacks answers because a server failed."""
-
+_JSON, _CSV, _HTML = "comparison.json", "comparison.csv", "comparison.html"
+"""What is written into the folder of the run, in this order."""
 
 Questions = Annotated[
     Path, typer.Option(help="JSON-lines file of questions with their right answers.")
@@ -148,6 +150,8 @@ async def _run(
 ) -> Comparison | tuple[Estimate, ...]:
     with ExitStack() as opened:
         opened.callback(_hold(folder).release)
+        for name in (_JSON, _CSV, _HTML):
+            check_writable(folder / name, param="run", give="another folder")
         store = opened.enter_context(CellStore(folder / "calls.sqlite3"))
         runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
         try:
@@ -171,15 +175,15 @@ def _hold(folder: Path) -> FolderLock:
 
 
 def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_json: bool) -> None:
-    write_comparison(comparison, folder / "comparison.json")
-    write_text(write_csv(comparison), folder / "comparison.csv")
-    write_report(comparison, folder / "comparison.html")
+    write_comparison(comparison, folder / _JSON)
+    write_text(write_csv(comparison), folder / _CSV)
+    write_report(comparison, folder / _HTML)
     results = check_gates(gates, comparison)
     if as_json:
         _print_json(
             {
-                "comparison": str(folder / "comparison.json"),
-                "html": str(folder / "comparison.html"),
+                "comparison": str(folder / _JSON),
+                "html": str(folder / _HTML),
                 "complete": comparison.run.complete,
                 "arms": [to_json(arm) for arm in comparison.arms],
                 "pairs": [to_json(pair) for pair in comparison.pairs],
@@ -189,7 +193,7 @@ def _finish(comparison: Comparison, gates: Sequence[Gate], folder: Path, *, as_j
         )
     else:
         print_comparison(comparison, wide_console())
-        sys.stdout.write(f"report: {folder / 'comparison.html'}\n")
+        sys.stdout.write(f"report: {folder / _HTML}\n")
     _end(comparison, results)
 
 
@@ -212,14 +216,20 @@ def _end(comparison: Comparison, results: Sequence[GateResult]) -> None:
 def _usd(text: str | None, param: str) -> Decimal | None:
     if text is None:
         return None
+    flag = f"--{param.replace('_', '-')}"
     try:
         usd = Decimal(text)
-    except InvalidOperation:
+    except ArithmeticError:
         usd = Decimal("NaN")
     if not usd.is_finite() or usd < 0:
-        flag = f"--{param.replace('_', '-')}"
-        raise InputError(f"{flag} {text!r} is no amount", hint=f"{flag} 2.50", param=param)
-    return usd
+        told = f"{text!r} is no amount"
+    elif usd > LARGEST_GIVEN:
+        told = f"{text} is more than {LARGEST_GIVEN:,.0f}"
+    elif usd and usd < SMALLEST_GIVEN:
+        told = f"{text} is less than {SMALLEST_GIVEN:f}, and not 0"
+    else:
+        return usd
+    raise InputError(f"{flag} {told}", hint=f"{flag} 2.50", param=param)
 
 
 def _watch(

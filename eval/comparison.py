@@ -7,13 +7,15 @@ decimals, written as strings.
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +29,8 @@ from serve.profile_entry import Place
 
 FORMAT = 1
 """Version of the JSON form; another one is refused."""
+UNPACKED_LIMIT = 512 * 2**20
+"""Bytes that a gzipped comparison may unpack to: a small file can hold more than a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +271,24 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Return the comparison of a file.
+    """Return the comparison of a file, which may be gzipped.
 
     Raises:
-        InputError: it cannot be read, or holds none.
+        InputError: it cannot be read, unpacks to more than `UNPACKED_LIMIT`, or holds none.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == b"\x1f\x8b"  # by RFC 1952, whatever the name says
+            text = (_unpack(file, path) if packed else file.read()).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}") from error
     return parse_comparison(text, origin=path.name)
+
+
+def _unpack(file: BinaryIO, path: Path) -> bytes:
+    with gzip.open(file) as stream:
+        # Going on in the stream keeps nothing of it.
+        if stream.seek(UNPACKED_LIMIT + 1) > UNPACKED_LIMIT:
+            raise InputError(f"{path} unpacks to more than {UNPACKED_LIMIT:,} bytes")
+        stream.seek(0)
+        return stream.read()

@@ -14,8 +14,7 @@ from chunking.document import Document
 from chunking.errors import InputError
 from eval.making.maker import TYPES, make_questions
 from eval.making.questions import MadeQuestions
-from eval.results import check_writable
-from eval.written import write_text
+from eval.written import check_writable, write_text
 from retrieval.index import Index
 from retrieval.providers import open_engine
 from retrieval.settings import IndexSettings

@@ -12,11 +12,13 @@ import typer
 from chunking.errors import InputError
 from eval.comparison import read_comparison
 from eval.report import write_report
-from eval.results import check_writable
+from eval.written import check_writable
 
 
 def report(
-    comparison: Annotated[Path, typer.Argument(help="JSON file of a finished comparison.")],
+    comparison: Annotated[
+        Path, typer.Argument(help="JSON file of a finished comparison, or it gzipped.")
+    ],
     *,
     html: Annotated[Path, typer.Option(help="File to write; one that is there is replaced.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -26,7 +28,7 @@ def report(
     It opens from disk: what was found in plain words, charts with their tables, and every question
     with the answers and the receipts of all arms side by side. No model is called.
     """
-    check_writable(html)
+    check_writable(html, param="html")
     found = read_comparison(comparison)
     if html.exists() and html.samefile(comparison):
         raise InputError(f"{html} is the comparison itself", hint="give another file", param="html")

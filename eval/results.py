@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,21 +19,6 @@ class _Line(BaseModel):
     model_config = ConfigDict(extra="ignore")
     id: str
     metrics: Mapping[str, float]
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a path that results cannot be written to, before they are measured.
-
-    Raises:
-        InputError: its folder is missing or read-only, or it is a folder itself.
-    """
-    folder = path.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
-        raise InputError(
-            f"cannot write {path}",
-            hint="give a file in a folder that you may write to",
-            param="out",
-        )
 
 
 def write_results(results: Sequence[QuestionResult], path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from chunking.errors import InputError
 from eval.datasets import RetrievalSet
 from eval.packages import IR_MEASURES, SCIPY_STATS, load_package
 from eval.questions import Question, sample_questions
-from eval.results import check_writable, read_results, write_results
+from eval.results import read_results, write_results
 from eval.searching.collection import ingest_set
 from eval.searching.layouts import DEFAULT_SPLIT, load_retrieval_set
 from eval.searching.retrieval import (
@@ -41,6 +42,7 @@ from eval.searching.summary import (
 from eval.searching.tables import print_differences, print_summary
 from eval.searching.timing import RememberingEmbedder
 from eval.statistics import compare_all
+from eval.written import check_writable
 from ingest.progress import show_progress
 from ingest.workbench import Workbench
 from retrieval.providers import open_splitter
@@ -266,6 +268,9 @@ def _gates(stated: Sequence[str], known: Sequence[str]) -> dict[str, float]:
             gates[name] = float(value)
         except ValueError as error:
             raise InputError(f"--at-least {gate}: {value!r} is no number") from error
+        if not isfinite(gates[name]):
+            # Nothing is below NaN, so that such a gate would always be met.
+            raise InputError(f"--at-least {gate}: {value!r} is no number", param="at_least")
     return gates
 
 

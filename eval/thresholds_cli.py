@@ -20,12 +20,18 @@ from serve.escalation import Thresholds
 
 
 def thresholds(
-    comparison: Annotated[Path, typer.Argument(help="JSON file of a finished comparison.")],
+    comparison: Annotated[
+        Path, typer.Argument(help="JSON file of a finished comparison, or it gzipped.")
+    ],
     *,
     arm: Annotated[str, typer.Option(help="Arm whose answers are to be escalated or kept.")],
     misses_worth: Annotated[
         float,
-        typer.Option(min=0, help="Needless escalations that weigh as much as a wrong answer."),
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="Needless escalations that weigh as much as a wrong answer.",
+        ),
     ] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the halves and the intervals.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

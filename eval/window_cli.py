@@ -19,16 +19,17 @@ from chunking.errors import InputError
 from eval.asked import QuestionSet, load_asked, sample_asked
 from eval.cells import AskedQuestion
 from eval.packages import SCIPY_STATS, load_package
-from eval.results import check_writable
 from eval.scoring.answers import FindNames, score_answer
 from eval.window.answers import AnswerFile, KeptAnswer, ask_cases, key_of
 from eval.window.cases import DEFAULT_SIZES, WindowCase, plan_cases
 from eval.window.summary import ScoredCase, summarize_window
 from eval.window.tables import print_estimate, print_window
+from eval.written import check_writable
 from retrieval.settings import IndexSettings
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
+from serve.review import require_approved
 from serve.runtime import Runtime
 from serve.settings import ServeSettings
 
@@ -67,7 +68,7 @@ def window(
     sample: Annotated[int | None, typer.Option(min=1, help="How many of each type.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and the intervals.")] = 0,
     max_output_tokens: Annotated[int, typer.Option(min=1, help="Room for an answer.")] = 128,
-    parallel: Annotated[int, typer.Option(min=1, help="Calls at a time.")] = 1,
+    parallel: Annotated[int, typer.Option(min=1, max=256, help="Calls at a time.")] = 1,
     dry_run: Annotated[
         bool, typer.Option(help="Say what would be asked, and ask nothing.")
     ] = False,
@@ -79,12 +80,13 @@ def window(
     says how long a window the model uses well.
     """
     load_package(SCIPY_STATS)
-    check_writable(answers)
+    check_writable(answers, param="answers")
     found = load_asked(questions)
     asked = sample_asked(found, types=tuple(type_name or ()), size=sample, seed=seed)
     settings = ServeSettings.load(collection=collection, model=model)
     profile = find_profile(load_profiles(settings.profiles), settings.model)
     sizes = choose_sizes(size or (), profile)
+    require_approved(profile.name, profile.review)
     wanted = Wanted(found, asked, sizes, place, max_output_tokens, parallel, AnswerFile(answers))
     runtime = Runtime.open(IndexSettings.load(), settings, secrets=os.environ)
     if dry_run:
@@ -149,6 +151,7 @@ def _cases(
 def _estimate(
     wanted: Wanted, runtime: Runtime, collection: str, profile: ModelProfile, *, as_json: bool
 ) -> None:
+    runtime.backend(profile)  # what the run would be refused for, this is
     cases = _cases(wanted, runtime, collection, profile)
     print_estimate(_unasked(cases, profile, wanted.kept), as_json=as_json)
 
@@ -186,6 +189,7 @@ async def _measure(
     """Ask every case and score it; on a terminal, with how many are done."""
     scored: list[ScoredCase] = []
     try:
+        runtime.backend(profile)  # a key or a file that lacks is told before a file is held
         names = runtime.searcher(collection).catalog().names
         pairs = ask_cases(
             _cases(wanted, runtime, collection, profile),

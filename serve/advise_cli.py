@@ -16,7 +16,7 @@ from chunking.errors import InputError
 from serve import advise as advising
 from serve.advice_text import count, explain, plain, usd
 from serve.advise import MONTH_DAYS, MONTH_HOURS, CloudOffer, Machine, Need, Situation, Volume
-from serve.cost import price
+from serve.cost import LARGEST_GIVEN, SMALLEST_GIVEN, price
 from serve.cost_cli import Period, Since, Until, period_of
 from serve.ledger import CallRow
 from serve.profiles import find_profile, load_profiles
@@ -37,9 +37,6 @@ _SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9}
 _THOUSAND = 1000
 _MEASURED = "the median of the ledger's local calls, each alone, reading included"
 _WHOLE = 100
-_LARGEST, _SMALLEST = Decimal("1e18"), Decimal("1e-9")
-"""Bounds of what is given: sums of such numbers have digits that people can read, and no limit of
-decimals is met."""
 
 
 def _amount(given: str | Decimal) -> Decimal:
@@ -54,10 +51,10 @@ def _amount(given: str | Decimal) -> Decimal:
         raise typer.BadParameter(f"{text!r} is no number") from None
     if not (number.is_finite() and number >= 0):
         raise typer.BadParameter(f"{text} is not a number of at least 0")
-    if number > _LARGEST / factor:
-        raise typer.BadParameter(f"{text} is more than {_LARGEST:,.0f}")
-    if number and number < _SMALLEST:
-        raise typer.BadParameter(f"{text} is less than {_SMALLEST:f}, and not 0")
+    if number > LARGEST_GIVEN / factor:
+        raise typer.BadParameter(f"{text} is more than {LARGEST_GIVEN:,.0f}")
+    if number and number < SMALLEST_GIVEN:
+        raise typer.BadParameter(f"{text} is less than {SMALLEST_GIVEN:f}, and not 0")
     return number * factor
 
 

@@ -13,6 +13,9 @@ _MILLION = Decimal(1_000_000)
 _HOUR_SECONDS = 3600
 _SMALLEST = Decimal("1e-12")
 """What the cost of seconds is rounded to: of amounts that end, sums are exact."""
+LARGEST_GIVEN, SMALLEST_GIVEN = Decimal("1e18"), Decimal("1e-9")
+"""Bounds of amounts that a user gives, 0 apart: sums of such numbers have digits that people can
+read, and no limit of decimals is met."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,9 +20,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from tomlkit.exceptions import TOMLKitError
 
+from chunking.counters import well_formed
 from chunking.errors import ConfigurationError, InputError
 from serve.profiles import ModelProfile, facts_of, find_profile, load_profiles
-from serve.review import ReviewStatus
+from serve.review import ROLE_LIMIT, ReviewStatus
 from serve.schema import as_json
 from serve.settings import ServeSettings
 
@@ -63,8 +65,8 @@ def review_model(
 ) -> None:
     """Write a review of a model into your profile file; everything else in it stays.
 
-    The file is the one that the setting serve.profiles names. A service that runs reads it when it
-    is started again.
+    The file is the one that the setting serve.profiles names. It is checked with the review in it
+    before it is replaced. A service that runs reads it when it is started again.
     """
     path = ServeSettings.load().profiles
     if path is None:
@@ -73,17 +75,22 @@ def review_model(
             hint='set profiles = "profiles.toml" in [serve], or WINDOWFIT_SERVE_PROFILES',
             param="profiles",
         )
-    if not role.strip():
+    if not (role := _readable(role, "role").strip()):
         raise InputError("--role is blank", hint="name the role that decides", param="role")
+    if len(role) > ROLE_LIMIT:
+        told = f"--role has {len(role)} characters > {ROLE_LIMIT}"
+        raise InputError(told, hint="give the role alone, and what else there is as --note")
     known = load_profiles(path if path.exists() else None)
     about = asdict(facts_of(find_profile(known, model)))
     given = {
         "status": status,
-        "role": role.strip(),
+        "role": role,
         "date": datetime.now(UTC).date(),
         "about": {name: fact for name, fact in about.items() if fact is not None},
     }
-    write_review(path, model, given if note is None else {**given, "note": note})
+    if note is not None:
+        given["note"] = _readable(note, "note")
+    write_review(path, model, given)
     reviewed = load_profiles(path)[model]
     if as_json_lines:
         _print_json(_facts(reviewed))
@@ -93,31 +100,79 @@ def review_model(
         )
 
 
+def _readable(text: str, param: str) -> str:
+    """Return an option's text; what a shell gave in bytes that are no UTF-8, no file holds."""
+    if well_formed(text) != text:
+        message = f"--{param} is no text: it has bytes that are no UTF-8"
+        raise InputError(message, hint="give it as UTF-8", param=param)
+    return text
+
+
 def write_review(path: Path, model: str, review: Mapping[str, Any]) -> None:
     """Set keys of a model's review in a profile file, at once and whole, or not at all.
 
-    Comments, order and other content stay byte for byte. A file that is not there is made.
+    Comments, order and other content stay byte for byte. A file that is not there is made. What is
+    written can be loaded, and says nothing else than before but the review.
 
     Raises:
-        ConfigurationError: the file is no TOML, or cannot be read or written.
+        ConfigurationError: the file is no TOML, cannot be read or written, would not load with
+            this review, or is laid out as nothing here can edit it; then it is as it was.
     """
     try:
         text = path.read_bytes().decode("utf-8") if path.exists() else ""
-        document = tomlkit.parse(text)
-        table = _table(_table(_table(document, "profiles", hidden=True), model), "review")
-        table.update(review)
-        _replace(path, tomlkit.dumps(document))
-    except (OSError, UnicodeDecodeError, TOMLKitError, TypeError) as error:
+        edited = _edit(text, model, review)
+        if edited is None:
+            raise ConfigurationError(
+                f"{path} is laid out in a way that this command cannot edit; nothing is changed",
+                hint=f"give the review of {model!r} by hand: {_inline(review).as_string()[1:-1]}",
+            )
+        load_profiles(path, text=edited)
+        _replace(path, edited)
+    except (OSError, ValueError, TypeError) as error:  # no UTF-8 and no TOML are ValueErrors
         raise ConfigurationError(f"the review cannot be written into {path}: {error}") from error
 
 
-def _table(above: Any, name: str, *, hidden: bool = False) -> Any:
-    """Return the table of that name, made where there is none."""
-    if name not in above:
-        above[name] = tomlkit.table(is_super_table=hidden)
-    if not isinstance(above[name], dict):
-        raise TypeError(f"{name} is no table")
-    return above[name]
+def _edit(text: str, model: str, review: Mapping[str, Any]) -> str | None:
+    """Return the text with the review in it; None where no way of writing it says just that."""
+    wanted = tomllib.loads(text)
+    _review_of(wanted, model, lambda _: {}).update(review)
+    for make, laid in ((_table, dict(review)), (_inline_table, _inline(review))):
+        # Tables cannot stand in inline tables, nor between dotted keys; inline tables can.
+        with suppress(TOMLKitError, ValueError):
+            document = tomlkit.parse(text)
+            _review_of(document, model, make).update(laid)
+            edited = tomlkit.dumps(document)
+            if tomllib.loads(edited) == wanted:
+                return edited
+    return None
+
+
+def _review_of(document: Any, model: str, make: Callable[[str], Any]) -> Any:
+    """Return the table of a model's review; it and those above it are made where they lack."""
+    table = document
+    for name in ("profiles", model, "review"):
+        if name not in table:
+            table[name] = make(name)
+        table = table[name]
+        if not isinstance(table, dict):
+            raise TypeError(f"{name} is no table")
+    return table
+
+
+def _table(name: str) -> Any:
+    return tomlkit.table(is_super_table=name == "profiles")
+
+
+def _inline_table(_: str) -> Any:
+    return tomlkit.inline_table()
+
+
+def _inline(facts: Mapping[str, Any]) -> Any:
+    """Return facts as an inline table, those that are tables themselves, too."""
+    table = tomlkit.inline_table()
+    for name, fact in facts.items():
+        table[name] = _inline(fact) if isinstance(fact, Mapping) else fact
+    return table
 
 
 def _replace(path: Path, text: str) -> None:

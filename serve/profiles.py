@@ -135,8 +135,13 @@ class ModelProfile:
         return free if self.input_limit is None else min(free, self.input_limit)
 
 
-def load_profiles(user_file: Path | None = None) -> Mapping[str, ModelProfile]:
+def load_profiles(
+    user_file: Path | None = None, *, text: str | None = None
+) -> Mapping[str, ModelProfile]:
     """Return every profile by name: those of the package, with the user's file laid over them.
+
+    Args:
+        text: what the user's file is going to hold, to check it first; by default what it holds.
 
     Raises:
         ConfigurationError: names the file, the profile, the key and the numbers at fault.
@@ -145,7 +150,8 @@ def load_profiles(user_file: Path | None = None) -> Mapping[str, ModelProfile]:
     tables = _parse(shipped, origin="serve/profiles.toml")
     origins = dict.fromkeys(tables, "serve/profiles.toml")
     if user_file is not None:
-        for name, table in _read_user_file(user_file).items():
+        own = _read_user_file(user_file) if text is None else text
+        for name, table in _parse(own, origin=str(user_file)).items():
             tables[name] = _lay_over(tables.get(name, {}), table, user_file=user_file)
             origins[name] = str(user_file)
     return MappingProxyType(
@@ -165,12 +171,11 @@ def find_profile(profiles: Mapping[str, ModelProfile], name: str) -> ModelProfil
     raise ModelNotFound(message, param="model")
 
 
-def _read_user_file(path: Path) -> dict[str, dict[str, Any]]:
+def _read_user_file(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"profile file {path} cannot be read") from error
-    return _parse(text, origin=str(path))
 
 
 def _parse(text: str, *, origin: str) -> dict[str, dict[str, Any]]:
@@ -191,8 +196,10 @@ def _lay_over(
     table: dict[str, Any], override: dict[str, Any], *, user_file: Path
 ) -> dict[str, Any]:
     """Return `table` with the user's keys; a fact the user states is sourced to the user's file."""
-    changed = datetime.fromtimestamp(user_file.stat().st_mtime, tz=UTC).date()
-    own = {"url": user_file.resolve().as_uri(), "read": changed}
+    now = datetime.now(UTC).timestamp()  # of a file that is not written yet
+    changed = user_file.stat().st_mtime if user_file.exists() else now
+    read = datetime.fromtimestamp(changed, tz=UTC).date()
+    own = {"url": user_file.resolve().as_uri(), "read": read}
     given = override.get("sources", {})
     merged = {**table, **override, "review": laid_over(table.get("review"), override)}
     if not isinstance(given, dict):

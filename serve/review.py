@@ -19,6 +19,9 @@ ReviewStatus = Literal["approved", "pending", "blocked"]
 REVIEWED_FACTS = ("backend", "model", "place", "licence", "model_file")
 """What a review is about: a file that changes one of them takes the built-in review away."""
 
+ROLE_LIMIT = 128
+"""Most characters of the role that decides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -108,7 +111,7 @@ class ReviewEntry(_Table):
     """The TOML form of `ModelReview`; what is decided names its role and its day."""
 
     status: ReviewStatus
-    role: str = Field(min_length=1, max_length=128)
+    role: str = Field(min_length=1, max_length=ROLE_LIMIT)
     date: datetime.date
     restrictions: str = ""
     region: str = ""

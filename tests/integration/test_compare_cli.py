@@ -172,6 +172,12 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         (("quote:retrieve:0",), "budget 0 < 1"),
         (("quote:full", "--gate", "other.accuracy > 1"), "there is no arm 'other'"),
         (("quote:full", "--max-usd", "much"), "no amount"),
+        (("quote:full", "--max-usd", "-1"), "no amount"),
+        (("quote:full", "--max-usd", "1e9999999999999999999"), "no amount"),
+        (("quote:full", "--max-usd", "1e999999999"), "more than 1,000,000,000,000,000,000"),
+        (("quote:full", "--max-usd", "1e-999999999"), "less than 0.000000001, and not 0"),
+        (("quote:full", "--hardware-usd-per-month", "nan"), "no amount"),
+        (("quote:full", "--hardware-usd-per-month", "1e9999999"), "1e9999999 is more than 1,000"),
         (("quote:full", "--type", "absent"), "no question of type 'absent'"),
         (("quote:full", "--judge", "quote"), "no language model"),
         (("gemini-3.8-flash:full",), "is pending by maintainers"),
@@ -182,7 +188,32 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_asked(
         assert ended.code == 2
         assert told in ended.err
         assert "hint: " in ended.err
+        assert ask(*flags, "--dry-run").err == ended.err
     assert not (tmp_path / "comparison" / "comparison.json").exists()
+
+
+@pytest.mark.parametrize("name", ["comparison.json", "comparison.csv", "comparison.html"])
+def test_a_file_that_could_not_be_written_is_told_before_anything_is_paid(
+    ask: Command, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "comparison" / name).mkdir(parents=True)
+
+    ended = [ask("paid=paid:retrieve"), ask("paid=paid:retrieve", "--dry-run")]
+
+    for one in ended:
+        assert one.code == 2
+        assert f"{name}: it is there and no file" in one.err
+        assert "hint: give another folder with --run" in one.err
+    assert not (tmp_path / "comparison" / "calls.sqlite3").exists()
+    assert ask("paid=paid:retrieve", "--run", "other").code == 0
+
+
+@pytest.mark.parametrize("amount", ["1e18", "1e-9", "0"])
+def test_the_largest_and_smallest_amounts_can_be_compared_with(ask: Command, amount: str) -> None:
+    ended = ask("quote:retrieve,paid:retrieve", "--hardware-usd-per-month", amount, "--json")
+
+    assert ended.code == 0, ended.err
+    assert ended.json["break_even"][0]["questions_per_month"] >= 0
 
 
 def test_arms_are_declared_in_a_file_with_what_they_stand_in_for(

@@ -127,6 +127,7 @@ def test_a_gate_that_fails_ends_with_5_and_the_numbers(command: Command, tmp_pat
     [
         (("--at-least", "ndcg@7=1"), "no metric 'ndcg@7'"),
         (("--at-least", "ndcg@10=high"), "'high' is no number"),
+        (("--at-least", "ndcg@10=nan"), "'nan' is no number"),
         (("--at-least", "ndcg@10"), "no metric"),
         (("--type", "absent"), "no question of type 'absent'"),
         (("--sample", "3"), "2 questions"),
@@ -146,6 +147,22 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_embedded(
     assert told in ended.err
     assert "hint: " in ended.err
     assert "progress" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "option", [("--sample", "-1"), ("--max-context-tokens", "-5"), ("--at-least", "nan")]
+)
+def test_a_number_that_measures_nothing_is_refused(
+    command: Command, tmp_path: Path, option: tuple[str, str]
+) -> None:
+    write_lines(tmp_path / "qa.jsonl", QUESTIONS)
+    ingest_notes(command, tmp_path)
+    asked = ("eval", "context", "--questions", "qa.jsonl", "--collection", "notes")
+
+    ended = command(*asked, "=".join(option))
+
+    assert ended.code == 2
+    assert option[0] in ended.err
 
 
 def test_results_by_question_are_written_and_compared(command: Command, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from eval.questions import load_questions
 from tests.integration.commands import Command
+from tests.serving import OWN_PROFILE
 
 COUNTRIES = {
     "Peru": ("Lima", "1,285,216 sq km"),
@@ -115,6 +116,37 @@ def test_made_questions_measure_a_window_and_a_second_run_asks_nothing(
     assert command(*window, *sizes, "--dry-run", "--json").json["calls"] == {}
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("", "model 'mine' is pending: nobody has reviewed it"),
+        (
+            'api_key_env = "MINE_KEY"\n'
+            'review = { status = "approved", role = "tests", date = 2026-11-22 }\n',
+            "profile 'mine' needs the variable MINE_KEY, which is not set",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_asked_is_refused_also_where_nothing_is_asked(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, told: str
+) -> None:
+    (tmp_path / "world").mkdir()
+    write_markdown(tmp_path / "world")
+    command("ingest", "run", "world", "--collection", "world", "--quiet")
+    command("eval", "questions", "--collection", "world", "--out", "made.jsonl")
+    profile = OWN_PROFILE.replace("tiktoken:o200k_base", "mistral:v3")
+    (tmp_path / "profiles.toml").write_text(profile + lines)
+    monkeypatch.setenv("WINDOWFIT_SERVE_PROFILES", str(tmp_path / "profiles.toml"))
+    window = ("eval", "window", "--questions", "made.jsonl", "--collection", "world")
+
+    ended = [command(*window, "--model", "mine", *more) for more in ((), ("--dry-run",))]
+
+    for one in ended:
+        assert (one.code, one.out) == (2, "")
+        assert told in one.err
+    assert not (tmp_path / "window-answers.jsonl").exists()
+
+
 def test_a_window_is_measured_of_local_models_alone_and_up_to_theirs(
     command: Command, tmp_path: Path
 ) -> None:
@@ -128,9 +160,11 @@ def test_a_window_is_measured_of_local_models_alone_and_up_to_theirs(
     (tmp_path / "made.jsonl").write_text(json.dumps(line) + "\n")
     window = ("eval", "window", "--questions", "made.jsonl")
 
+    many = command(*window, "--parallel", "9" * 30)
     cloud = command(*window, "--model", "gpt-6-luna")
     wide = command(*window, "--size", "9000")
 
-    assert (cloud.code, wide.code) == (2, 2)
+    assert (many.code, cloud.code, wide.code) == (2, 2, 2)
+    assert "less than or equal to 256" in many.err
     assert "is in the cloud, and this measurement sends text to local models only" in cloud.err
     assert "quote has a window of 8,192 tokens < 9,000" in wide.err

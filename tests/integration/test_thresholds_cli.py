@@ -16,6 +16,8 @@ from serve.settings import ServeSettings
 from tests.integration.commands import Command
 from tests.unit.eval.comparisons import example_comparison
 
+ROOT = Path(__file__).parents[2]
+
 pytest.importorskip("scipy", reason="needs the extra `eval`")
 
 
@@ -68,6 +70,28 @@ def test_an_arm_that_was_not_asked_is_refused(
     assert ended.code == 2
     assert told in ended.err
     assert "choose of local-rag" in ended.err
+
+
+def test_thresholds_are_fitted_on_the_published_comparison(command: Command) -> None:
+    published = next((ROOT / "docs" / "results").glob("*/comparison.json.gz"))
+
+    ended = command("eval", "thresholds", str(published), "--arm", "local-rag-8k", "--json")
+
+    assert (ended.code, ended.json["measured"]) == (0, 32), ended.err
+    assert round(ended.json["escalated"]["mean"] * 32) == 3
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "1e400", "-1"])
+def test_a_weight_that_decides_nothing_is_refused(
+    command: Command, tmp_path: Path, weight: str
+) -> None:
+    write_comparison(labelled(), tmp_path / "comparison.json")
+    asked = ("eval", "thresholds", "comparison.json", "--arm", "local-rag-8k")
+
+    ended = command(*asked, f"--misses-worth={weight}")
+
+    assert ended.code == 2
+    assert "--misses-worth" in ended.err
 
 
 def test_too_few_answers_are_refused_with_how_many_are_needed(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +24,41 @@ def test_a_comparison_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
     assert read_comparison(path) == comparison
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_comparison_is_read_packed_as_it_was_written_whatever_its_name(tmp_path: Path) -> None:
+    comparison = example_comparison(copies=2)
+    path = tmp_path / "comparison.json"
+    path.write_bytes(gzip.compress(dump_comparison(comparison).encode()))
+
+    assert read_comparison(path) == comparison
+
+
+@pytest.mark.parametrize(("end", "more"), [(-9, b""), (None, b"x")])
+def test_a_packed_comparison_that_is_damaged_is_named(
+    tmp_path: Path, end: int | None, more: bytes
+) -> None:
+    path = tmp_path / "comparison.json.gz"
+    path.write_bytes(gzip.compress(b"{}" * 500)[:end] + more)
+
+    with pytest.raises(InputError, match=r"cannot read .*comparison\.json\.gz"):
+        read_comparison(path)
+
+
+def test_a_small_file_that_unpacks_to_more_than_a_machine_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.comparison.UNPACKED_LIMIT", 50_000_000)
+    path = tmp_path / "comparison.json.gz"
+    path.write_bytes(gzip.compress(bytes(50_000_001)))
+
+    tracemalloc.start()
+    with pytest.raises(InputError, match="unpacks to more than 50,000,000 bytes"):
+        read_comparison(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 5_000_000
 
 
 def test_money_keeps_its_digits_in_the_json_form() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from chunking.errors import ConfigurationError, ModelNotFound
+from chunking.errors import ConfigurationError, InputError, ModelNotFound
 from serve.errors import ModelUnapproved
 from serve.models_cli import app, write_review
 from serve.profiles import load_profiles
@@ -19,6 +20,10 @@ from serve.review import require_approved
 from tests.serving import OWN_PROFILE
 
 REVIEW = ("--status", "approved", "--role", "legal")
+TODAY = date(2026, 11, 22)
+GIVEN = {"status": "approved", "role": "legal", "date": TODAY}
+ABOUT = {"backend": "quote", "model": "quote", "place": "local", "licence": "MIT"}
+OTHER = "[profiles.mistral-7b-8k]\ntemperature = 0.1\n"
 COMMENTED = """# ours: do not touch
 [profiles.mistral-7b-8k]   # on the second machine
 base_url = "http://127.0.0.1:8001/v1"
@@ -219,3 +224,85 @@ def test_a_profile_that_is_no_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no table"):
         write_review(path, "quote", {"status": "approved"})
     assert path.read_text("utf-8") == "profiles = 3\n"
+
+
+@pytest.mark.parametrize(
+    ("layout", "review"),
+    [
+        ("[profiles.quote]\ntimeout_seconds = 12", "[profiles.quote.review]"),
+        ("[profiles]\nquote.timeout_seconds = 12\n", "quote.review = {"),
+        (f"[profiles]\nquote.timeout_seconds = 12\n{OTHER}", "quote.review = {"),
+        ("profiles.quote.timeout_seconds = 12\n", "[profiles.quote.review]"),
+        ("[profiles]\nquote = { timeout_seconds = 12 }\n", "review = {"),
+        ("profiles = { quote = { timeout_seconds = 12 } }\n", "review = {"),
+        ('[profiles.quote]\nreview.note = "old"\n', "review.about = {"),
+        ('[profiles]\nquote.review.note = "old"\n', "quote.review.about = {"),
+        ('[profiles.quote]\nreview = { note = "old" }\n', "review = {"),
+        ('[profiles.quote.review]\nnote = "old"\n[profiles.quote]\n', "[profiles.quote.review]"),
+        ("[profiles]\nmistral-7b-8k.temperature = 0.1\n", "[profiles.quote.review]"),
+    ],
+)
+def test_a_review_is_written_in_the_form_that_the_file_has(
+    user_file: Path, layout: str, review: str
+) -> None:
+    wanted = tomllib.loads(layout)
+    user_file.write_text(layout, encoding="utf-8")
+
+    write_review(user_file, "quote", {**GIVEN, "about": ABOUT})
+
+    written = user_file.read_text("utf-8")
+
+    assert review in written
+    quote = wanted.setdefault("profiles", {}).setdefault("quote", {})
+    quote["review"] = {**quote.get("review", {}), **GIVEN, "about": ABOUT}
+    assert tomllib.loads(written) == wanted
+    assert load_profiles(user_file)["quote"].review.role == "legal"
+
+
+def test_a_layout_that_cannot_be_edited_is_left_alone_with_what_to_write(user_file: Path) -> None:
+    source = f"[profiles.quote.sources.window]\nurl = 'https://models.example'\nread = {TODAY}\n"
+    before = f"[profiles.quote.review]\n[profiles.quote]\n[profiles]\n{source}"
+    user_file.write_text(before, encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match="cannot edit; nothing is changed") as refused:
+        write_review(user_file, "quote", GIVEN)
+
+    assert user_file.read_text("utf-8") == before
+    keys = refused.value.hint.partition("by hand: ")[2].replace(", ", "\n")
+    user_file.write_text(before.replace("review]\n", f"review]\n{keys}\n"), encoding="utf-8")
+    assert load_profiles(user_file)["quote"].review.role == "legal"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--role", "r" * 200), "--role has 200 characters > 128"),
+        (("--role", "le\udcffgal"), "--role is no text"),
+        (("--role", "legal", "--note", "\udcff"), "--note is no text"),
+    ],
+)
+def test_an_option_that_no_file_can_hold_leaves_the_file_alone(
+    user_file: Path, options: tuple[str, ...], told: str
+) -> None:
+    user_file.write_text(COMMENTED, encoding="utf-8")
+
+    refused = run("review", "quote", "--status", "approved", *options).exception
+
+    assert isinstance(refused, InputError)
+    assert told in refused.message
+    assert user_file.read_text("utf-8") == COMMENTED
+
+
+@pytest.mark.parametrize("review", [{"role": "r" * 200}, {"role": "\udcff"}, {"date": "today"}])
+def test_a_review_that_would_not_load_is_not_written(
+    user_file: Path, review: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        write_review(user_file, "quote", {**GIVEN, **review})
+    assert list(user_file.parent.iterdir()) == []
+
+    user_file.write_text(COMMENTED, encoding="utf-8")
+    with pytest.raises(ConfigurationError):
+        write_review(user_file, "quote", {**GIVEN, **review})
+    assert user_file.read_text("utf-8") == COMMENTED
+    assert list(user_file.parent.iterdir()) == [user_file]
