@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from chunking.sensitivity import highest
 from serve.account import Bill, call_count, planned_tokens
-from serve.answered import Known, Saying
+from serve.answered import Known
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.brought import arguments_text
 from serve.call_record import CallRecord, Origin
@@ -20,7 +20,7 @@ from serve.citations import Citation, CitationCheck, cite
 from serve.context.report import ContextReport, ExhaustivePlan, Upstream
 from serve.errors import UpstreamError, UpstreamSilentTruncation
 from serve.plan import Ask, Plan
-from serve.recall import known_of, labels_to_hold
+from serve.recall import labels_to_hold
 from serve.runtime import Runtime
 from serve.shard_calls import ShardCalls
 
@@ -98,7 +98,7 @@ async def stream_answer(
         yield call.plan
         await record.send()
         completion: Completion | None = None
-        saying = Saying(runtime.answered, known_of(call.plan))
+        saying = runtime.recall.saying(call.plan)
         try:
             async with contextlib.aclosing(call.backend.stream(call.request)) as pieces:
                 async for piece in pieces:
@@ -124,13 +124,9 @@ async def stream_answer(
 
 
 async def _remember(given: Answer, call: _Call, runtime: Runtime) -> None:
-    """Remember what an answer says, its text and the calls of tools it asks for, with its label.
-
-    The label is that of now, and what was raised is known by it also where the documents go.
-    """
-    known = await asyncio.to_thread(runtime.known_now, call.plan)
-    for text in (given.text, *map(arguments_text, given.completion.tool_calls)):
-        runtime.answered.note(text, known)
+    """Remember what an answer says: its text, and the calls of tools it asks for."""
+    said = (given.text, *map(arguments_text, given.completion.tool_calls))
+    await asyncio.to_thread(runtime.recall.note_said, call.plan, *said)
 
 
 def _record(
@@ -225,11 +221,12 @@ async def _begin(
         plan = await asyncio.to_thread(runtime.plan, ask)
     # Before anything is paid: a model whose price is unknown is refused here, not after the call.
     record.plan(plan)
-    runtime.answered.note(plan.ask.question, Known(plan.ask.sensitivity))
+    asked = Known(plan.ask.sensitivity)
+    await asyncio.to_thread(runtime.answered.note, plan.ask.question, asked)
     backend = await runtime.verified_backend(plan.profile)
     if plan.profile.place != "local":
         # After what may take long: answers that were given meanwhile may come back in it.
-        plan = replace(plan, ask=await asyncio.to_thread(runtime.labelled, plan.ask))
+        plan = replace(plan, ask=await asyncio.to_thread(runtime.recall.recognise, plan.ask))
         record.plan(plan)
     if plan.exhaustion is not None and plan.profile.backend != "quote":
         check = partial(check_upstream, plan, upstream_check=upstream_check)

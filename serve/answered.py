@@ -7,7 +7,7 @@ question or as instructions, and that text may go to another model.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Literal
@@ -68,17 +68,27 @@ class AnsweredLabels:
     def __init__(self, limit: int = PRINT_LIMIT) -> None:
         self._limit = limit
         self._rooms: dict[tuple[Kind, Sensitivity], OrderedDict[bytes, Known]] = {}
+        self._documents: OrderedDict[tuple[str, str], Sensitivity] = OrderedDict()
         self._lock = Lock()
 
-    def note(self, text: str, known: Known, *, kind: Kind = "said", lines: bool = True) -> None:
+    def note(
+        self,
+        text: str,
+        known: Known,
+        *,
+        kind: Kind = "said",
+        lines: bool = True,
+        skip: Set[bytes] = frozenset(),
+    ) -> None:
         """Remember what is known of a text; what was known before holds, too.
 
         Args:
             lines: whether lines of the text are known on their own, see `prints_of`.
+            skip: prints that are not remembered, as what they stand for came from the caller.
         """
         if known == Known():
             return
-        prints = list(prints_of(text, lines=lines and kind == "said"))
+        prints = [one for one in prints_of(text, lines=lines) if one not in skip]
         with self._lock:
             room = self._rooms.setdefault((kind, known.label), OrderedDict())
             for one in prints:
@@ -102,28 +112,67 @@ class AnsweredLabels:
             merged(source for one in distinct for source in one.sources),
         )
 
+    def learn(self, collection: str, labels: Mapping[str, Sensitivity]) -> None:
+        """Remember the labels that documents were seen to have, of several the highest."""
+        with self._lock:
+            for name, label in labels.items():
+                key = collection, name
+                self._documents[key] = max(label, self._documents.pop(key, label))
+            while len(self._documents) > self._limit:
+                self._documents.popitem(last=False)
+
+    def learnt(self, source: Source) -> Sensitivity:
+        """Return the highest label that documents were ever seen to have, also if they are gone."""
+        with self._lock:
+            keys = ((source.collection, name) for name in source.documents)
+            seen = [self._documents[key] for key in keys if key in self._documents]
+        return highest((Sensitivity.PUBLIC, *seen))
+
 
 class Saying:
     """Notes an answer while it is written, so that a client may leave it at any piece."""
 
-    def __init__(self, labels: AnsweredLabels, known: Known) -> None:
+    def __init__(self, labels: AnsweredLabels, known: Known, *, skip: Set[bytes]) -> None:
+        """Begin with an answer.
+
+        Args:
+            skip: see `AnsweredLabels.note`.
+        """
         self._labels = labels
         self._known = known
-        self._noted = 0
+        self._skip = skip
+        self._unnoted = 0
+        self._waiting = ""
 
     def add(self, text: str) -> None:
-        """Note all that there is of the answer by now, once for each letter.
+        """Note all that there is of the answer by now; time grows with what is new.
 
         Args:
             text: everything from the beginning.
         """
-        start = max(0, self._noted - _TAIL)
-        # Long enough that every run which ends in the new part is in it.
-        while start and count_letters(text[start : self._noted]) < RUN_LETTERS:
-            start = max(0, start - _TAIL)
-        self._noted = len(text)
-        self._labels.note(text[start:], self._known, lines=False)
+        new = text[self._unnoted :]
+        self._unnoted = len(text)
+        # The end of what was noted, long enough that every run which ends in the new part is in it.
+        self._waiting += new
+        if not any(map(str.isalnum, new)) and count_letters(new) == 0:
+            return
+        self._labels.note(self._waiting, self._known, lines=False, skip=self._skip)
+        self._waiting = _end_of(self._waiting)
 
     def end(self, text: str) -> None:
         """Note the answer as a whole, with the lines and the texts that stand in it."""
-        self._labels.note(text, self._known)
+        self._labels.note(text, self._known, skip=self._skip)
+
+
+def _end_of(text: str) -> str:
+    """Return the end of a text that has as many letters as a run, and what may stand in a citation.
+
+    All of it, where it has fewer: what a short text is known by is all of it.
+    """
+    size = _TAIL
+    while size < len(text):
+        end = text[-size:]
+        if count_letters(end) >= RUN_LETTERS and "think>" not in end:
+            return end
+        size *= 2
+    return text

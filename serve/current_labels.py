@@ -28,15 +28,21 @@ def planned_labels(context: ContextWindow) -> dict[str, Sensitivity]:
     return labels
 
 
-def label_now(documents: Iterable[str], index: Index) -> Sensitivity:
-    """Return the highest label that documents, or copies of them, have by now; gone ones have none.
+def labels_now(documents: Iterable[str], index: Index) -> dict[str, Sensitivity]:
+    """Return the highest label that each document, or a copy of it, has by now, gone ones left out.
 
     Raises:
         WindowfitError: the store cannot be asked, or the collection is gone.
     """
-    known = dict.fromkeys(documents, Sensitivity.PUBLIC)
-    records = index.records(sorted(_with_copies(known, index)))
-    return highest((Sensitivity.PUBLIC, *(one.sensitivity for one in records.values())))
+    catalog = index.catalog()
+    copies = {name: (name, *catalog.copies(name)) for name in documents}
+    records = index.records(sorted({one for same in copies.values() for one in same}))
+    found: dict[str, Sensitivity] = {}
+    for name, same in copies.items():
+        labels = [records[one].sensitivity for one in same if one in records]
+        if labels:
+            found[name] = highest(labels)
+    return found
 
 
 def refuse_outdated(

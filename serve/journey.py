@@ -14,7 +14,6 @@ from typing import Final
 
 from chunking.errors import (
     CallLimitExceeded,
-    CollectionChanged,
     ConfigurationError,
     ContextLengthExceeded,
     TemplateRefused,
@@ -68,7 +67,7 @@ class Journey:
         self._route = ask.route or ask.model
         if self._route not in ROUTE_WORDS:
             find_profile(runtime.profiles, self._route)
-        self._ask = runtime.labelled(ask)
+        self._ask = runtime.recall.recognise(ask)
         runtime.answered.note(ask.question, Known(ask.sensitivity))
         # Of this moment alone: a call takes minutes, in which labels change and text goes away.
         self._plans: dict[str, Plan] = {}
@@ -131,11 +130,11 @@ class Journey:
         self._escalation = escalation
         self._plans.clear()
 
-    def plan_anew(self, error: CollectionChanged) -> None:
+    def plan_anew(self, error: WindowfitError) -> None:
         """Forget what was planned, since a label was raised after that; a few times only.
 
         Raises:
-            CollectionChanged: the error, where labels are raised faster than models are asked.
+            WindowfitError: the error, where labels are raised faster than models are asked.
         """
         self._changes += 1
         if self._changes > _CHANGES_LIMIT:
@@ -220,6 +219,8 @@ class Journey:
         known = self._inputs
         labels = {chunk.sensitivity for chunk in plan.context.chunks}
         labels |= {known.context_sensitivity} if known.context_sensitivity else set()
+        # What the request brings back may have got a higher label since it came.
+        labels |= {plan.ask.recognised} if plan.ask.recognised > plan.ask.sensitivity else set()
         self._inputs = replace(
             known,
             context_sensitivity=highest(labels) if labels else None,

@@ -21,22 +21,18 @@ def canonical(value: object) -> str:
     """Return a JSON value in one form, whatever the order of its fields was."""
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-    except RecursionError:
+    except (RecursionError, ValueError):  # too deep, or a number of thousands of digits
         return "\n".join(texts_in(value))
 
 
-def texts_in(value: Any, *, names: bool = True) -> Iterator[str]:
-    """Yield the texts of a JSON value; no depth is too deep.
-
-    Args:
-        names: whether the names of fields are among them.
-    """
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of a JSON value, names of fields included; no depth is too deep."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
             yield one
         elif isinstance(one, Mapping):
-            waiting += [*one.keys(), *one.values()] if names else one.values()
+            waiting += [*one.keys(), *one.values()]
         elif isinstance(one, list | tuple):
             waiting += one

@@ -61,6 +61,7 @@ class Ask:
         recognised: the highest label of what was asked or answered here before, and comes back in
             it; see `serve.answered`.
         recalled: the documents that this was made from.
+        brought_runs: prints of the runs of all that it brings, see `serve.prints`.
         system_parts: the messages that `system` was joined from, where there were several.
         route: "auto", "local", "cloud" or a model; None for `model`.
     """
@@ -89,6 +90,7 @@ class Ask:
     route: str | None = None
     recognised: Sensitivity = Sensitivity.PUBLIC
     recalled: tuple[Source, ...] = ()
+    brought_runs: frozenset[bytes] = field(default=frozenset(), repr=False, compare=False)
     system_parts: tuple[str, ...] = ()
 
     @property

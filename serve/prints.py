@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serve.abstention import abstains, without_citations
-from serve.json_texts import canonical, json_in, texts_in
+from serve.json_texts import canonical, json_in
 
 RUN_LETTERS: Final = 64
 """Letters and digits in a row by which a text is known for certain, wherever they stand."""
@@ -35,7 +35,13 @@ _BASE: Final = 0x9E3779B97F4A7C15  # odd, so that it has an inverse among the in
 _INVERSE: Final = pow(_BASE, -1, 1 << 64)
 _SHORT_LINES: Final = 8
 _SYMBOLS: Final = str.maketrans("", "", string.punctuation + string.whitespace)
-_THOUGHTS_END: Final = "</think>"
+_THOUGHT_TAG: Final = re.compile("</?think>")
+_QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
+_NAMES: Final = re.compile(r"\s*:")
+_ESCAPE: Final = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])')
+_ESCAPES: Final = {"b": " ", "f": " ", "n": "\n", "r": "\n", "t": " "}
+_ESCAPINGS: Final = 3
+"""JSON in JSON in JSON: what is looked at as it stands, and as it was before that."""
 _LONGEST_DECLINING: Final = 400
 _DECLINING_WORDS: Final = frozenset(
     "a able about an and answer any are asked based be been can cannot contain contained contains "
@@ -57,13 +63,12 @@ def prints_of(text: str, *, lines: bool = True) -> Iterator[bytes]:
     Args:
         lines: whether lines of a longer text are known on their own.
     """
-    thoughts, closed, said = text.rpartition(_THOUGHTS_END)
-    if closed:
-        yield from map(_digest, _runs(_letters(thoughts)))
+    *thoughts, said = _THOUGHT_TAG.split(text)
+    for thought in thoughts:
+        yield from _long_prints(thought)
     yield from _plain_prints(said)
     for value in _values_in_json(said):
-        if len(_known_by(value)) >= LINE_LETTERS:
-            yield from _plain_prints(value)
+        yield from _long_prints(value)
     if lines:
         yield from map(_digest, _inner_lines(said))
 
@@ -72,32 +77,60 @@ def prints_in(text: str) -> Iterator[bytes]:
     """Yield what may be known of a text that a request brings, each by which it may be known.
 
     A text of some words is known on lines of its own, a longer one wherever a run of its letters
-    stands, and the shortest where it is all of the text. Time is linear in the text.
+    stands, and the shortest where it is all of the text. What JSON has escaped, once or more often,
+    is looked at as it was, too. Time is linear in the text.
     """
-    thoughts, closed, said = text.rpartition(_THOUGHTS_END)
-    if closed:
-        yield from prints_in(said)
-        text = thoughts
-    known_by = _known_by(text)
-    if not known_by or _declines(text):
-        return
-    if len(known_by) < RUN_LETTERS:
-        yield _digest(known_by)
+    yield from runs_in(text)
+    yield from short_prints_in(text)
+
+
+def short_prints_in(text: str) -> Iterator[bytes]:
+    """Yield the prints of what is shorter than a run, see `prints_in`."""
+    for part in _parts(text):
+        known_by = _known_by(part)
+        if 0 < len(known_by) < RUN_LETTERS:
+            yield _digest(known_by)
+        letters, ends = _joined_lines(part)
+        for line, start in enumerate(ends[:-1]):
+            for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
+                if LINE_LETTERS <= end - start < RUN_LETTERS:
+                    yield _digest(letters[start:end])
+
+
+def runs_in(text: str) -> Iterator[bytes]:
+    """Yield the prints of all runs of a text that a request brings."""
+    for part in _parts(text):
+        # Both: a citation that goes over the end of a line is one in the whole alone.
+        for letters in dict.fromkeys((_known_by(part), _joined_lines(part)[0])):
+            yield from map(_digest, _runs(letters))
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield what stands between the tags of thoughts, as it is and as it was before escaping."""
+    for _ in range(_ESCAPINGS):
+        for part in _THOUGHT_TAG.split(text):
+            if not _declines(part):
+                yield part
+        if "\\" not in text:
+            return
+        text = _unescaped(text)
+
+
+def _joined_lines(text: str) -> tuple[str, list[int]]:
+    """Return the letters of the lines of a text, and where lines end, from 0 on."""
     lines = [letters for line in text.splitlines() if (letters := _letters(line))]
-    whole = "".join(lines)
-    ends = [*accumulate(map(len, lines), initial=0)]
-    for line, start in enumerate(ends[:-1]):
-        for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
-            if LINE_LETTERS <= end - start < RUN_LETTERS:
-                yield _digest(whole[start:end])
-    # Both: a citation that goes over the end of a line is one in the whole alone.
-    for letters in dict.fromkeys((known_by, whole)):
-        yield from map(_digest, _runs(letters))
+    return "".join(lines), [*accumulate(map(len, lines), initial=0)]
 
 
 def count_letters(text: str) -> int:
     """Return how many letters and digits a text is known by, without what a model thought."""
-    return len(_known_by(text.rpartition(_THOUGHTS_END)[2]))
+    return len(_known_by(_THOUGHT_TAG.split(text)[-1]))
+
+
+def _long_prints(text: str) -> Iterator[bytes]:
+    """Yield what a part of a text is known by, if it says something by itself."""
+    if len(_known_by(text)) >= LINE_LETTERS:
+        yield from _plain_prints(text)
 
 
 def _plain_prints(text: str) -> Iterator[bytes]:
@@ -110,15 +143,44 @@ def _plain_prints(text: str) -> Iterator[bytes]:
     yield from map(_digest, _runs(known_by))
 
 
-def _values_in_json(text: str) -> Iterator[str]:
-    """Yield the one form and the texts of a JSON object or list, without the names of its fields.
+def _values_in_json(text: str, depth: int = _ESCAPINGS) -> Iterator[str]:
+    """Yield the values of JSON in a text, without the names of fields, which are a schema's.
 
-    The names are those of a schema, which says nothing of what fills it.
+    The JSON may be cut, or stand between marks of code, or one object on each line. What is in JSON
+    in a value is yielded, too, down to a depth.
     """
+    for value in _texts_in_json(text):
+        yield value
+        if depth > 1:
+            yield from _values_in_json(value, depth - 1)
+
+
+def _texts_in_json(text: str) -> Iterator[str]:
     value = json_in(text)
     if value is not None:
         yield canonical(value)
-        yield from texts_in(value, names=False)
+    if "{" not in text and '["' not in text:
+        return
+    start: int | None = None
+    for found in _QUOTE.finditer(text):
+        if found[0] != '"':
+            continue
+        if start is None:
+            start = found.end()
+            continue
+        if not _NAMES.match(text, found.end()):
+            yield _unescaped(text[start : found.start()])
+        start = None
+    if start is not None:
+        yield _unescaped(text[start:])
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda found: _escaped_character(found[1]), text)
+
+
+def _escaped_character(escape: str) -> str:
+    return chr(int(escape[1:], 16)) if len(escape) > 1 else _ESCAPES.get(escape, escape)
 
 
 def _runs(letters: str) -> Iterator[str]:

@@ -123,7 +123,7 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
 
 _PROMPT_FIELDS = ("question", "system", "history", "after", "tools")
 # The parts stand in `system`, and of what came back the record tells the label alone.
-_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts", "recalled")
+_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts", "recalled", "brought_runs")
 
 
 def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:

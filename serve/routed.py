@@ -7,18 +7,22 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Final
 
 from chunking.errors import CollectionChanged, WindowfitError
 from serve.answer import Answer, UpstreamCheck, answer, stream_answer
 from serve.brought import brought_texts
 from serve.call_record import CallRecord, Origin
 from serve.context.route import EscalationRecord
-from serve.errors import PolicyRefused
+from serve.errors import PolicyNoRoute, PolicyRefused
 from serve.escalation import decide_escalation, read_signals
 from serve.grounding import check_grounding
 from serve.journey import FALLS_BACK, Journey
 from serve.plan import Ask, Plan
 from serve.runtime import Runtime
+
+_OUTDATED: Final = (CollectionChanged, PolicyNoRoute)
+"""What a call is refused by before anything is sent, where a label was raised since its plan."""
 
 
 async def plan_routed(ask: Ask, runtime: Runtime) -> Plan:
@@ -68,7 +72,7 @@ async def answer_routed(
             given = await answer(
                 plan.ask, runtime, upstream_check=upstream_check, plan=plan, origin=origin
             )
-        except CollectionChanged as error:
+        except _OUTDATED as error:
             journey.plan_anew(error)
             continue
         except FALLS_BACK as error:
@@ -121,7 +125,7 @@ async def stream_routed(
                 async for item in live:
                     begun = begun or not isinstance(item, Plan)
                     yield _finished(item, runtime, origin) if isinstance(item, Answer) else item
-        except CollectionChanged as error:
+        except _OUTDATED as error:
             if begun:
                 raise
             journey.plan_anew(error)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from chunking.counters import EstimatedCounter
+from chunking.errors import CollectionNotFound
 from chunking.sensitivity import UNLABELLED, Sensitivity
 from chunking.tokens import TokenCounter
 from retrieval.embed import Embedder
@@ -26,7 +28,7 @@ from retrieval.providers import (
 from retrieval.rerank import Rerankers
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings
-from serve.answered import AnsweredLabels, Known
+from serve.answered import AnsweredLabels
 from serve.backends.opening import ASKS_SERVER, open_backend, open_counter
 from serve.backends.protocol import ChatBackend, CompletionRequest
 from serve.calibration import Calibration, Observation
@@ -39,7 +41,7 @@ from serve.latency import Latencies
 from serve.ledger import FILE_NAME, Ledger
 from serve.plan import Ask, Plan, make_plan
 from serve.profiles import ModelProfile, find_profile, load_profiles
-from serve.recall import known_of, label_by_now, note_shown, recognise
+from serve.recall import Recall
 from serve.requests import RequestStore, open_requests
 from serve.review import require_approved
 from serve.routing import Policy
@@ -138,17 +140,18 @@ class Runtime:
         profile = find_profile(self.profiles, ask.model)
         require_approved(profile.name, profile.review)
         plan = make_plan(
-            self.labelled(ask),
+            self.recall.recognise(ask),
             profile=profile,
             counter=self.counter(profile),
             searcher=self.searcher(ask.collection, profile=profile),
         )
-        note_shown(plan, self.answered, cloud_limit=self.policy.cloud_limit)
+        self.recall.note_shown(plan)
         return plan
 
-    def labelled(self, ask: Ask) -> Ask:
-        """Return the request with the highest label of what it brings back, see `recognise`."""
-        return recognise(ask, self.answered, self._index)
+    @property
+    def recall(self) -> Recall:
+        """What recognises the text that comes back, and notes what is said and shown."""
+        return Recall(self.answered, self._index, self.policy.cloud_limit)
 
     def searcher(self, collection: str, *, profile: ModelProfile | None = None) -> Searcher:
         """Return the searcher of a collection, its fingerprint checked on first use.
@@ -231,19 +234,17 @@ class Runtime:
             recheck=self._refuse_outdated,
         )
 
-    def known_now(self, plan: Plan) -> Known:
-        """Return what is known of an answer to a plan, with the label of its documents by now."""
-        known = known_of(plan)
-        return replace(known, label=label_by_now(known, self._index))
-
     def _index(self, collection: str) -> Index:
         return self.searcher(collection).index
 
     def _refuse_outdated(self, request: CompletionRequest) -> None:
-        if request.collection:
-            index = self._index(request.collection)
-            shown = {chunk.document for chunk in request.sources}
-            refuse_outdated(request.planned_labels, index, shown=shown)
+        shown = {chunk.document for chunk in request.sources}
+        for collection, labels in request.planned_labels.items():
+            if collection == request.collection:
+                refuse_outdated(labels, self._index(collection), shown=shown)
+            else:
+                with suppress(CollectionNotFound):
+                    refuse_outdated(labels, self._index(collection), shown=())
 
     def unavailable(self) -> tuple[str, ...]:
         """Return the models whose server failed so often that it is left alone now."""

@@ -21,7 +21,7 @@ class CompletionRequest:
         question: the bare question, for backends that are no language model.
         sources: the kept chunks in prompt order; citation marker [n] names `sources[n - 1]`.
         collection: where the sources were found; empty where nobody says.
-        planned_labels: by document of that collection, the highest label that it may have for the
+        planned_labels: by collection and document, the highest label that it may have for the
             messages to be as they were planned.
         tools: functions the model may ask the caller to run, planned into the prompt's count.
         tool_choice: OpenAI's `tool_choice`; None leaves it to the server.
@@ -39,7 +39,7 @@ class CompletionRequest:
     question: str
     sources: tuple[Chunk, ...]
     collection: str = ""
-    planned_labels: Mapping[str, Sensitivity] = field(default_factory=dict)
+    planned_labels: Mapping[str, Mapping[str, Sensitivity]] = field(default_factory=dict)
     tools: tuple[Tool, ...] = ()
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = None

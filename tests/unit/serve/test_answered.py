@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -101,7 +102,7 @@ class TestAnsweredLabels:
     ) -> None:
         labels = AnsweredLabels()
         whole = ("<think>So it is.</think>" if thinks else "") + f"Lima {text}{more}" * 9
-        saying = Saying(labels, Known(Sensitivity.RESTRICTED))
+        saying = Saying(labels, Known(Sensitivity.RESTRICTED), skip=frozenset())
         for end in range(1, len(whole[:cut]) + 1):
             saying.add(whole[:end])
 
@@ -111,7 +112,7 @@ class TestAnsweredLabels:
     @given(st.lists(st.text(alphabet="ab [1]\n", max_size=90), max_size=9))
     def test_every_run_of_an_answer_that_is_written_is_known(self, pieces: list[str]) -> None:
         labels = AnsweredLabels()
-        saying = Saying(labels, Known(Sensitivity.RESTRICTED))
+        saying = Saying(labels, Known(Sensitivity.RESTRICTED), skip=frozenset())
         text = ""
         for piece in pieces:
             saying.add(text := text + piece)
@@ -121,6 +122,19 @@ class TestAnsweredLabels:
             run = plain[start : start + RUN_LETTERS]
             if run in text.replace(" ", "").replace("\n", ""):
                 assert label_in(labels, f"They say: {run}, do they?") is not PUBLIC
+
+    @pytest.mark.parametrize("piece", ["----", "\n", "| ", "\N{THUMBS UP SIGN}", "a ", "a--------"])
+    def test_a_stream_of_any_pieces_takes_time_by_their_number(self, piece: str) -> None:
+        def spent(count: int) -> float:
+            saying, text = Saying(AnsweredLabels(), Known(Sensitivity.RESTRICTED), skip=set()), ""
+            started = time.process_time()
+            for _ in range(count):
+                saying.add(text := text + piece)
+            return time.process_time() - started
+
+        pairs = [(spent(500), spent(4000)) for _ in range(2)]
+        small, large = (min(times) for times in zip(*pairs, strict=True))
+        assert large < 0.3 + 20 * small
 
 
 class TestWhatComesBack:
@@ -224,6 +238,24 @@ class TestWhatComesBack:
         shown = runtime.plan(ASK).context.chunks[0].text
 
         assert not leaves(runtime, replace(ABOUT_CHAD, system=f"Background:\n{shown}"))
+
+    def test_what_an_answer_restates_of_the_caller_is_the_callers(self) -> None:
+        system = (
+            "You answer for the archive of the northern harbour, in a sentence with its sources."
+        )
+        runtime = restricted(f"<think>{system} So be it.</think>The seat is Lima, by the bay.")
+        asyncio.run(answer(replace(ASK, system=system), runtime))
+
+        assert leaves(runtime, replace(ABOUT_CHAD, system=system))
+        history = (turn("The seat is Lima, by the bay."),)
+        assert not leaves(runtime, replace(ABOUT_CHAD, system=system, history=history))
+
+    def test_what_a_caller_said_under_a_label_keeps_it_in_an_answer(self) -> None:
+        runtime = restricted(SECRET)
+        ask = replace(ABOUT_CHAD, model="near", system=SECRET, sensitivity=Sensitivity.RESTRICTED)
+        asyncio.run(answer(ask, runtime))
+
+        assert not leaves(runtime, replace(ABOUT_CHAD, history=(turn(SECRET),)))
 
     def test_a_question_asked_under_a_label_keeps_it_when_it_is_asked_again(self) -> None:
         runtime = restricted("near [1].")

@@ -17,10 +17,11 @@ from retrieval.points import Where
 from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer, stream_answer
 from serve.answered import Known
-from serve.backends.protocol import Completion, CompletionRequest
+from serve.backends.protocol import ChatBackend, Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Plan
+from serve.profiles import ModelProfile
 from serve.routed import answer_routed, stream_routed
 from serve.runtime import Runtime
 from tests.routes import ASK, PROFILES, labelled, routed_runtime, script
@@ -255,11 +256,11 @@ def test_a_label_raised_while_a_local_model_writes_holds_for_who_leaves_it() -> 
 
 
 @pytest.mark.parametrize("part", ["catalog", "records"])
-def test_an_answer_is_given_and_held_restricted_where_the_store_goes_away_meanwhile(
-    monkeypatch: pytest.MonkeyPatch, part: str
+@pytest.mark.parametrize("raised", [False, True])
+def test_an_answer_is_given_where_the_store_goes_away_and_has_the_labels_of_its_return(
+    monkeypatch: pytest.MonkeyPatch, part: str, *, raised: bool
 ) -> None:
-    said = "The legislature is the coastal Peru assembly, and the capital is Lima, 1,285,216 sq km."
-    runtime = routed_runtime({"near": ScriptedBackend([said])})
+    runtime = routed_runtime({"near": ScriptedBackend([SAID, "near [1]."])})
     plan = runtime.plan(ASK)
 
     def away(*_: object, **__: object) -> object:
@@ -267,10 +268,47 @@ def test_an_answer_is_given_and_held_restricted_where_the_store_goes_away_meanwh
 
     with monkeypatch.context() as gone:
         gone.setattr(Index, part, away)
-        assert asyncio.run(answer(ASK, runtime, plan=plan)).text == said
-    back = replace(FAR, question=f"Say it in Spanish:\n{said}", where={"document": (CHAD.id,)})
+        assert asyncio.run(answer(ASK, runtime, plan=plan)).text == SAID
+        assert runtime.recall.recognise(BACK).recognised is Sensitivity.RESTRICTED
+    if raised:
+        relabel(runtime)
+    assert runtime.recall.recognise(BACK).recognised is (
+        Sensitivity.RESTRICTED if raised else ASK.label
+    )
+
+
+def test_a_raised_label_that_was_seen_holds_where_the_document_is_gone() -> None:
+    runtime = routed_runtime({"near": ScriptedBackend([SAID])})
+    asyncio.run(answer(ASK, runtime))
+    relabel(runtime)
     with pytest.raises(PolicyNoRoute):
-        asyncio.run(answer(back, runtime))
+        asyncio.run(answer(BACK, runtime))
+    with IndexWriter(Index.create(runtime.engine, "small", FINGERPRINT), grace_seconds=0) as writer:
+        writer.remove([PERU.id])
+
+    with pytest.raises(PolicyNoRoute):
+        asyncio.run(answer(BACK, runtime))
+    assert cloud_calls(runtime) == 0
+
+
+def test_a_request_that_got_a_higher_label_while_it_waited_is_answered_locally(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it brings back was said of a document whose label is raised before the call."""
+    rule = {"name": "o", "target": "far", "fallback": ["near"]}
+    runtime = routed_runtime({"near": ScriptedBackend([SAID, "near [1]."])}, rules=[rule])
+    asyncio.run(answer(ASK, runtime))
+    verified = Runtime.verified_backend
+
+    async def raising(self: Runtime, profile: ModelProfile) -> ChatBackend:
+        await asyncio.to_thread(relabel, self)
+        return await verified(self, profile)
+
+    monkeypatch.setattr(Runtime, "verified_backend", raising)
+    given = asyncio.run(answer_routed(replace(BACK, route="auto"), runtime))
+
+    assert given.plan.profile.name == "near"
+    assert cloud_calls(runtime) == 0
 
 
 def test_a_label_raised_between_the_calls_of_one_request_ends_them() -> None:

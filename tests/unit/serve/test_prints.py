@@ -110,6 +110,33 @@ def test_the_values_of_an_answer_in_json_are_known_on_their_own(back: str) -> No
     assert any(is_known(part, said) for part in parts)
 
 
+LIST = (
+    "- The seat of the assembly is Lima, by the bay\n"
+    "- The river \u00abUcayali\u00bb is long, and rises far in the east"
+)
+
+
+@pytest.mark.parametrize("said", [LIST, "\u041b\u0438\u043c\u0430 " * 20])
+def test_what_json_escapes_is_known_however_often(said: str) -> None:
+    once = json.dumps({"content": said})
+    for text in (once, f"Sum up: {once}", f"```json\n{once}\n```", json.dumps({"a": once})):
+        assert is_known(text, said)
+        assert is_known(said, text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '```json\n{"answer": "The seat is Lima, by the bay", "page": 3}\n```',
+        '{"answer": "The seat is Lima, by the bay", "page": 3, "note": "It',
+        '{"page": 3}\n{"answer": "The seat is Lima, by the bay"}',
+        '{"page": 3, "answer": "The seat is Lima, by the bay',
+    ],
+)
+def test_values_are_known_of_json_that_is_fenced_cut_or_in_lines(said: str) -> None:
+    assert is_known("The seat is Lima, by the bay.", said)
+
+
 def test_the_names_of_fields_are_nothing_that_was_said() -> None:
     said = '{"the_official_name_of_the_capital": "Lima", "and_the_area_of_it": 5}'
     assert not is_known("the_official_name_of_the_capital", said)
@@ -126,6 +153,13 @@ def test_what_stands_behind_thoughts_is_known_without_them() -> None:
         assert is_known("Lima, by the bay", said)
         assert is_known(said, said)
         assert is_known(f"You thought: {thoughts}", said)
+        assert is_known(f"<think>{thoughts}</think>Well.</think>Go on.", said)
+
+
+def test_short_thoughts_are_known_on_lines_of_their_own() -> None:
+    said = "<think>So it is Lima, by the bay.</think>Yes"
+    assert is_known("You thought:\nSo it is Lima, by the bay.", said)
+    assert is_known("<think>So it is Lima, by the bay.</think>", said)
 
 
 @given(st.integers(0, 120), st.integers(RUN_LETTERS, 90), st.text(max_size=200), st.text())
