@@ -1,0 +1,123 @@
+"""The process in which llama.cpp runs one model, as the service sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from serve.errors import UpstreamError
+
+LOAD_HINT: Final = (
+    "check that it is a GGUF file of a model that llama.cpp knows, and that there is memory for "
+    "it; its own words are in the log"
+)
+"""What to do about a file that cannot be loaded."""
+_PROGRAM: Final = Path(__file__).resolve().with_name("llama_process.py")
+
+
+class LlamaProcess:
+    """The process that runs one model. Safe to share between threads: one starts it at a time."""
+
+    def __init__(self, file: Path, *, model: str, window: int) -> None:
+        self._file = file
+        self._model = model
+        self._window = window
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self.closed = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._child is not None and self._child.poll() is None
+
+    def start(self, key: str) -> str:
+        """Start a process and return the address where it answers, once the model is loaded.
+
+        Args:
+            key: what callers of that address must send.
+
+        Raises:
+            UpstreamError: the model cannot be loaded, or `kill` was called.
+        """
+        child = self._spawned()
+        answer = self._told(child, key)
+        if "address" in answer:
+            return str(answer["address"])
+        self._end(child)
+        if self.closed:
+            raise self._refusal_closed()
+        raise UpstreamError(
+            f"llama.cpp cannot load {self._file.name} with a window of {self._window} tokens",
+            hint=LOAD_HINT,
+        ) from ChildProcessError(answer.get("error", f"exit status {child.returncode}"))
+
+    def kill(self) -> None:
+        """End the process at once, and let none be started any more."""
+        with self._lock:
+            self.closed = True
+            if self._child is not None:
+                self._child.kill()
+
+    def wait(self) -> None:
+        """Return when the process that was killed is gone."""
+        if self._child is not None:
+            self._end(self._child)
+
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self.closed:
+                raise self._refusal_closed()
+            if self._child is not None:
+                self._end(self._child)
+            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own program
+                [sys.executable, "-I", str(_PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=os.sep,
+                start_new_session=True,  # ^C is the service's to handle: it still has calls to end
+            )
+            return self._child
+
+    def _told(self, child: subprocess.Popen[bytes], key: str) -> dict[str, Any]:
+        """Tell the process what to load and return its answer; nothing where it ended before.
+
+        The key goes over the pipe, as everybody on the machine may read a command line.
+        """
+        request = {
+            "paths": [str(Path(path).resolve()) for path in sys.path],
+            "file": str(self._file),
+            "model": self._model,
+            "window": self._window,
+            "key": key,
+        }
+        if child.stdin is None or child.stdout is None:
+            return {}
+        try:
+            child.stdin.write(json.dumps(request).encode() + b"\n")
+            child.stdin.flush()
+            answer: dict[str, Any] = json.loads(child.stdout.readline())
+        except (OSError, ValueError):
+            return {}
+        return answer
+
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        """Kill a process and free what the system keeps of it."""
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:  # what was not read of the request has nobody to read it now
+                    continue
+
+    def _refusal_closed(self) -> UpstreamError:
+        return UpstreamError(
+            f"model {self._model!r} is closed", hint="ask again when the service has started anew"
+        )
