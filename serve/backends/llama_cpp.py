@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, TypeVar
 
 from chunking.tokens import Message
 from serve.backends.llama_child import LOAD_HINT, LlamaProcess
@@ -14,15 +17,36 @@ from serve.backends.openai_compatible import OpenAICompatibleBackend
 from serve.backends.protocol import Completion, CompletionRequest, ServerFacts
 from serve.errors import UpstreamError, UpstreamTimeout
 
+_ENDING_SECONDS: Final = 1.0
+"""A process closes its connections a while before the system calls it ended."""
+_LOOK_SECONDS: Final = 0.02
+_CRASH_HINT: Final = (
+    "ask again, which starts it anew; where it ends again, check that there is memory for the "
+    "model and its window; its own words are in the log"
+)
+_FAILURE_HINT: Final = "ask again; llama.cpp's own words are in the log"
+
+_Brought = TypeVar("_Brought")
+_Pieces = AsyncGenerator[str | Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Who is asked by a call, and until when on the event loop's clock."""
+
+    client: OpenAICompatibleBackend
+    deadline: float
+
 
 class LlamaCppBackend:
     """Completes chat requests with a GGUF file, loaded by the first call.
 
     llama.cpp runs in a process of its own: loading holds nothing up, and what it does wrong ends
-    that process alone, which the next call starts anew. It answers on a port of the loopback that
-    the system chooses, with a key that is drawn anew and that the two processes alone know; it is
-    asked as every other server, see `OpenAICompatibleBackend`. One request has the whole window,
-    so others wait for it.
+    that process alone. A call that it leaves without a word starts it anew and is sent once more,
+    within its deadline; one that had begun to be answered fails, and the next starts it anew. It
+    answers on a port of the loopback that the system chooses, with a key that is drawn anew and
+    that the two processes alone know; it is asked as every other server, see
+    `OpenAICompatibleBackend`. One request has the whole window, so others wait for it.
     """
 
     def __init__(
@@ -63,14 +87,18 @@ class LlamaCppBackend:
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Return the model's answer; see `OpenAICompatibleBackend.complete`."""
-        return await (await self._loaded()).complete(request)
+        _, completion = await self._sent(lambda client: client.complete(request))
+        return completion
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[str | Completion]:
         """Yield the answer as it is written; see `OpenAICompatibleBackend.stream`."""
-        pieces = (await self._loaded()).stream(request)
+        turn, (pieces, piece) = await self._sent(lambda client: _opened(client.stream(request)))
         try:
-            async for piece in pieces:
-                yield piece
+            async with self._explained(turn):
+                while piece is not None:
+                    yield piece
+                    async with asyncio.timeout_at(turn.deadline):
+                        piece = await anext(pieces, None)
         finally:
             await pieces.aclose()
 
@@ -82,7 +110,8 @@ class LlamaCppBackend:
             UpstreamError: it cannot be loaded.
             UpstreamTimeout: it was not loaded in time.
         """
-        return await (await self._loaded()).inspect(probe)
+        _, facts = await self._sent(lambda client: client.inspect(probe))
+        return facts
 
     async def close(self) -> None:
         """End the process at once, also while it loads; a second call does nothing."""
@@ -94,7 +123,61 @@ class LlamaCppBackend:
             await client.close()
         await asyncio.to_thread(self._process.wait)
 
-    async def _loaded(self) -> OpenAICompatibleBackend:
+    async def _sent(
+        self, call: Callable[[OpenAICompatibleBackend], Awaitable[_Brought]]
+    ) -> tuple[_Turn, _Brought]:
+        """Return whom a call asked and what it brought, asking anew where a process ended over it.
+
+        Only until the call brings something, so that no part of an answer comes twice.
+        """
+        turn = _Turn(await self._loaded(), _after(self._timeout_seconds))
+        try:
+            return turn, await self._tried(call, turn)
+        except UpstreamError as error:
+            if error.code != UpstreamError.code or self._runs(turn.client):
+                raise
+        turn = replace(turn, client=await self._loaded(turn.deadline))
+        return turn, await self._tried(call, turn)
+
+    async def _tried(
+        self, call: Callable[[OpenAICompatibleBackend], Awaitable[_Brought]], turn: _Turn
+    ) -> _Brought:
+        async with self._explained(turn), asyncio.timeout_at(turn.deadline):
+            return await call(turn.client)
+
+    @asynccontextmanager
+    async def _explained(self, turn: _Turn) -> AsyncIterator[None]:
+        """Tell failures in words that hold here, as there is no base_url that could be checked."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                f"llama.cpp gave no whole answer from {self._file.name} within "
+                f"{self._timeout_seconds:g} seconds"
+            ) from error
+        except UpstreamError as error:
+            if error.code != UpstreamError.code:
+                raise
+            answered = hasattr(error.__cause__, "status_code")
+            if not answered and await self._ends(turn.client):
+                told = f"llama.cpp ended while it ran {self._file.name}"
+                raise UpstreamError(told, hint=_CRASH_HINT) from error
+            raise UpstreamError(error.message, hint=_FAILURE_HINT) from error
+
+    async def _ends(self, client: OpenAICompatibleBackend) -> bool:
+        """Return whether the process of a client has ended, or does within a moment."""
+        until = _after(_ENDING_SECONDS)
+        while self._runs(client):
+            if _after(0) > until:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
+    def _runs(self, client: OpenAICompatibleBackend) -> bool:
+        """Return whether the process of a client has neither ended nor been replaced."""
+        return self._client is client and self._process.running
+
+    async def _loaded(self, deadline: float | None = None) -> OpenAICompatibleBackend:
         """Return the client of a process that runs, which is started where there is none."""
         if self._client is not None and self._process.running:
             return self._client
@@ -102,9 +185,9 @@ class LlamaCppBackend:
             self._starting = asyncio.create_task(self._start())
             self._starting.add_done_callback(self._forget_start)
         try:
-            # Shielded: it goes on after the deadline, and the next call finds the model loaded.
-            starting = asyncio.shield(self._starting)
-            return await asyncio.wait_for(starting, self._timeout_seconds)
+            async with asyncio.timeout_at(deadline or _after(self._timeout_seconds)):
+                # Shielded: it goes on after the deadline, and the next call finds it loaded.
+                return await asyncio.shield(self._starting)
         except TimeoutError as error:
             raise UpstreamTimeout(
                 f"{self._file.name} was not loaded within {self._timeout_seconds:g} s",
@@ -124,6 +207,7 @@ class LlamaCppBackend:
             timeout_seconds=self._timeout_seconds,
             temperature=self._temperature,
             window=self._window,
+            max_retries=0,  # nobody listens any more where it ended: `_sent` asks anew
             proxied=False,
         )
         return self._client
@@ -141,3 +225,13 @@ class LlamaCppBackend:
         self._starting = None
         if not task.cancelled():
             task.exception()  # retrieved, as everybody who waited for it may have left
+
+
+async def _opened(pieces: _Pieces) -> tuple[_Pieces, str | Completion | None]:
+    """Return a stream and its first piece, so that a failure before that comes from here."""
+    return pieces, await anext(pieces, None)
+
+
+def _after(seconds: float) -> float:
+    """Return the moment of the event loop's clock that is so far away."""
+    return asyncio.get_running_loop().time() + seconds

@@ -37,6 +37,7 @@ from tests.weights import small_gguf
 pytestmark = pytest.mark.network
 
 WINDOW = 2048
+LONG = "Write a very long story about a fox and a dog, chapter by chapter."
 ROOT = Path(__file__).parents[2]
 OPENED = """
 import asyncio, sys
@@ -349,6 +350,56 @@ def test_a_process_that_was_killed_is_started_again_by_the_next_call() -> None:
 
     assert first != second
     assert not Path(f"/proc/{second}").exists()
+
+
+def test_a_call_right_after_a_crash_starts_the_process_anew() -> None:
+    async def scenario() -> tuple[UpstreamError, int, int]:
+        opened = backend(small_gguf())
+        try:
+            pieces = opened.stream(ask(LONG, max_output_tokens=1000))
+            await anext(pieces)
+            first = child_of(opened)
+            os.kill(first, signal.SIGKILL)
+            with pytest.raises(UpstreamError) as caught:
+                [piece async for piece in pieces]
+            assert (await opened.complete(ask())).output_tokens
+            return caught.value, first, child_of(opened)
+        finally:
+            await opened.close()
+
+    error, first, second = asyncio.run(scenario())
+
+    assert first != second
+    assert "llama.cpp ended while it ran" in error.message
+    assert "base_url" not in error.hint
+
+
+def test_calls_whose_process_crashes_are_answered_by_one_other() -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        pids: set[int] = set()
+
+        async def watch() -> None:
+            while True:
+                pids.add(child_of(opened))
+                await asyncio.sleep(0.01)
+
+        try:
+            await opened.inspect(())
+            watching = asyncio.create_task(watch())
+            calls = [asyncio.create_task(opened.complete(ask(LONG))) for _ in range(3)]
+            await asyncio.sleep(0.2)
+            os.kill(child_of(opened), signal.SIGKILL)
+            answers = await asyncio.gather(*calls)
+            watching.cancel()
+            return len([answer for answer in answers if answer.output_tokens]), len(pids)
+        finally:
+            await opened.close()
+
+    answered, processes = asyncio.run(scenario())
+
+    assert answered == 3
+    assert processes == 2
 
 
 @pytest.mark.parametrize("state", ["loading", "loaded"])
