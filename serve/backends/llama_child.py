@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ LOAD_HINT: Final = (
 )
 """What to do about a file that cannot be loaded."""
 _PROGRAM: Final = Path(__file__).resolve().with_name("llama_process.py")
+_SILENT_SECONDS: Final = 5.0
+"""A server that computes answers within milliseconds; the rest is for a machine that is busy."""
 
 
 class LlamaProcess:
@@ -29,6 +32,7 @@ class LlamaProcess:
         self._window = window
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._address = ""
         self.closed = False
 
     @property
@@ -48,7 +52,8 @@ class LlamaProcess:
         child = self._spawned()
         answer = self._told(child, key)
         if "address" in answer:
-            return str(answer["address"])
+            self._address = str(answer["address"])
+            return self._address
         self._end(child)
         if self.closed:
             raise self._refusal_closed()
@@ -57,12 +62,34 @@ class LlamaProcess:
             hint=LOAD_HINT,
         ) from ChildProcessError(answer.get("error", f"exit status {child.returncode}"))
 
+    def responds(self) -> bool:
+        """Return whether its server says anything, as it does while it computes, too.
+
+        A connection of its own is asked, by the one route that waits for no computation and needs
+        no key: https://github.com/ggml-org/llama.cpp/tree/master/tools/server#get-health
+        """
+        place = self._address.removeprefix("http://")
+        connection = HTTPConnection(place, timeout=_SILENT_SECONDS)
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse()
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def end(self) -> None:
+        """End the process at once; another may be started."""
+        with self._lock:
+            if self._child is not None:
+                self._child.kill()
+
     def kill(self) -> None:
         """End the process at once, and let none be started any more."""
         with self._lock:
             self.closed = True
-            if self._child is not None:
-                self._child.kill()
+        self.end()
 
     def wait(self) -> None:
         """Return when the process that was killed is gone."""
@@ -70,11 +97,11 @@ class LlamaProcess:
             self._end(self._child)
 
     def _spawned(self) -> subprocess.Popen[bytes]:
+        if self._child is not None:
+            self._end(self._child)  # without the lock: freeing its memory may take a while
         with self._lock:
             if self.closed:
                 raise self._refusal_closed()
-            if self._child is not None:
-                self._end(self._child)
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter, our own program
                 [sys.executable, "-I", str(_PROGRAM)],
                 stdin=subprocess.PIPE,

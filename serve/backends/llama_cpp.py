@@ -43,10 +43,11 @@ class LlamaCppBackend:
 
     llama.cpp runs in a process of its own: loading holds nothing up, and what it does wrong ends
     that process alone. A call that it leaves without a word starts it anew and is sent once more,
-    within its deadline; one that had begun to be answered fails, and the next starts it anew. It
-    answers on a port of the loopback that the system chooses, with a key that is drawn anew and
-    that the two processes alone know; it is asked as every other server, see
-    `OpenAICompatibleBackend`. One request has the whole window, so others wait for it.
+    within its deadline; one that had begun to be answered fails, and the next starts it anew. After
+    a call that timed out or was left, a process that says nothing any more is ended. It answers on
+    a port of the loopback that the system chooses, with a key that is drawn anew and that the two
+    processes alone know; it is asked as every other server, see `OpenAICompatibleBackend`. One
+    request has the whole window, so others wait for it.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class LlamaCppBackend:
         self._sha256 = sha256
         self._process = LlamaProcess(file.absolute(), model=model, window=window)
         self._starting: asyncio.Task[OpenAICompatibleBackend] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._client: OpenAICompatibleBackend | None = None
 
     async def complete(self, request: CompletionRequest) -> Completion:
@@ -116,8 +118,8 @@ class LlamaCppBackend:
     async def close(self) -> None:
         """End the process at once, also while it loads; a second call does nothing."""
         self._process.kill()
-        if self._starting is not None:
-            await asyncio.gather(self._starting, return_exceptions=True)
+        begun = [task for task in (self._starting, self._asking) if task is not None]
+        await asyncio.gather(*begun, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -150,7 +152,11 @@ class LlamaCppBackend:
         """Tell failures in words that hold here, as there is no base_url that could be checked."""
         try:
             yield
+        except (asyncio.CancelledError, UpstreamTimeout):
+            self._ask_whether_it_hangs(turn.client)
+            raise
         except TimeoutError as error:
+            self._ask_whether_it_hangs(turn.client)
             raise UpstreamTimeout(
                 f"llama.cpp gave no whole answer from {self._file.name} within "
                 f"{self._timeout_seconds:g} seconds"
@@ -177,15 +183,33 @@ class LlamaCppBackend:
         """Return whether the process of a client has neither ended nor been replaced."""
         return self._client is client and self._process.running
 
+    def _ask_whether_it_hangs(self, client: OpenAICompatibleBackend) -> None:
+        """Ask the process of a call that waited in vain; the call itself does not wait for that."""
+        if self._asking is None and self._runs(client):
+            self._asking = asyncio.create_task(self._end_where_silent(client))
+            self._asking.add_done_callback(self._forget_asking)
+
+    async def _end_where_silent(self, client: OpenAICompatibleBackend) -> None:
+        responds = await asyncio.to_thread(self._process.responds)
+        if not responds and self._client is client:
+            self._client = None
+            self._process.end()
+            await client.close()
+
+    def _forget_asking(self, _: asyncio.Task[None]) -> None:
+        self._asking = None
+
     async def _loaded(self, deadline: float | None = None) -> OpenAICompatibleBackend:
         """Return the client of a process that runs, which is started where there is none."""
-        if self._client is not None and self._process.running:
-            return self._client
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._start())
-            self._starting.add_done_callback(self._forget_start)
         try:
             async with asyncio.timeout_at(deadline or _after(self._timeout_seconds)):
+                if self._asking is not None:
+                    await asyncio.wait({self._asking})
+                if self._client is not None and self._process.running:
+                    return self._client
+                if self._starting is None:
+                    self._starting = asyncio.create_task(self._start())
+                    self._starting.add_done_callback(self._forget_start)
                 # Shielded: it goes on after the deadline, and the next call finds it loaded.
                 return await asyncio.shield(self._starting)
         except TimeoutError as error:

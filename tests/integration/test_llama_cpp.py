@@ -402,6 +402,88 @@ def test_calls_whose_process_crashes_are_answered_by_one_other() -> None:
     assert processes == 2
 
 
+async def times_out(opened: LlamaCppBackend) -> None:
+    """Have a call meet a deadline that is too short for it."""
+    opened._timeout_seconds = 0.3
+    with pytest.raises(UpstreamTimeout, match=r"no whole answer .* within 0\.3 seconds"):
+        await opened.complete(ask(LONG, max_output_tokens=1000))
+    opened._timeout_seconds = 300
+
+
+async def is_left(opened: LlamaCppBackend) -> None:
+    """Have a caller leave before anything is answered."""
+    call = asyncio.create_task(opened.complete(ask(LONG)))
+    await asyncio.sleep(0.2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@pytest.mark.parametrize("unanswered", [times_out, is_left])
+def test_a_process_that_hangs_is_replaced_for_the_next_call(
+    unanswered: Callable[[LlamaCppBackend], Coroutine[Any, Any, None]],
+) -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            first = child_of(opened)
+            os.kill(first, signal.SIGSTOP)
+            await unanswered(opened)
+            assert (await opened.complete(ask())).output_tokens
+            return first, child_of(opened)
+        finally:
+            await opened.close()
+
+    first, second = asyncio.run(scenario())
+
+    assert first != second
+    assert not Path(f"/proc/{first}").exists()
+
+
+@pytest.mark.parametrize("calls", [1, 13])
+def test_a_process_that_is_merely_slow_stays(calls: int) -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            first = child_of(opened)
+            working = [
+                asyncio.create_task(opened.complete(ask(f"{i}. {LONG}", max_output_tokens=300)))
+                for i in range(calls - 1)
+            ]
+            await asyncio.sleep(0.2)
+            await times_out(opened)
+            await opened.inspect(())
+            for call in working:
+                call.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            assert (await opened.complete(ask())).output_tokens
+            return first, child_of(opened)
+        finally:
+            await opened.close()
+
+    first, second = asyncio.run(scenario())
+
+    assert first == second
+
+
+def test_closing_ends_a_process_that_hangs() -> None:
+    async def scenario() -> int:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            os.kill(child_of(opened), signal.SIGSTOP)
+            await is_left(opened)
+            return child_of(opened)
+        finally:
+            started = time.perf_counter()
+            await opened.close()
+            assert time.perf_counter() - started < 3
+
+    assert not Path(f"/proc/{asyncio.run(scenario())}").exists()
+
+
 @pytest.mark.parametrize("state", ["loading", "loaded"])
 def test_it_ends_when_the_service_is_killed(state: str, tmp_path: Path) -> None:
     file = small_gguf()
