@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,12 @@ LOAD_HINT: Final = (
 )
 """What to do about a file that cannot be loaded."""
 _PROGRAM: Final = Path(__file__).resolve().with_name("llama_process.py")
+_NEEDED: Final = frozenset({"HOME", "LANG", "PATH", "TMPDIR", "TZ"})
+_NEEDED_BEGINNINGS: Final = (
+    *("LC_", "LD_", "DYLD_", "MALLOC_"),  # the system and its loader
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GGML_"),  # threads, and llama.cpp's own
+    *("CUDA_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "VK_"),  # accelerators
+)
 _SILENT_SECONDS: Final = 5.0
 """A server that computes answers within milliseconds; the rest is for a machine that is busy."""
 
@@ -107,6 +114,7 @@ class LlamaProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 cwd=os.sep,
+                env=needed_of(os.environ),
                 start_new_session=True,  # ^C is the service's to handle: it still has calls to end
             )
             return self._child
@@ -148,3 +156,15 @@ class LlamaProcess:
         return UpstreamError(
             f"model {self._model!r} is closed", hint="ask again when the service has started anew"
         )
+
+
+def needed_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that llama.cpp may need: none of those that hold keys of the service.
+
+    Python's own are not among them, as the process is started without regard to them.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _NEEDED or name.startswith(_NEEDED_BEGINNINGS)
+    }

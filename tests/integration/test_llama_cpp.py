@@ -519,3 +519,30 @@ def test_the_key_stands_in_no_command_line_and_no_environment() -> None:
 
     assert len(key) > 20
     assert key not in seen
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_the_process_has_what_it_needs_of_the_environment_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OPENAI_API_KEY", "WINDOWFIT_API_KEYS", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sk-not-for-others")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    async def scenario() -> dict[str, str]:
+        opened = backend(small_gguf())
+        try:
+            assert (await opened.complete(ask())).output_tokens
+            return environment_of(child_of(opened))
+        finally:
+            await opened.close()
+
+    seen = asyncio.run(scenario())
+
+    assert "sk-not-for-others" not in seen.values()
+    assert seen["OMP_NUM_THREADS"] == "2"
+    assert seen["PATH"] == os.environ["PATH"]
