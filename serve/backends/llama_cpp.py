@@ -128,15 +128,16 @@ class LlamaCppBackend:
     async def _sent(
         self, call: Callable[[OpenAICompatibleBackend], Awaitable[_Brought]]
     ) -> tuple[_Turn, _Brought]:
-        """Return whom a call asked and what it brought, asking anew where a process ended over it.
+        """Return whom a call asked and what it brought; without a word from it, ask once more.
 
+        A process that ended over it is started anew, and a connection that closed is opened anew.
         Only until the call brings something, so that no part of an answer comes twice.
         """
         turn = _Turn(await self._loaded(), _after(self._timeout_seconds))
         try:
             return turn, await self._tried(call, turn)
         except UpstreamError as error:
-            if error.code != UpstreamError.code or self._runs(turn.client):
+            if error.code != UpstreamError.code or _told_by_server(error.__cause__):
                 raise
         turn = replace(turn, client=await self._loaded(turn.deadline))
         return turn, await self._tried(call, turn)
@@ -164,17 +165,19 @@ class LlamaCppBackend:
         except UpstreamError as error:
             if error.code != UpstreamError.code:
                 raise
-            answered = hasattr(error.__cause__, "status_code")
-            if not answered and await self._ends(turn.client):
+            if not _told_by_server(error) and await self._ends(turn.client):
                 told = f"llama.cpp ended while it ran {self._file.name}"
                 raise UpstreamError(told, hint=_CRASH_HINT) from error
             raise UpstreamError(error.message, hint=_FAILURE_HINT) from error
 
     async def _ends(self, client: OpenAICompatibleBackend) -> bool:
-        """Return whether the process of a client has ended, or does within a moment."""
+        """Return whether the process of a client has ended, or does within a moment.
+
+        One that still answers only closed a connection, as its server does with kept ones.
+        """
         until = _after(_ENDING_SECONDS)
         while self._runs(client):
-            if _after(0) > until:
+            if _after(0) > until or await asyncio.to_thread(self._process.responds):
                 return False
             await asyncio.sleep(_LOOK_SECONDS)
         return True
@@ -231,7 +234,7 @@ class LlamaCppBackend:
             timeout_seconds=self._timeout_seconds,
             temperature=self._temperature,
             window=self._window,
-            max_retries=0,  # nobody listens any more where it ended: `_sent` asks anew
+            max_retries=0,  # nobody listens any more where it ended: `_sent` asks again
             proxied=False,
         )
         return self._client
@@ -254,6 +257,11 @@ class LlamaCppBackend:
 async def _opened(pieces: _Pieces) -> tuple[_Pieces, str | Completion | None]:
     """Return a stream and its first piece, so that a failure before that comes from here."""
     return pieces, await anext(pieces, None)
+
+
+def _told_by_server(error: BaseException | None) -> bool:
+    """Return whether a failure is what the server answered, and not that it answered nothing."""
+    return hasattr(getattr(error, "__cause__", None), "status_code")
 
 
 def _after(seconds: float) -> float:

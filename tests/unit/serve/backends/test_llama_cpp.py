@@ -55,6 +55,7 @@ class ScriptedProcess:
 
     def crash(self, *, looks: int = 0) -> None:
         self.looks_until_it_ended = looks + 1
+        self.silent = True
 
     def kill(self) -> None:
         self.closed = True
@@ -154,6 +155,10 @@ async def waits_in_vain(backend: LlamaCppBackend, call: Any) -> None:
     with pytest.raises(UpstreamTimeout, match=r"from small\.gguf within 0\.1 seconds"):
         await call(backend)
     backend._timeout_seconds = 60
+
+
+async def is_cut() -> Sequence[str]:
+    raise UpstreamError(CUT)
 
 
 async def complete_all(backend: LlamaCppBackend) -> list[Any]:
@@ -366,17 +371,18 @@ class TestAProcessThatHangs:
 
 
 class TestAProcessThatRuns:
-    def test_a_failure_is_told_without_an_address_to_check(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(llama_cpp, "_ENDING_SECONDS", 0.05)
+    def test_a_call_whose_connection_closes_is_sent_to_it_once_more(self) -> None:
+        async def scenario() -> tuple[str, int]:
+            scene = Scene()
+            scene.play(is_cut, scene.answers)
+            return await complete(scene.backend), scene.process.starts
 
-        async def fails() -> Sequence[str]:
-            raise UpstreamError(CUT)
+        assert asyncio.run(scenario()) == ("because", 1)
 
+    def test_a_failure_is_told_without_an_address_to_check(self) -> None:
         async def scenario() -> tuple[UpstreamError, int]:
             scene = Scene()
-            scene.play(fails, scene.answers)
+            scene.play(is_cut, is_cut, scene.answers)
             with pytest.raises(UpstreamError) as caught:
                 await complete(scene.backend)
             assert await complete(scene.backend) == "because"
@@ -389,24 +395,23 @@ class TestAProcessThatRuns:
         assert "log" in error.hint
         assert "base_url" not in error.hint
 
-    def test_a_failure_that_the_server_told_is_not_waited_for(self) -> None:
+    def test_a_failure_that_the_server_told_is_final(self) -> None:
         class Status(Exception):
             status_code = 500
 
         async def fails() -> Sequence[str]:
             raise UpstreamError("the model server failed (HTTP 500)") from Status()
 
-        async def scenario() -> float:
+        async def scenario() -> int:
             scene = Scene()
             scene.play(scene.answers)
             await complete(scene.backend)
-            scene.play(fails)
-            started = asyncio.get_running_loop().time()
+            scene.play(fails, scene.answers)
             with pytest.raises(UpstreamError, match="HTTP 500"):
                 await complete(scene.backend)
-            return asyncio.get_running_loop().time() - started
+            return scene.process.asked
 
-        assert asyncio.run(scenario()) < llama_cpp._ENDING_SECONDS / 2
+        assert asyncio.run(scenario()) == 0
 
     def test_a_refusal_stays_what_it_is(self) -> None:
         refusal = UpstreamRejected("the model server at 127.0.0.1:4711 refused the request")
