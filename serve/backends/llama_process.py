@@ -21,6 +21,8 @@ _ERRORS_ONLY: Final = 1
 """Above this llama.cpp may log what it reads."""
 _PROMPT_CACHE_MEBIBYTES: Final = 512
 """For prompts that begin as an earlier one; by default it may grow to 8 GiB."""
+_HTTP_THREADS: Final = 64
+"""Each call that waits holds one, and whoever asks whether this process hangs needs one more."""
 _FIRST_TO_GO: Final = "500"
 """Of 1000: where memory runs out, the system ends this process rather than the service."""
 
@@ -65,6 +67,7 @@ def _started(request: dict[str, Any]) -> Any:
     parameters.port = 0
     parameters.api_keys = [request["key"]]
     parameters.n_ctx = request["window"]
+    parameters.n_threads_http = _HTTP_THREADS
     parameters.n_parallel = 1  # the window is divided among the slots: one slot has all of it
     parameters.cache_ram_mib = _PROMPT_CACHE_MEBIBYTES
     parameters.verbosity = _ERRORS_ONLY

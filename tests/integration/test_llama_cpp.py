@@ -37,6 +37,7 @@ from tests.weights import small_gguf
 pytestmark = pytest.mark.network
 
 WINDOW = 2048
+LONG = "Write a very long story about a fox and a dog, chapter by chapter."
 ROOT = Path(__file__).parents[2]
 OPENED = """
 import asyncio, sys
@@ -351,6 +352,138 @@ def test_a_process_that_was_killed_is_started_again_by_the_next_call() -> None:
     assert not Path(f"/proc/{second}").exists()
 
 
+def test_a_call_right_after_a_crash_starts_the_process_anew() -> None:
+    async def scenario() -> tuple[UpstreamError, int, int]:
+        opened = backend(small_gguf())
+        try:
+            pieces = opened.stream(ask(LONG, max_output_tokens=1000))
+            await anext(pieces)
+            first = child_of(opened)
+            os.kill(first, signal.SIGKILL)
+            with pytest.raises(UpstreamError) as caught:
+                [piece async for piece in pieces]
+            assert (await opened.complete(ask())).output_tokens
+            return caught.value, first, child_of(opened)
+        finally:
+            await opened.close()
+
+    error, first, second = asyncio.run(scenario())
+
+    assert first != second
+    assert "llama.cpp ended while it ran" in error.message
+    assert "base_url" not in error.hint
+
+
+def test_calls_whose_process_crashes_are_answered_by_one_other() -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        pids: set[int] = set()
+
+        async def watch() -> None:
+            while True:
+                pids.add(child_of(opened))
+                await asyncio.sleep(0.01)
+
+        try:
+            await opened.inspect(())
+            watching = asyncio.create_task(watch())
+            calls = [asyncio.create_task(opened.complete(ask(LONG))) for _ in range(3)]
+            await asyncio.sleep(0.2)
+            os.kill(child_of(opened), signal.SIGKILL)
+            answers = await asyncio.gather(*calls)
+            watching.cancel()
+            return len([answer for answer in answers if answer.output_tokens]), len(pids)
+        finally:
+            await opened.close()
+
+    answered, processes = asyncio.run(scenario())
+
+    assert answered == 3
+    assert processes == 2
+
+
+async def times_out(opened: LlamaCppBackend) -> None:
+    """Have a call meet a deadline that is too short for it."""
+    opened._timeout_seconds = 0.3
+    with pytest.raises(UpstreamTimeout, match=r"no whole answer .* within 0\.3 seconds"):
+        await opened.complete(ask(LONG, max_output_tokens=1000))
+    opened._timeout_seconds = 300
+
+
+async def is_left(opened: LlamaCppBackend) -> None:
+    """Have a caller leave before anything is answered."""
+    call = asyncio.create_task(opened.complete(ask(LONG)))
+    await asyncio.sleep(0.2)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+@pytest.mark.parametrize("unanswered", [times_out, is_left])
+def test_a_process_that_hangs_is_replaced_for_the_next_call(
+    unanswered: Callable[[LlamaCppBackend], Coroutine[Any, Any, None]],
+) -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            first = child_of(opened)
+            os.kill(first, signal.SIGSTOP)
+            await unanswered(opened)
+            assert (await opened.complete(ask())).output_tokens
+            return first, child_of(opened)
+        finally:
+            await opened.close()
+
+    first, second = asyncio.run(scenario())
+
+    assert first != second
+    assert not Path(f"/proc/{first}").exists()
+
+
+@pytest.mark.parametrize("calls", [1, 13])
+def test_a_process_that_is_merely_slow_stays(calls: int) -> None:
+    async def scenario() -> tuple[int, int]:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            first = child_of(opened)
+            working = [
+                asyncio.create_task(opened.complete(ask(f"{i}. {LONG}", max_output_tokens=300)))
+                for i in range(calls - 1)
+            ]
+            await asyncio.sleep(0.2)
+            await times_out(opened)
+            await opened.inspect(())
+            for call in working:
+                call.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+            assert (await opened.complete(ask())).output_tokens
+            return first, child_of(opened)
+        finally:
+            await opened.close()
+
+    first, second = asyncio.run(scenario())
+
+    assert first == second
+
+
+def test_closing_ends_a_process_that_hangs() -> None:
+    async def scenario() -> int:
+        opened = backend(small_gguf())
+        try:
+            await opened.inspect(())
+            os.kill(child_of(opened), signal.SIGSTOP)
+            await is_left(opened)
+            return child_of(opened)
+        finally:
+            started = time.perf_counter()
+            await opened.close()
+            assert time.perf_counter() - started < 3
+
+    assert not Path(f"/proc/{asyncio.run(scenario())}").exists()
+
+
 @pytest.mark.parametrize("state", ["loading", "loaded"])
 def test_it_ends_when_the_service_is_killed(state: str, tmp_path: Path) -> None:
     file = small_gguf()
@@ -386,3 +519,30 @@ def test_the_key_stands_in_no_command_line_and_no_environment() -> None:
 
     assert len(key) > 20
     assert key not in seen
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_the_process_has_what_it_needs_of_the_environment_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OPENAI_API_KEY", "WINDOWFIT_API_KEYS", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sk-not-for-others")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    async def scenario() -> dict[str, str]:
+        opened = backend(small_gguf())
+        try:
+            assert (await opened.complete(ask())).output_tokens
+            return environment_of(child_of(opened))
+        finally:
+            await opened.close()
+
+    seen = asyncio.run(scenario())
+
+    assert "sk-not-for-others" not in seen.values()
+    assert seen["OMP_NUM_THREADS"] == "2"
+    assert seen["PATH"] == os.environ["PATH"]
