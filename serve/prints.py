@@ -36,6 +36,7 @@ _INVERSE: Final = pow(_BASE, -1, 1 << 64)
 _SHORT_LINES: Final = 8
 _SYMBOLS: Final = str.maketrans("", "", string.punctuation + string.whitespace)
 _THOUGHT_TAG: Final = re.compile("</?think>")
+_LINK: Final = re.compile(r"\]\([^()\s]{1,2000}\)")
 _QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
 _NAMES: Final = re.compile(r"\s*:")
 _ESCAPE: Final = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])')
@@ -231,7 +232,7 @@ def _known_by(text: str) -> str:
 
 
 def _letters(text: str) -> str:
-    return without_citations(text).translate(_FOLDED)
+    return without_citations(_LINK.sub("]", text)).translate(_FOLDED)
 
 
 class _Folded(dict[int, str]):

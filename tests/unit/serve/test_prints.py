@@ -67,6 +67,7 @@ def test_declining_with_any_other_word_is_content() -> None:
         f"{SECRET}\n(stopped)",
         SECRET.replace("Lima", "**Lima**").upper(),
         f'You said "{SECRET}", why?',
+        SECRET.replace("Lima", "Lima [1](https://example.org/peru)"),
         f"User: Well?\nAssistant: {SECRET}",
         json.dumps([{"role": "assistant", "content": SECRET}]),
     ],
