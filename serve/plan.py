@@ -35,6 +35,7 @@ from serve.context.report import (
 from serve.context.shards import Shard, cut_shards
 from serve.exhaustive import JOIN_TEXT, SHARD_TEXT, Exhaustion, account, plan_exhaustion
 from serve.gather import Gathering, corpus_tokens, guessed_tokens
+from serve.prints import Brought
 from serve.profiles import ModelProfile
 from serve.receipt import refuse_unread, with_support, write_report
 
@@ -61,7 +62,7 @@ class Ask:
         recognised: the highest label of what was asked or answered here before, and comes back in
             it; see `serve.answered`.
         recalled: the documents that this was made from.
-        brought_runs: prints of the runs of all that it brings, see `serve.prints`.
+        brought: the texts of all this and what they may be known by; set where it is looked at.
         system_parts: the messages that `system` was joined from, where there were several.
         route: "auto", "local", "cloud" or a model; None for `model`.
     """
@@ -90,7 +91,7 @@ class Ask:
     route: str | None = None
     recognised: Sensitivity = Sensitivity.PUBLIC
     recalled: tuple[Source, ...] = ()
-    brought_runs: frozenset[bytes] = field(default=frozenset(), repr=False, compare=False)
+    brought: Brought = field(default=Brought(), repr=False, compare=False)
     system_parts: tuple[str, ...] = ()
 
     @property

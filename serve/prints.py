@@ -11,9 +11,10 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate
-from typing import Final
+from itertools import accumulate, chain
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +105,24 @@ def runs_in(text: str) -> Iterator[bytes]:
         # Both: a citation that goes over the end of a line is one in the whole alone.
         for letters in dict.fromkeys((_known_by(part), _joined_lines(part)[0])):
             yield from map(_digest, _runs(letters))
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Texts that a request brings, and what they may be known by."""
+
+    texts: tuple[str, ...] = ()
+    runs: frozenset[bytes] = frozenset()
+    short_prints: frozenset[bytes] = frozenset()
+
+    @classmethod
+    def of(cls, texts: tuple[str, ...]) -> Self:
+        """Return the texts, taken apart."""
+        runs, short_prints = (
+            frozenset(chain.from_iterable(map(prints, texts)))
+            for prints in (runs_in, short_prints_in)
+        )
+        return cls(texts, runs, short_prints)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from serve.answered import AnsweredLabels, Known, Saying, Source, merged
 from serve.brought import brought_texts
 from serve.current_labels import labels_now, planned_labels
 from serve.plan import Ask, Plan
-from serve.prints import runs_in, short_prints_in
+from serve.prints import LINE_LETTERS, Brought, count_letters
 from serve.routing import may_leave
 
 
@@ -36,18 +36,21 @@ class Recall:
         That is the label it was said or shown under, or one that its documents were given since.
         """
         texts = brought_texts(ask)
-        runs = frozenset(chain.from_iterable(map(runs_in, texts)))
-        known = self.answered.find(chain(runs, *map(short_prints_in, texts)))
+        # A request is looked at several times on its way, and is taken apart once.
+        brought = ask.brought if ask.brought.texts == texts else Brought.of(texts)
+        known = self.answered.find(chain(brought.runs, brought.short_prints))
         label = self._label_by_now(known, away=Sensitivity.RESTRICTED)
-        return replace(ask, recognised=label, recalled=known.sources, brought_runs=runs)
+        return replace(ask, recognised=label, recalled=known.sources, brought=brought)
 
     def note_shown(self, plan: Plan) -> None:
         """Remember the protected text that a plan shows: a caller reads it in citations."""
         for chunk in plan.context.chunks:
             if not may_leave(chunk.sensitivity, self.cloud_limit):
                 source = Source(plan.ask.collection, (chunk.document,))
-                for text in (chunk.breadcrumb, chunk.text):
-                    self.answered.note(text, Known(chunk.sensitivity, (source,)), kind="shown")
+                known = Known(chunk.sensitivity, (source,))
+                self.answered.note(chunk.text, known, kind="shown")
+                if count_letters(chunk.breadcrumb) >= LINE_LETTERS:  # "Peru" is a word of many
+                    self.answered.note(chunk.breadcrumb, known, kind="shown")
 
     def saying(self, plan: Plan) -> Saying:
         """Return what notes an answer to a plan while it is written."""
@@ -70,7 +73,7 @@ class Recall:
         What of it is known has its label already, and loses none.
         """
         free = may_leave(plan.ask.sensitivity, self.cloud_limit)
-        return plan.ask.brought_runs if free else frozenset()
+        return plan.ask.brought.runs if free else frozenset()
 
     def _label_by_now(self, known: Known, *, away: Sensitivity) -> Sensitivity:
         """Return the label of a text, or the one that its documents were given since if higher.

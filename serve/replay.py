@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
@@ -110,9 +110,9 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
         "prompt_sha256": prompt_sha256(plan.context.messages, plan.ask.tools),
         "timings_ms": dict(plan.timings_ms),
     }
-    ask = asdict(plan.ask)
+    ask = [one.name for one in fields(plan.ask) if one.name not in _ELSEWHERE]
     record = {
-        "ask": {name: as_json(value) for name, value in ask.items() if name not in _ELSEWHERE},
+        "ask": {name: as_json(getattr(plan.ask, name)) for name in ask},
         "prompt": {name: as_json(getattr(prompt, name)) for name in _PROMPT_FIELDS},
         "system_role": prompt.system_role,
         "pieces": [_digest(chunk.text) for chunk in plan.context.chunks],
@@ -123,7 +123,7 @@ def _keep(kind: Kind, plan: Plan, receipt: Json, runtime: Runtime, request_id: s
 
 _PROMPT_FIELDS = ("question", "system", "history", "after", "tools")
 # The parts stand in `system`, and of what came back the record tells the label alone.
-_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts", "recalled", "brought_runs")
+_ELSEWHERE = (*_PROMPT_FIELDS, "system_parts", "recalled", "brought")
 
 
 def find_kept(request_id: str, runtime: Runtime) -> KeptRequest:

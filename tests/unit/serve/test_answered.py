@@ -233,11 +233,27 @@ class TestWhatComesBack:
 
         assert not leaves(runtime, replace(ABOUT_CHAD, history=(turn(cited.text),)))
 
+    def test_a_short_title_of_a_document_is_a_word_of_many(self) -> None:
+        runtime = restricted()
+        chunks = runtime.plan(ASK).context.chunks
+
+        assert {chunk.title for chunk in chunks} >= {"Peru"}
+        assert leaves(runtime, replace(ABOUT_CHAD, question="Peru"))
+
     def test_the_text_of_a_preview_keeps_the_label_of_its_document(self) -> None:
         runtime = restricted()
         shown = runtime.plan(ASK).context.chunks[0].text
 
         assert not leaves(runtime, replace(ABOUT_CHAD, system=f"Background:\n{shown}"))
+
+    def test_a_request_that_was_changed_is_looked_at_anew(self) -> None:
+        runtime = restricted(SECRET)
+        asyncio.run(answer(ASK, runtime))
+        looked_at = runtime.recall.recognise(ABOUT_CHAD)
+
+        assert looked_at.recognised is PUBLIC
+        changed = replace(looked_at, question=SECRET)
+        assert runtime.recall.recognise(changed).recognised is Sensitivity.RESTRICTED
 
     def test_what_an_answer_restates_of_the_caller_is_the_callers(self) -> None:
         system = (

@@ -42,7 +42,7 @@ def test_a_field_of_a_request_is_looked_at_or_known_to_hold_no_text_for_a_model(
     looked_at |= {"tools", "tool_choice", "response_format", "sampling"}
     no_text = {"collection", "model", "mode", "truncation", "where", "searches", "order", "trim"}
     no_text |= {"max_context_tokens", "max_output_tokens", "call_limit", "cost_limit_usd"}
-    no_text |= {"sensitivity", "recognised", "recalled", "brought_runs", "route"}
+    no_text |= {"sensitivity", "recognised", "recalled", "brought", "route"}
 
     assert {one.name for one in fields(Ask)} == looked_at | no_text
 
