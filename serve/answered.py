@@ -97,14 +97,11 @@ class AnsweredLabels:
             while len(room) > self._limit:
                 room.popitem(last=False)
 
-    def find(self, prints: Iterable[bytes]) -> Known:
-        """Return what is known of the texts that have any of these prints, see `prints_in`."""
-        if not self._rooms:
-            return Known()
-        sought = set(prints)
+    def find(self, prints: Set[bytes]) -> Known:
+        """Return what is known of the texts that have any of these prints, see `Brought`."""
         with self._lock:
             rooms = tuple(self._rooms.values())
-            found = [room[one] for room in rooms for one in sought if one in room]
+            found = [room[one] for room in rooms for one in prints if one in room]
         # All prints of a text have one of these; they are not hashed, as they may be long.
         distinct = {id(one): one for one in found}.values()
         return Known(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate, chain
@@ -75,41 +75,18 @@ def prints_of(text: str, *, lines: bool = True) -> Iterator[bytes]:
         yield from map(_digest, _inner_lines(said))
 
 
-def prints_in(text: str) -> Iterator[bytes]:
-    """Yield what may be known of a text that a request brings, each by which it may be known.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Texts that a request brings, and the prints by which they may be known.
 
     A text of some words is known on lines of its own, a longer one wherever a run of its letters
     stands, and the shortest where it is all of the text. What JSON has escaped, once or more often,
-    is looked at as it was, too. Time is linear in the text.
+    is looked at as it was, too.
+
+    Attributes:
+        runs: prints of all runs.
+        short_prints: of what is shorter than a run.
     """
-    yield from runs_in(text)
-    yield from short_prints_in(text)
-
-
-def short_prints_in(text: str) -> Iterator[bytes]:
-    """Yield the prints of what is shorter than a run, see `prints_in`."""
-    for part in _parts(text):
-        known_by = _known_by(part)
-        if 0 < len(known_by) < RUN_LETTERS:
-            yield _digest(known_by)
-        letters, ends = _joined_lines(part)
-        for line, start in enumerate(ends[:-1]):
-            for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
-                if LINE_LETTERS <= end - start < RUN_LETTERS:
-                    yield _digest(letters[start:end])
-
-
-def runs_in(text: str) -> Iterator[bytes]:
-    """Yield the prints of all runs of a text that a request brings."""
-    for part in _parts(text):
-        # Both: a citation that goes over the end of a line is one in the whole alone.
-        for letters in dict.fromkeys((_known_by(part), _joined_lines(part)[0])):
-            yield from map(_digest, _runs(letters))
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """Texts that a request brings, and what they may be known by."""
 
     texts: tuple[str, ...] = ()
     runs: frozenset[bytes] = frozenset()
@@ -117,12 +94,23 @@ class Brought:
 
     @classmethod
     def of(cls, texts: tuple[str, ...]) -> Self:
-        """Return the texts, taken apart."""
-        runs, short_prints = (
-            frozenset(chain.from_iterable(map(prints, texts)))
-            for prints in (runs_in, short_prints_in)
-        )
-        return cls(texts, runs, short_prints)
+        """Return the texts, taken apart, in time that is linear in them."""
+        runs: set[bytes] = set()
+        short_prints: set[bytes] = set()
+        for part in chain.from_iterable(map(_parts, texts)):
+            known_by, (lines, ends) = _known_by(part), _joined_lines(part)
+            if 0 < len(known_by) < RUN_LETTERS:
+                short_prints.add(_digest(known_by))
+            short_prints.update(map(_digest, _short_lines(lines, ends)))
+            # Both: a citation that goes over the end of a line is one in the whole alone.
+            for letters in {known_by, lines}:
+                runs.update(map(_digest, _runs(letters)))
+        return cls(texts, frozenset(runs), frozenset(short_prints))
+
+    @property
+    def prints(self) -> frozenset[bytes]:
+        """All of them."""
+        return self.runs | self.short_prints
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -140,6 +128,14 @@ def _joined_lines(text: str) -> tuple[str, list[int]]:
     """Return the letters of the lines of a text, and where lines end, from 0 on."""
     lines = [letters for line in text.splitlines() if (letters := _letters(line))]
     return "".join(lines), [*accumulate(map(len, lines), initial=0)]
+
+
+def _short_lines(letters: str, ends: Sequence[int]) -> Iterator[str]:
+    """Yield the letters of some lines that follow each other, where they are fewer than a run."""
+    for line, start in enumerate(ends[:-1]):
+        for end in ends[line + 1 : line + 1 + _SHORT_LINES]:
+            if LINE_LETTERS <= end - start < RUN_LETTERS:
+                yield letters[start:end]
 
 
 def count_letters(text: str) -> int:

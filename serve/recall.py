@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from chunking.errors import CollectionNotFound, WindowfitError
 from chunking.sensitivity import Sensitivity, highest
@@ -38,7 +37,7 @@ class Recall:
         texts = brought_texts(ask)
         # A request is looked at several times on its way, and is taken apart once.
         brought = ask.brought if ask.brought.texts == texts else Brought.of(texts)
-        known = self.answered.find(chain(brought.runs, brought.short_prints))
+        known = self.answered.find(brought.prints)
         label = self._label_by_now(known, away=Sensitivity.RESTRICTED)
         return replace(ask, recognised=label, recalled=known.sources, brought=brought)
 

@@ -20,7 +20,7 @@ from serve.backends.protocol import Completion
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import PolicyNoRoute, UpstreamTimeout
 from serve.plan import Ask, Plan
-from serve.prints import RUN_LETTERS, prints_in, prints_of
+from serve.prints import RUN_LETTERS, Brought, prints_of
 from serve.runtime import Runtime
 from tests.routes import ASK, labelled, routed_runtime
 from tests.serving import CHAD, PERU
@@ -60,7 +60,7 @@ def known(label: Sensitivity, *documents: str) -> Known:
 
 
 def label_in(labels: AnsweredLabels, text: str) -> Sensitivity:
-    return labels.find(prints_in(text)).label
+    return labels.find(Brought.of((text,)).prints).label
 
 
 class TestAnsweredLabels:
@@ -77,7 +77,9 @@ class TestAnsweredLabels:
         for document in ("peru", "chad"):
             labels.note("Yes.", known(Sensitivity.PUBLIC, document))
 
-        assert labels.find(prints_in("Yes")).sources == (Source("small", ("chad", "peru")),)
+        assert labels.find(Brought.of(("Yes",)).prints).sources == (
+            Source("small", ("chad", "peru")),
+        )
 
     def test_the_oldest_are_forgotten_first(self) -> None:
         labels = AnsweredLabels(limit=2)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.prints import LINE_LETTERS, RUN_LETTERS, prints_in, prints_of
+from serve.prints import LINE_LETTERS, RUN_LETTERS, Brought, prints_of
 
 SECRET = "The seat is Lima, with 977,431 people, as the envoy wrote from Callao in the spring [1]."
 LONG = (
@@ -23,7 +23,7 @@ LONG = (
 
 def is_known(text: str, said: str) -> bool:
     """Return whether something that was said is known in a text."""
-    return not set(prints_of(said)).isdisjoint(prints_in(text))
+    return not set(prints_of(said)).isdisjoint(Brought.of((text,)).prints)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_time_grows_with_the_text_alone(unit: str) -> None:
     def spent(size: int) -> float:
         text = (unit * size)[:size]
         started = time.process_time()
-        for _ in (prints_of(text), prints_in(text)):
-            list(_)
+        list(prints_of(text))
+        Brought.of((text,))
         return time.process_time() - started
 
     # Turn about, and the least of each: what slows one down for a while slows both down.
