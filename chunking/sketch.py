@@ -52,27 +52,23 @@ def sketch_of(chunk: Chunk) -> Sketch:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What of a chunk decides whether another states the same.
+    """A chunk and its distinct words, as they are written: what decides whether another says it.
 
-    Attributes:
-        heading: the words of its breadcrumb, without those with a digit.
-        numbers: the words with a digit, in order.
-        capitalised: the words that begin with a capital letter.
-        words: all words, as they are written.
+    Its other words are looked at only where nearly all are common, see `near_duplicates`.
     """
 
-    heading: tuple[str, ...]
-    numbers: tuple[str, ...]
-    capitalised: frozenset[str]
+    chunk: Chunk
     words: frozenset[str]
 
     @classmethod
     def of(cls, chunk: Chunk) -> Self:
         """Return the wording of a chunk."""
-        words = frozenset(_WORD.findall(chunk.text))
-        capitalised = frozenset(word for word in words if word[0].isupper())
-        numbers = tuple(_NUMBER.findall(chunk.text))
-        return cls(heading_words(chunk), numbers, capitalised, words)
+        return cls(chunk, frozenset(_WORD.findall(chunk.text)))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The words with a digit, in order."""
+        return tuple(_NUMBER.findall(self.chunk.text))
 
 
 def near_duplicates(one: Wording, other: Wording) -> bool:
@@ -83,11 +79,14 @@ def near_duplicates(one: Wording, other: Wording) -> bool:
     a number or a name state different facts, however alike they are. Headings may differ in digits
     and marks ("report", "report (1)"), but not in words: what a field says, it says of its title.
     """
-    if (one.heading, one.numbers) != (other.heading, other.numbers):
+    common = len(one.words & other.words)
+    if common < NEAR * (len(one.words) + len(other.words) - common):
         return False
-    if one.capitalised != other.capitalised:
+    if any(word[0].isupper() for word in one.words ^ other.words):
         return False
-    return len(one.words & other.words) >= NEAR * len(one.words | other.words)
+    if heading_words(one.chunk) != heading_words(other.chunk):
+        return False
+    return one.numbers == other.numbers
 
 
 def heading_words(chunk: Chunk) -> tuple[str, ...]:

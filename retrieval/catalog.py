@@ -12,6 +12,7 @@ from chunking.errors import InputError
 from chunking.piece_counts import PieceCount
 from chunking.sensitivity import Sensitivity, highest
 from retrieval.entities import NameTable
+from retrieval.known import KnownChunks
 from retrieval.points import Where
 from retrieval.records import DocumentRecord, Hit, read_hit
 
@@ -32,11 +33,13 @@ class Catalog:
         records: by document id; ids are ordered with the numbers in them taken as numbers.
         names: what a question may call the documents by.
         token: changes with every change of the collection.
+        known: those of its chunks that searches found last.
     """
 
     records: Mapping[str, DocumentRecord]
     names: NameTable
     token: str = ""
+    known: KnownChunks = field(default_factory=KnownChunks, repr=False, compare=False)
     _places: dict[str, int] = field(default_factory=dict)
     _copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
     _ordinals: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -54,7 +57,13 @@ class Catalog:
             if record.digest:
                 copies[record.digest].append(record.id)
         names = NameTable.of(ordered)
-        return cls({one.id: one for one in ordered}, names, token, places, dict(copies))
+        return cls(
+            {one.id: one for one in ordered},
+            names,
+            token,
+            _places=places,
+            _copies=dict(copies),
+        )
 
     def place(self, document: str) -> int:
         """Return the place of a document in the corpus, from 0; 0 for one of another corpus."""

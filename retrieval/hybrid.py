@@ -8,7 +8,8 @@ from retrieval.catalog import Catalog
 from retrieval.diversity import part_repetitions
 from retrieval.fuse import fuse_scores
 from retrieval.index import Index
-from retrieval.points import ScoredPoint, Vector, Where
+from retrieval.points import Vector, Where
+from retrieval.ranking import Ranked
 from retrieval.records import Hit
 from retrieval.terms import question_terms
 
@@ -51,14 +52,14 @@ def search_hybrid(
     deepest = depth * _DEEPENING**2
     while True:
         found = index.rank(vector, limit=depth, where=where, terms=terms, catalog=catalog)
-        distinct, repeated = _first(_fused(found, depth), limit, via, catalog)
+        distinct, repeated = _first(_fused(found, depth), limit, via)
         # Copies of one text may take all places of both rankings; other texts stand below them.
         if 2 * len(distinct) >= limit or len(found) < depth or depth == deepest:
             return [*distinct, *repeated][:limit]
         depth *= _DEEPENING
 
 
-def _fused(found: Sequence[ScoredPoint], depth: int) -> list[ScoredPoint]:
+def _fused(found: Sequence[Ranked], depth: int) -> list[Ranked]:
     """Return the nearest and the best by terms, each so many, in one ranking."""
     by_id = {one.id: one for one in found}
     worded = {one.id: one.term_score for one in found if one.term_score is not None}
@@ -71,13 +72,10 @@ def _fused(found: Sequence[ScoredPoint], depth: int) -> list[ScoredPoint]:
     return [by_id[point] for point in ranked]
 
 
-def _first(
-    ranked: Sequence[ScoredPoint], limit: int, via: str, catalog: Catalog
-) -> tuple[list[Hit], list[Hit]]:
+def _first(ranked: Sequence[Ranked], limit: int, via: str) -> tuple[list[Hit], list[Hit]]:
     """Return the first as hits, as many as hold `limit` texts if there are, and repetitions."""
     for size in (limit + limit // _SPARE_SHARE, 2 * limit, len(ranked)):
-        found = (catalog.hit(one.payload, score=one.score, via=via) for one in ranked[:size])
-        distinct, repeated = part_repetitions([hit for hit in found if hit is not None])
+        distinct, repeated = part_repetitions([one.hit(via) for one in ranked[:size]])
         if len(distinct) >= limit or size >= len(ranked):
             break
     return distinct, repeated

@@ -14,8 +14,8 @@ from chunking.sensitivity import UNLABELLED, Sensitivity
 from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
-from retrieval.points import Engine, Point, PointStore, ScoredPoint, Vector, Where
-from retrieval.ranking import rank_visible, within
+from retrieval.points import Engine, Point, PointStore, Vector, Where
+from retrieval.ranking import Ranked, rank_visible, within
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
 from retrieval.scope import scope_of
 from retrieval.state import read_state, token_of
@@ -203,8 +203,7 @@ class Index:
         """
         catalog = catalog or self.catalog()
         ranked = self.rank(sought, limit=limit, where=where, chunks=chunks, catalog=catalog)
-        found = (catalog.hit(one.payload, score=one.score, via=via) for one in ranked)
-        return [hit for hit in found if hit is not None]
+        return [one.hit(via) for one in ranked]
 
     def rank(
         self,
@@ -215,7 +214,7 @@ class Index:
         chunks: Sequence[str] | None = None,
         terms: Terms | None = None,
         catalog: Catalog,
-    ) -> list[ScoredPoint]:
+    ) -> list[Ranked]:
         """Return the stored chunks that `search` makes hits of, for who needs only some as hits.
 
         With `terms` beside a vector, the `limit` best by these come as well; see `PointStore`.

@@ -81,6 +81,7 @@ class PointStore(Protocol):
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         """Return at most `limit` points that match the filter, best first.
 
@@ -91,7 +92,7 @@ class PointStore(Protocol):
 
         With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
         by these are found as well where they have a vector: up to twice `limit` points, all in the
-        order of their cosines.
+        order of their cosines. Without `payloads` those of the points are empty.
         """
 
     def scroll(
@@ -167,9 +168,12 @@ class MemoryPointStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
         ranked = self._ranked(sought, where, ids)
+        if not payloads:
+            ranked = [replace(hit, payload={}) for hit in ranked]
         if terms is None:
             return ranked[: max(limit, 0)]
         best = {hit.id: hit.score for hit in self._ranked(terms, where, ids)[: max(limit, 0)]}

@@ -61,6 +61,7 @@ class IndexWriter:
     _begun: bool = field(default=False, init=False)
     _unswept: bool = field(default=False, init=False)
     _labelling: bool = field(default=False, init=False)
+    _discarded: bool = field(default=False, init=False)
     _raised: bool = field(default=False, init=False)
     _stale: dict[str, None] = field(default_factory=dict, init=False)
 
@@ -202,7 +203,7 @@ class IndexWriter:
                 self._forget(document, keep=set())
                 del self.records[document]
 
-    def discard(self, points: Iterable[str]) -> None:
+    def discard(self, points: Sequence[str]) -> None:
         """Remove points that should not be stored, and look at the store from now on.
 
         What a record names counts as stored as long as nothing was discarded.
@@ -210,7 +211,8 @@ class IndexWriter:
         self._lease.confirm()
         self.begin()
         self._unswept = True
-        self._points.delete(list(points))
+        self._discarded = self._discarded or bool(points)
+        self._points.delete(points)
 
     def distrust(self, documents: Iterable[str]) -> None:
         """Have the next run read these documents anew, whether their source changed or not."""
@@ -236,7 +238,7 @@ class IndexWriter:
             self._points.delete([point_id("chunk", name) for name in names])
         self._publish(swept=True)
         self._stale.clear()
-        self._begun = self._unswept = self._raised = False
+        self._begun = self._unswept = self._raised = self._discarded = False
         return len(stale)
 
     def drop_unfinished(self) -> None:
@@ -269,8 +271,8 @@ class IndexWriter:
         self._publish(swept=False)
 
     def _publish(self, *, swept: bool, labelling: bool = False) -> None:
-        # At rest the token says what the collection holds, so that equal collections are equal.
-        token = self._state() if swept else uuid4().hex
+        # At rest equal collections have equal tokens, but what was wrong is remembered by readers.
+        token = self._state() if swept and not self._discarded else uuid4().hex
         self._points.upsert([state_point(token, swept=swept, labelling=labelling)])
         self._labelling = labelling
         self.index.forget()

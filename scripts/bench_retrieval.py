@@ -8,8 +8,8 @@ names. The tools lie in an environment of their own, `.cache/peers-retrieval`, m
 and pinned by `retrieval-peers-constraints.txt`; `bench_retrieval_worker.py` shows how each is used.
 They get every document as text under its title, and of their chunks the text alone counts against
 the budget; a chunk that does not fit is passed over. Windowfit is searched and packed as a request
-is. Vectors and rankings are kept, so a run that was stopped goes on. Prints a table and a last line
-of JSON, which `.cache/peers-retrieval/results.json` holds, too.
+is. Vectors and rankings are kept, so a run that was stopped goes on. Prints two tables for each
+data set and a last line of JSON, which `.cache/peers-retrieval/results.json` holds, too.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from eval.questions import Question, sample_questions
 from eval.retrieval_cli import Wanted, measure_set
 from eval.searching.documents import score_documents
 from eval.searching.layouts import load_retrieval_set
+from eval.statistics import compare_all
 from retrieval.settings import IndexSettings
 from retrieval.weights import find_weights
 from scripts.bench_chunk import MODEL
@@ -199,8 +200,26 @@ def table(case: Case, measured: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def differences(case: Case, scores: Mapping[str, Scores]) -> str:
+    """Return how far Windowfit is above each other tool, as a Markdown table.
+
+    Each difference has its 95 % interval over the questions and its p, see `compare`.
+    """
+    metrics = _SHOWN.get(case.name, (_IN_CONTEXT,))
+    lines = [f"| {OURS} minus | {' | '.join(metrics)} |", f"|---|{'---|' * len(metrics)}"]
+    for arm, theirs in scores.items():
+        if arm != OURS:
+            compared = compare_all(theirs, scores[OURS])
+            cells = [
+                f"{one.difference:+.3f} ({one.low:+.3f} to {one.high:+.3f}), p {one.p:.2g}"
+                for one in map(compared.__getitem__, metrics)
+            ]
+            lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a table for each data set and a last line of JSON."""
+    """Print two tables for each data set and a last line of JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--questions", type=int, default=30, help="of each type")
     parser.add_argument("--documents", type=int, default=256, help="how many of the Factbook's")
@@ -218,11 +237,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.case and case.name not in given.case:
                 continue
             collection = given.collection if case.name == "factbook" else None
-            measured = {OURS: case.columns(measure_ours(case, collection))}
+            scores = {OURS: measure_ours(case, collection)}
             for arm in given.arm:
                 print(f"{case.name}: {arm}", file=sys.stderr)
-                measured[arm] = case.columns(measure_peer(case, arm, counter))
-            print(f"\n{len(case.data.questions)} questions\n\n{table(case, measured)}", flush=True)
+                scores[arm] = measure_peer(case, arm, counter)
+            measured = {arm: case.columns(found) for arm, found in scores.items()}
+            print(f"\n{len(case.data.questions)} questions\n\n{table(case, measured)}")
+            print(f"\n{differences(case, scores)}", flush=True)
             results[case.name] = measured
     except (PeersUnavailable, WindowfitError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
@@ -72,26 +73,32 @@ class EdgePointStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`; the search is exact, and equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
-        chosen = _filter(where, ids)
-        worded: dict[edge.PointId, float] = {}
+        chosen, near = _filter(where, ids), _nearest(sought)
+        if terms is None:
+            asked = [
+                edge.QueryRequest(limit=limit, query=near, filter=chosen, with_payload=payloads)
+            ]
+        else:
+            worded = _nearest(terms)
+            both = [edge.Prefetch(limit=limit, query=one, filter=chosen) for one in (near, worded)]
+            asked = [
+                edge.QueryRequest(
+                    limit=2 * limit, query=near, prefetches=both, with_payload=payloads
+                ),
+                edge.QueryRequest(limit=limit, query=worded, filter=chosen),
+            ]
         with self._calls("search"):
-            if terms is None:
-                request = edge.QueryRequest(
-                    limit=limit, query=_nearest(sought), filter=chosen, with_payload=True
-                )
-            else:
-                by_terms = edge.QueryRequest(limit=limit, query=_nearest(terms), filter=chosen)
-                worded = {hit.id: hit.score for hit in self._shard.query(by_terms)}
-                request = _nearest_of_both(sought, terms, limit=limit, chosen=chosen)
-            found = self._shard.query(request)
+            found, *by_terms = self._shard.query_batch(edge.QueryBatchRequest(asked))
+            scores = {_hex(hit.id): hit.score for hit in chain.from_iterable(by_terms)}
             hits = [
-                ScoredPoint(_hex(hit.id), hit.score, hit.payload or {}, worded.get(hit.id))
-                for hit in found
+                ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
+                for name, hit in ((_hex(hit.id), hit) for hit in found)
             ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
@@ -181,18 +188,6 @@ def _nearest(sought: Vector | Terms) -> edge.Query:
     if isinstance(sought, Terms):
         return edge.Query.Nearest(_sparse(sought), using=TERMS)
     return edge.Query.Nearest(sought.tolist(), using=VECTOR)
-
-
-def _nearest_of_both(
-    sought: Vector | Terms, terms: Terms, *, limit: int, chosen: edge.Filter | None
-) -> edge.QueryRequest:
-    """Return what ranks the nearest and the best by terms, each so many, by nearness."""
-    both = [
-        edge.Prefetch(limit=limit, query=_nearest(one), filter=chosen) for one in (sought, terms)
-    ]
-    return edge.QueryRequest(
-        limit=2 * limit, query=_nearest(sought), prefetches=both, with_payload=True
-    )
 
 
 def _point(record: edge.Record) -> Point:

@@ -93,6 +93,7 @@ class QdrantPointStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`; equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
@@ -100,10 +101,11 @@ class QdrantPointStore:
             return []
         chosen = _filter(where, ids)
         if terms is None:
-            asked = [self._ranking(sought, limit=limit, chosen=chosen)]
+            asked = [self._ranking(sought, limit=limit, chosen=chosen, payloads=payloads)]
         else:
+            both = self._ranking(sought, limit=2 * limit, chosen=None, payloads=payloads)
             asked = [
-                self._ranking_of_both(sought, terms, limit=limit, chosen=chosen),
+                both.model_copy(update=self._prefetching(sought, terms, limit, chosen)),
                 self._ranking(terms, limit=limit, chosen=chosen, payloads=False),
             ]
         found, *worded = self._ask(asked)
@@ -112,8 +114,8 @@ class QdrantPointStore:
         missing = scores.keys() - {_hex(hit.id) for hit in found}
         if missing:
             chosen = _filter(where, sorted(missing))
-            [others] = self._ask([self._ranking(sought, limit=len(missing), chosen=chosen)])
-            found += others
+            ranking = self._ranking(sought, limit=len(missing), chosen=chosen, payloads=payloads)
+            found += self._ask([ranking])[0]
         hits = [
             ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
             for name, hit in ((_hex(hit.id), hit) for hit in found)
@@ -134,7 +136,7 @@ class QdrantPointStore:
         *,
         limit: int,
         chosen: models.Filter | None,
-        payloads: bool = True,
+        payloads: bool,
     ) -> models.QueryRequest:
         by_terms = isinstance(sought, Terms)
         return models.QueryRequest(
@@ -146,16 +148,15 @@ class QdrantPointStore:
             with_payload=payloads,
         )
 
-    def _ranking_of_both(
-        self, sought: Vector | Terms, terms: Terms, *, limit: int, chosen: models.Filter | None
-    ) -> models.QueryRequest:
-        """Return what ranks the nearest and the best by terms, each so many, by nearness."""
+    def _prefetching(
+        self, sought: Vector | Terms, terms: Terms, limit: int, chosen: models.Filter | None
+    ) -> dict[str, list[models.Prefetch]]:
+        """Return what makes a query rank the nearest and the best by terms alone, each so many."""
         near = models.Prefetch(
             query=_sought(sought), using=VECTOR, filter=chosen, params=self._search, limit=limit
         )
         worded = models.Prefetch(query=_sparse(terms), using=TERMS, filter=chosen, limit=limit)
-        both = self._ranking(sought, limit=2 * limit, chosen=None)
-        return both.model_copy(update={"prefetch": [near, worded]})
+        return {"prefetch": [near, worded]}
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

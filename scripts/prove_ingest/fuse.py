@@ -60,9 +60,12 @@ class FusedStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms)
+        return self.store.query(
+            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
+        )
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

@@ -67,9 +67,12 @@ class Watched:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         self.reads.append(where)
-        return self._points.query(sought, limit=limit, where=where, ids=ids, terms=terms)
+        return self._points.query(
+            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
+        )
 
     def scroll(
         self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,10 @@ def test_the_nearest_and_the_best_by_terms_are_found_at_once_and_alike(bench: Wo
             assert ids(found)[: 10 + number] == ids(near)
             assert {hit.id for hit in found if hit.term_score is not None} <= set(ids(worded))
             assert {hit.term_score for hit in near} == {None}
+            bare = store.query(
+                sought, limit=10 + number, where=where, terms=question, payloads=False
+            )
+            assert bare == [replace(hit, payload={}) for hit in found]
 
 
 def test_terms_beside_a_vector_find_what_is_far_from_it(bench: Workbench) -> None:

@@ -426,9 +426,12 @@ class FailingStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         self._check()
-        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms)
+        return self.store.query(
+            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
+        )
 
     def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
         self._check()

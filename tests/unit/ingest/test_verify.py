@@ -16,6 +16,7 @@ from chunking.split import Splitter
 from ingest.job import Ingestion, run_ingest
 from ingest.texts import document_file
 from ingest.verify import VerifyReport, repair, verify
+from retrieval import index as index_module
 from retrieval.audit import Defect
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
@@ -55,9 +56,10 @@ def mend(index: Index) -> VerifyReport:
 
 
 def content(store: MemoryPointStore) -> dict[str, object]:
+    """Return all that is stored but the token, which a repair changes."""
     return {
         name: (
-            dict(point.payload),
+            {key: value for key, value in point.payload.items() if key != "token"},
             None if point.vector is None else point.vector.tolist(),
             point.terms,
         )
@@ -170,6 +172,24 @@ def test_every_breakage_is_named_and_mended(
         assert mend(index).intact
         assert verify(index).findings == ()
         assert content(store) == before
+
+
+def test_readers_see_what_was_mended_though_the_records_are_as_they_were(
+    index: Index, store: MemoryPointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "LEASE_SECONDS", -1.0)
+    reader = Index.open(MemoryEngine({"c": store}), "c")
+    first = points(store, "chunk")[0]
+    [vector] = EMBEDDER.embed([str(first.payload["text"])])
+    rewrite(store, first)
+
+    def read() -> str:
+        hits = reader.search(vector, limit=100)
+        return next(hit.chunk.text for hit in hits if hit.chunk.id == first.payload["id"])
+
+    assert read() == f"{first.payload['text']}!"
+    assert mend(index).intact
+    assert read() == first.payload["text"]
 
 
 def test_a_hundred_corruptions_at_once_are_all_named_and_mended(

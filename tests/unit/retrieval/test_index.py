@@ -58,9 +58,12 @@ class RecordingStore(MemoryPointStore):
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
+        payloads: bool = True,
     ) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(sought, limit=limit, where=where, ids=ids, terms=terms)
+        return super().query(
+            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
+        )
 
 
 @pytest.fixture

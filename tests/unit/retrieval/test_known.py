@@ -1,0 +1,179 @@
+"""What a search found once is not read again, and never outlives the state that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from chunking.document import Chunk, Document
+from chunking.split import Splitter
+from retrieval import index as index_module
+from retrieval.embed import HashEmbedder
+from retrieval.hybrid import search_hybrid
+from retrieval.index import Index
+from retrieval.known import KnownChunks
+from retrieval.points import MemoryEngine, MemoryPointStore, ScoredPoint, Vector, Where
+from retrieval.providers import fingerprint_of
+from retrieval.records import Hit
+from retrieval.terms import Terms
+from retrieval.writer import IndexWriter
+
+EMBEDDER = HashEmbedder(dimension=16)
+SPLITTER = Splitter(EMBEDDER.count_tokens, size=24, limit=32)
+COUNT = 60
+QUESTIONS = [f"What does river number {n} of the country do?" for n in range(12)]
+
+
+@dataclass
+class CountingStore(MemoryPointStore):
+    """Counts the queries, and the payloads that they send."""
+
+    queries: int = 0
+    sent: int = 0
+    vanishing: list[str] = field(default_factory=list)
+
+    def query(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        terms: Terms | None = None,
+        payloads: bool = True,
+    ) -> list[ScoredPoint]:
+        found = super().query(
+            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
+        )
+        self.queries += 1
+        self.sent += len(found) if payloads else 0
+        self.delete(self.vanishing)
+        return found
+
+    def take(self) -> tuple[int, int]:
+        counts = self.queries, self.sent
+        self.queries = self.sent = 0
+        return counts
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore(EMBEDDER.dimension)
+
+
+@pytest.fixture
+def index(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> Index:
+    monkeypatch.setattr(index_module, "LEASE_SECONDS", -1.0)
+    index = Index.create(MemoryEngine({"c": store}), "c", fingerprint_of(EMBEDDER, SPLITTER))
+    write(index, *(document(n) for n in range(COUNT)))
+    return index
+
+
+def document(number: int, *, more: str = "") -> Document:
+    text = f"The river number {number} of the country is told about here{more}."
+    return Document(f"d{number}", text, f"River {number}", f"d{number}.txt", digest=text)
+
+
+def write(index: Index, *documents: Document) -> None:
+    with IndexWriter(index, grace_seconds=0) as writer:
+        for one in documents:
+            chunks = SPLITTER.split(one)
+            writer.write(one, chunks, EMBEDDER.embed([chunk.embedded_text for chunk in chunks]))
+
+
+def search(index: Index, question: str) -> list[Hit]:
+    [vector] = EMBEDDER.embed([question])
+    return search_hybrid(index, question, vector, limit=8)
+
+
+def unknown_points(index: Index, store: CountingStore) -> list[str]:
+    """Return the points of chunks that no search has found yet; there are some, and not many."""
+    chunks = [one.id for one in store.points.values() if one.payload["kind"] == "chunk"]
+    _, unknown = index.catalog().known.recall(chunks)
+    assert 0 < len(unknown) < COUNT / 4
+    return unknown
+
+
+def hit(text: str) -> Hit:
+    whole = Document("d", text, "D", "d.txt")
+    return Hit(Chunk.of(whole, start=0, end=len(text), path=(), position=0), 0.5)
+
+
+def test_the_order_is_that_of_a_reader_that_remembers_nothing(
+    index: Index, store: CountingStore
+) -> None:
+    for question in QUESTIONS * 2:
+        fresh = Index.open(MemoryEngine({"c": store}), "c")
+        assert search(index, question) == search(fresh, question)
+
+
+def test_what_was_found_once_is_not_sent_again(index: Index, store: CountingStore) -> None:
+    search(index, QUESTIONS[0])
+    queries, sent = store.take()
+    assert queries == 1
+    assert sent >= 50
+    search(index, QUESTIONS[0])  # how much is known is known after this one
+    store.take()
+    search(index, QUESTIONS[0])
+    assert store.take() == (1, 0)
+
+
+def test_of_what_is_mostly_known_the_store_sends_the_rest(
+    index: Index, store: CountingStore
+) -> None:
+    search(index, QUESTIONS[0])
+    search(index, QUESTIONS[0])
+    unknown = len(unknown_points(index, store))
+    store.take()
+    [vector] = EMBEDDER.embed(["zebra"])
+    assert len(index.search(vector, limit=100)) == COUNT
+    assert store.take() == (2, unknown)
+
+
+def test_a_chunk_that_is_removed_while_it_is_read_is_no_hit(
+    index: Index, store: CountingStore
+) -> None:
+    search(index, QUESTIONS[0])
+    search(index, QUESTIONS[0])
+    store.vanishing = unknown_points(index, store)[:1]
+    [vector] = EMBEDDER.embed(["zebra"])
+    assert len(index.search(vector, limit=100)) == COUNT - 1
+
+
+def test_what_is_replaced_or_removed_is_not_remembered(index: Index) -> None:
+    question = QUESTIONS[3]
+    for _ in range(3):
+        search(index, question)
+    write(index, document(3, more=" anew"))
+    found = {hit.chunk.document: hit.chunk.text for hit in search(index, question)}
+    assert "anew" in found["d3"]
+    with IndexWriter(index, grace_seconds=0) as writer:
+        writer.remove(["d3"])
+    assert "d3" not in {hit.chunk.document for hit in search(index, question)}
+
+
+def test_what_was_found_longest_ago_is_forgotten() -> None:
+    known = KnownChunks(limit=3 * 1100)
+    known.remember({"a": hit("x" * 50), "b": hit("x" * 50), "c": None})
+    known.recall("a")
+    known.remember({"d": None})
+    found, unknown = known.recall("abcd")
+    assert (sorted(found), unknown) == (["a", "c", "d"], ["b"])
+
+
+def test_a_chunk_without_a_record_is_remembered_as_such() -> None:
+    known = KnownChunks()
+    known.remember({"a": None})
+    assert known.recall("ab") == ({"a": None}, ["b"])
+
+
+def test_payloads_are_asked_for_at_once_while_most_points_are_new() -> None:
+    known = KnownChunks()
+    told = [known.mostly_unknown]
+    for points in ("abc", "abcde", "", "defa"):
+        known.recall(points)
+        told.append(known.mostly_unknown)
+        known.remember(dict.fromkeys("abc"))
+    assert told == [True, True, False, False, True]
