@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from rensa import RMinHash
@@ -50,11 +51,11 @@ def sketch_of(chunk: Chunk) -> Sketch:
     return tuple(content_id(str(n), *part, *same)[:16] for n, part in enumerate(parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wording:
     """A chunk and its distinct words, as they are written: what decides whether another says it.
 
-    Its other words are looked at only where nearly all are common, see `near_duplicates`.
+    The rest is taken out of the text only where nearly all words are common, and once.
     """
 
     chunk: Chunk
@@ -65,7 +66,12 @@ class Wording:
         """Return the wording of a chunk."""
         return cls(chunk, frozenset(_WORD.findall(chunk.text)))
 
-    @property
+    @cached_property
+    def heading(self) -> tuple[str, ...]:
+        """The words of the breadcrumb, see `heading_words`."""
+        return heading_words(self.chunk)
+
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """The words with a digit, in order."""
         return tuple(_NUMBER.findall(self.chunk.text))
@@ -84,9 +90,7 @@ def near_duplicates(one: Wording, other: Wording) -> bool:
         return False
     if any(word[0].isupper() for word in one.words ^ other.words):
         return False
-    if heading_words(one.chunk) != heading_words(other.chunk):
-        return False
-    return one.numbers == other.numbers
+    return (one.heading, one.numbers) == (other.heading, other.numbers)
 
 
 def heading_words(chunk: Chunk) -> tuple[str, ...]:

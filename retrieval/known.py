@@ -7,11 +7,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
+from retrieval.points import Vector
 from retrieval.records import Hit
 
 _LIMIT = 32 << 20
-_BESIDE_TEXT = 1024
-"""Bytes of a remembered chunk besides its text: measured in CPython 3.11."""
+_BESIDE_TEXT = 1280
+"""Bytes of a remembered chunk besides its text and its vector: measured in CPython 3.11."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of a stored chunk.
+
+    Attributes:
+        hit: the chunk, with a score and a step of no meaning; None for one that no record names.
+        vector: None where none was needed yet.
+    """
+
+    hit: Hit | None
+    vector: Vector | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes, about."""
+        text = 0 if self.hit is None else len(self.hit.chunk.text)
+        return _BESIDE_TEXT + text + (0 if self.vector is None else self.vector.nbytes)
 
 
 @dataclass(slots=True)
@@ -26,7 +46,7 @@ class KnownChunks:
     """
 
     limit: int = _LIMIT
-    _chunks: OrderedDict[str, Hit | None] = field(default_factory=OrderedDict)
+    _chunks: OrderedDict[str, Known] = field(default_factory=OrderedDict)
     _bytes: int = 0
     _mostly_unknown: bool = True
     _lock: Lock = field(default_factory=Lock)
@@ -36,9 +56,9 @@ class KnownChunks:
         """Whether most points of the last `recall` were unknown; so it is before the first."""
         return self._mostly_unknown
 
-    def recall(self, points: Iterable[str]) -> tuple[dict[str, Hit | None], list[str]]:
-        """Return the remembered chunks by point, see `remember`, and the unknown points."""
-        known: dict[str, Hit | None] = {}
+    def recall(self, points: Iterable[str]) -> tuple[dict[str, Known], list[str]]:
+        """Return what is remembered of points, and the points that are unknown."""
+        known: dict[str, Known] = {}
         unknown = []
         with self._lock:
             for point in points:
@@ -50,17 +70,13 @@ class KnownChunks:
         self._mostly_unknown = len(unknown) > len(known)
         return known, unknown
 
-    def remember(self, chunks: Mapping[str, Hit | None]) -> None:
-        """Remember chunks by their points, None for one that no record names."""
+    def remember(self, chunks: Mapping[str, Known]) -> None:
+        """Remember chunks by their points."""
         with self._lock:
             for point, chunk in chunks.items():
-                if point not in self._chunks:
-                    self._bytes += _size(chunk)
+                before = self._chunks.pop(point, None)
+                self._bytes += chunk.size - (0 if before is None else before.size)
                 self._chunks[point] = chunk
             while self._bytes > self.limit:
-                _, chunk = self._chunks.popitem(last=False)
-                self._bytes -= _size(chunk)
-
-
-def _size(hit: Hit | None) -> int:
-    return _BESIDE_TEXT + (0 if hit is None else len(hit.chunk.text))
+                _, forgotten = self._chunks.popitem(last=False)
+                self._bytes -= forgotten.size

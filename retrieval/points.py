@@ -1,12 +1,11 @@
-"""The two small protocols a vector engine fulfils, and an in-memory engine that fulfils them."""
+"""The two small protocols a vector engine fulfils, and what engines share."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import log
-from typing import Any, NoReturn, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +80,7 @@ class PointStore(Protocol):
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         """Return at most `limit` points that match the filter, best first.
 
@@ -92,15 +91,24 @@ class PointStore(Protocol):
 
         With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
         by these are found as well where they have a vector: up to twice `limit` points, all in the
-        order of their cosines. Without `payloads` those of the points are empty.
+        order of their cosines.
+
+        With `bare`, payloads are empty, and what is found by terms alone has no cosine, whether it
+        has a vector or not: its score is nan, and it stands last, the best by terms first.
         """
 
     def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+        self,
+        *,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+        vectors: bool = False,
     ) -> Iterator[Point]:
         """Yield every matching point, in the order of ids.
 
-        Payloads are cut down to `fields` if given; vectors and terms come only with `vectors`.
+        With `ids`, only these points are looked at. Payloads are cut down to `fields` if given;
+        vectors and terms come only with `vectors`.
         """
 
     def count(self, *, where: Where) -> int:
@@ -129,124 +137,6 @@ class Engine(Protocol):
         """Release files and connections; the engine is not used afterwards."""
 
 
-def _matches(payload: Mapping[str, Any], where: Where) -> bool:
-    return all(payload.get(key) in values for key, values in where.items())
-
-
-def _cut_down(payload: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
-    return {key: value for key, value in payload.items() if fields is None or key in fields}
-
-
-@dataclass(slots=True)
-class MemoryPointStore:
-    """A `PointStore` in a dictionary: exact, not durable; for tests and examples."""
-
-    dimension: int
-    points: dict[str, Point] = field(default_factory=dict)
-    writing: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-
-    def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
-        """See `PointStore.upsert`."""
-        with self.writing:
-            allowed = [point for point in points if self._may_write(point.id, only_if)]
-            self.points.update((point.id, point) for point in allowed)
-
-    def _may_write(self, point_id: str, only_if: Where | None) -> bool:
-        stored = self.points.get(point_id)
-        return only_if is None or stored is None or _matches(stored.payload, only_if)
-
-    def delete(self, ids: Sequence[str]) -> None:
-        """See `PointStore.delete`."""
-        for point_id in ids:
-            self.points.pop(point_id, None)
-
-    def query(
-        self,
-        sought: Vector | Terms,
-        *,
-        limit: int,
-        where: Where,
-        ids: Sequence[str] | None = None,
-        terms: Terms | None = None,
-        payloads: bool = True,
-    ) -> list[ScoredPoint]:
-        """See `PointStore.query`."""
-        ranked = self._ranked(sought, where, ids)
-        if not payloads:
-            ranked = [replace(hit, payload={}) for hit in ranked]
-        if terms is None:
-            return ranked[: max(limit, 0)]
-        best = {hit.id: hit.score for hit in self._ranked(terms, where, ids)[: max(limit, 0)]}
-        return [
-            replace(hit, term_score=best.get(hit.id))
-            for place, hit in enumerate(ranked)
-            if place < limit or hit.id in best
-        ]
-
-    def _ranked(
-        self, sought: Vector | Terms, where: Where, ids: Sequence[str] | None
-    ) -> list[ScoredPoint]:
-        scored = [
-            ScoredPoint(point.id, score, point.payload)
-            for point, score in _scores(sought, tuple(self.points.values()))
-            if _matches(point.payload, where) and (ids is None or point.id in ids)
-        ]
-        return sorted(scored, key=lambda hit: (-hit.score, hit.id))
-
-    def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
-    ) -> Iterator[Point]:
-        """See `PointStore.scroll`."""
-        for point in sorted(self.points.values(), key=lambda point: point.id):
-            if _matches(point.payload, where):
-                payload = _cut_down(point.payload, fields)
-                kept_vector, terms = (point.vector, point.terms) if vectors else (None, None)
-                yield Point(point.id, payload, _direction(kept_vector), terms)
-
-    def count(self, *, where: Where) -> int:
-        """See `PointStore.count`."""
-        return sum(_matches(point.payload, where) for point in tuple(self.points.values()))
-
-
-class _NoPoints(dict[str, Point]):
-    """Stands where the points of a collection were that is gone: looking at them is an error."""
-
-    def __getattribute__(self, _: str) -> NoReturn:
-        raise CollectionNotFound("the collection was dropped meanwhile", param="collection")
-
-
-@dataclass(slots=True)
-class MemoryEngine:
-    """An `Engine` of `MemoryPointStore`s; forgets everything with the process."""
-
-    stores: dict[str, MemoryPointStore] = field(default_factory=dict)
-
-    def collections(self) -> tuple[str, ...]:
-        """See `Engine.collections`."""
-        return tuple(sorted(self.stores))
-
-    def create(self, collection: str, *, dimension: int, indexed: Sequence[str]) -> PointStore:
-        """See `Engine.create`; a dictionary needs no index."""
-        del indexed
-        return self.stores.setdefault(collection, MemoryPointStore(dimension))
-
-    def open(self, collection: str) -> PointStore:
-        """See `Engine.open`."""
-        try:
-            return self.stores[collection]
-        except KeyError:
-            raise collection_not_found(collection, self.collections()) from None
-
-    def drop(self, collection: str) -> None:
-        """See `Engine.drop`."""
-        dropped = self.stores.pop(collection, None)
-        if dropped is not None:
-            dropped.points = _NoPoints()
-
-    def close(self) -> None:
-        """See `Engine.close`; nothing to release."""
-
-
 def collection_not_found(collection: str, existing: Sequence[str]) -> CollectionNotFound:
     """Return the error every engine raises for a collection it does not hold."""
     known = ", ".join(existing) if existing else "none"
@@ -255,44 +145,23 @@ def collection_not_found(collection: str, existing: Sequence[str]) -> Collection
     )
 
 
-def rarity(points: int, holding: int) -> float:
-    """Return the inverse document frequency by which Qdrant weighs a term that points hold."""
-    return log(1 + (points - holding + 0.5) / (holding + 0.5))
+def matches(payload: Mapping[str, Any], where: Where) -> bool:
+    """Return whether a payload passes a filter."""
+    return all(payload.get(key) in values for key, values in where.items())
 
 
-def _scores(sought: Vector | Terms, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
-    return _term_scores(sought, stored) if isinstance(sought, Terms) else _cosines(sought, stored)
+def _cut_down(payload: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if fields is None or key in fields}
 
 
-def _term_scores(sought: Terms, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
-    """Yield every point that shares a term with what is sought, and its score."""
-    held = [
-        (point, dict(zip(point.terms.indices, point.terms.weights, strict=True)))
-        for point in stored
-        if point.terms is not None
-    ]
-    wanted = {
-        index: weight * rarity(len(held), sum(index in weights for _, weights in held))
-        for index, weight in zip(sought.indices, sought.weights, strict=True)
-    }
-    for point, weights in held:
-        if shared := wanted.keys() & weights.keys():
-            yield point, sum(wanted[index] * weights[index] for index in sorted(shared))
+def passing(points: Iterable[Point], where: Where, fields: Sequence[str] | None) -> Iterator[Point]:
+    """Yield the points whose payload passes a filter, with these fields of it."""
+    for point in points:
+        if matches(point.payload, where):
+            yield replace(point, payload=_cut_down(point.payload, fields))
 
 
-def _cosines(sought: Vector, stored: Sequence[Point]) -> Iterator[tuple[Point, float]]:
-    for point in stored:
-        if point.vector is not None:
-            yield point, _cosine(sought, point.vector)
-
-
-def _direction(vector: Vector | None) -> Vector | None:
-    if vector is None:
-        return None
-    norm = float(np.linalg.norm(vector))
-    return vector / np.float32(norm) if norm else vector
-
-
-def _cosine(left: Vector, right: Vector) -> float:
-    norm = float(np.linalg.norm(left) * np.linalg.norm(right))
-    return float(left @ right) / norm if norm else 0.0
+def only_by_terms(best: Mapping[str, float], near: Sequence[ScoredPoint]) -> list[ScoredPoint]:
+    """Return the best by terms that are not among the nearest, without cosine and payload."""
+    known = {hit.id for hit in near}
+    return [ScoredPoint(one, nan, {}, score) for one, score in best.items() if one not in known]

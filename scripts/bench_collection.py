@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from chunking.document import Chunk, Document, content_id
+from chunking.sketch import sketch_of
 from chunking.split import Splitter
 from retrieval.fingerprint import create_place
 from retrieval.points import Engine, Point, Vector
@@ -127,7 +128,12 @@ def _point(like: Pattern, chunk: Chunk, vector: Vector, chance: np.random.Genera
         tuple(np.asarray(like.terms.indices)[kept].tolist()),
         tuple(np.asarray(like.terms.weights)[kept].tolist()),
     )
-    own = {"id": chunk.id, "document": chunk.document, "title": chunk.title}
+    own = {
+        "id": chunk.id,
+        "document": chunk.document,
+        "title": chunk.title,
+        "sketch": list(sketch_of(chunk)),
+    }
     payload = scoped("chunk", {**like.payload, **own})
     return Point(point_id("chunk", chunk.id), payload, vector, terms)
 

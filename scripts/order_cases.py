@@ -14,7 +14,8 @@ from chunking.document import Document
 from eval.metrics import answer_in_context
 from eval.questions import Evidence, Question, sample_questions
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.providers import fingerprint_of, open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter

@@ -22,8 +22,8 @@ from rich.table import Column, Table
 from chunking.errors import WindowfitError
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
+from retrieval.memory import MemoryEngine
 from retrieval.places import collection_names
-from retrieval.points import MemoryEngine
 from retrieval.providers import open_embedder, open_engine, open_splitter
 from retrieval.settings import IndexSettings, TableSettings, config_file
 from serve.hindrances import find_hindrances

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from chunking.document import Document
 from chunking.sensitivity import Sensitivity
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.backends.protocol import ChatBackend
 from serve.backends.scripted import ScriptedBackend
 from serve.plan import Ask

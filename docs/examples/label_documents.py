@@ -8,7 +8,7 @@ from ingest.labels import Labelling
 from ingest.texts import document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from retrieval.settings import IndexSettings, LabelRule

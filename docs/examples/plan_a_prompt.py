@@ -6,7 +6,7 @@ from chunking.piece_counts import count_pieces
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from retrieval.writer import IndexWriter

@@ -4,7 +4,7 @@ from chunking.document import Document
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.search import SEARCH_LENGTH, SEARCH_LIMIT, Searcher
 from retrieval.writer import IndexWriter

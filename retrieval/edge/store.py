@@ -15,7 +15,7 @@ import qdrant_edge as edge
 from chunking.errors import CollectionNotFound, StoreError
 from retrieval.checks import check_points, check_sought, last_of_each_id
 from retrieval.edge.failures import engine_errors
-from retrieval.points import Point, ScoredPoint, Vector, Where
+from retrieval.points import Point, ScoredPoint, Vector, Where, only_by_terms, passing
 from retrieval.room import check_room, has_room_for_a_copy
 from retrieval.terms import Terms
 
@@ -73,26 +73,26 @@ class EdgePointStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`; the search is exact, and equal scores are in the order of ids."""
         check_sought(sought, dimension=self._dimension)
         if limit < 1:
             return []
         chosen, near = _filter(where, ids), _nearest(sought)
-        if terms is None:
-            asked = [
-                edge.QueryRequest(limit=limit, query=near, filter=chosen, with_payload=payloads)
-            ]
-        else:
+        asked = [edge.QueryRequest(limit=limit, query=near, filter=chosen, with_payload=not bare)]
+        if terms is not None:
             worded = _nearest(terms)
-            both = [edge.Prefetch(limit=limit, query=one, filter=chosen) for one in (near, worded)]
-            asked = [
-                edge.QueryRequest(
-                    limit=2 * limit, query=near, prefetches=both, with_payload=payloads
-                ),
-                edge.QueryRequest(limit=limit, query=worded, filter=chosen),
-            ]
+            if not bare:
+                both = [
+                    edge.Prefetch(limit=limit, query=one, filter=chosen) for one in (near, worded)
+                ]
+                asked = [
+                    edge.QueryRequest(
+                        limit=2 * limit, query=near, prefetches=both, with_payload=True
+                    )
+                ]
+            asked.append(edge.QueryRequest(limit=limit, query=worded, filter=chosen))
         with self._calls("search"):
             found, *by_terms = self._shard.query_batch(edge.QueryBatchRequest(asked))
             scores = {_hex(hit.id): hit.score for hit in chain.from_iterable(by_terms)}
@@ -100,12 +100,21 @@ class EdgePointStore:
                 ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
                 for name, hit in ((_hex(hit.id), hit) for hit in found)
             ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+        ranked = sorted(hits, key=lambda hit: (-hit.score, hit.id))
+        return ranked + (only_by_terms(scores, ranked) if bare else [])
 
     def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+        self,
+        *,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+        vectors: bool = False,
     ) -> Iterator[Point]:
         """See `PointStore.scroll`; reads page after page, in the order of ids."""
+        if ids is not None:
+            yield from self._named(ids, where, fields, vectors=vectors)
+            return
         selected: bool | list[str] = True if fields is None else list(fields)
         offset: edge.PointId | None = None
         while True:
@@ -122,6 +131,16 @@ class EdgePointStore:
             yield from page
             if offset is None:
                 return
+
+    def _named(
+        self, ids: Sequence[str], where: Where, fields: Sequence[str] | None, *, vectors: bool
+    ) -> Iterator[Point]:
+        """Yield the points of these ids that pass the filter; a third of the time of a scroll."""
+        with self._calls("read points"):
+            wanted: list[edge.PointId] = [UUID(hex=name) for name in sorted(set(ids))]
+            records = self._shard.retrieve(wanted, with_payload=True, with_vector=vectors)
+            found = [_point(record) for record in records]
+        yield from passing(found, where, fields)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""

@@ -28,7 +28,7 @@ from chunking.split import Splitter
 from ingest.routes import mount_jobs
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter

@@ -29,7 +29,7 @@ from ingest.job import Ingestion, run_ingest
 from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 from scripts.prove.fuzz_requests import any_text, any_title

@@ -25,7 +25,7 @@ from chunking.split import Splitter
 from chunking.tokens import Message, TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 from serve.answer import answer

@@ -19,7 +19,8 @@ from chunking.split import Splitter
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 from scripts.prove.routing_servers import MODEL, FakeServer

@@ -24,7 +24,8 @@ from chunking.errors import StoreLocked
 from ingest import job
 from ingest.job import run_ingest
 from ingest.verify import verify
-from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Vector
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Engine, Vector
 from retrieval.qdrant.engine import QdrantEngine
 from scripts.prove_ingest.children import BATCH_CHUNKS, digest_of
 from scripts.prove_ingest.corpus import (

@@ -60,18 +60,21 @@ class FusedStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         """See `PointStore.query`."""
-        return self.store.query(
-            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
-        )
+        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms, bare=bare)
 
     def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+        self,
+        *,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+        vectors: bool = False,
     ) -> Iterator[Point]:
         """See `PointStore.scroll`."""
-        return self.store.scroll(where=where, fields=fields, vectors=vectors)
+        return self.store.scroll(where=where, ids=ids, fields=fields, vectors=vectors)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""

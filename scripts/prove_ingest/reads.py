@@ -28,7 +28,8 @@ from ingest.job import run_ingest
 from retrieval.catalog import Catalog
 from retrieval.edge.engine import EdgeEngine
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.qdrant.engine import QdrantEngine
 from retrieval.writer import GRACE_SECONDS
 from scripts.prove.parts import conclude

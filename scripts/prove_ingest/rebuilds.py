@@ -36,7 +36,8 @@ from retrieval.edge.engine import EdgeEngine
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.ledger import LEDGER
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.providers import fingerprint_of
 from retrieval.qdrant.engine import QdrantEngine
 from retrieval.writer import GRACE_SECONDS, IndexWriter

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from retrieval.edge.engine import EdgeEngine
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.qdrant.engine import QdrantEngine
 from scripts.qdrant_server import Server
 from tests.contract.engine_kinds import ENGINES, real_server

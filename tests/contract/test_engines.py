@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chunking.errors import CollectionNotFound
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.terms import Terms
 from tests.contract.workbench import (
     Workbench,
@@ -188,6 +188,28 @@ class TestEngine:
             matching = store.query(by, limit=9, where={"kind": ["even"]}, ids=sought)
             assert [(hit.id, hit.payload["kind"]) for hit in matching] == [(point_id(8), "even")]
             assert store.query(by, limit=9, where={}, ids=[]) == []
+
+    def test_scroll_reads_the_points_of_given_ids_alone(self, bench: Workbench) -> None:
+        store = bench.create()
+        terms = Terms.of({7: 1.0})
+        kinds = ("even", "odd")
+        store.upsert(
+            [point(i, unit(0), terms=terms, kind=kinds[i % 2], text="x") for i in range(1500)]
+        )
+        wanted = [point_id(i) for i in (*range(1400, 20, -1), 7, 7, 5000)]
+
+        found = list(store.scroll(where={}, ids=wanted))
+        assert ids(found) == [point_id(i) for i in (7, *range(21, 1401))]
+        assert found[0].payload == {"kind": "odd", "text": "x"}
+        assert (found[0].vector, found[0].terms) == (None, None)
+        odd = store.scroll(where={"kind": ["odd"]}, ids=wanted[-5:], fields=["text"], vectors=True)
+        [first, second] = odd
+        assert (first.id, second.id) == (point_id(7), point_id(21))
+        assert (first.payload, first.terms) == ({"text": "x"}, terms)
+        assert first.vector is not None
+        assert first.vector.tolist() == unit(0).tolist()
+        assert list(store.scroll(where={}, ids=[])) == []
+        assert list(store.scroll(where={"kind": ["even"]}, ids=wanted[-2:])) == []
 
     def test_scroll_cuts_payloads_down_to_the_fields(self, bench: Workbench) -> None:
         store = bench.create()

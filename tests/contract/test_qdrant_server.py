@@ -22,7 +22,8 @@ import trustme
 from qdrant_client import QdrantClient, models
 
 from chunking.errors import CollectionNotFound, ConfigurationError, StoreError
-from retrieval.points import MemoryEngine, PointStore
+from retrieval.memory import MemoryEngine
+from retrieval.points import PointStore
 from retrieval.qdrant.connection import Connection
 from retrieval.qdrant.engine import QdrantEngine
 from retrieval.qdrant.layout import CollectionLayout

@@ -67,18 +67,21 @@ class Watched:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         self.reads.append(where)
-        return self._points.query(
-            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
-        )
+        return self._points.query(sought, limit=limit, where=where, ids=ids, terms=terms, bare=bare)
 
     def scroll(
-        self, *, where: Where, fields: Sequence[str] | None = None, vectors: bool = False
+        self,
+        *,
+        where: Where,
+        ids: Sequence[str] | None = None,
+        fields: Sequence[str] | None = None,
+        vectors: bool = False,
     ) -> Iterator[Point]:
         self.reads.append(where)
-        return self._points.scroll(where=where, fields=fields, vectors=vectors)
+        return self._points.scroll(where=where, ids=ids, fields=fields, vectors=vectors)
 
     def count(self, *, where: Where) -> int:
         self.reads.append(where)

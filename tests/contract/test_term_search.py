@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from math import isnan
 
 import numpy as np
 import pytest
 
 from chunking.errors import CollectionNotFound
-from retrieval.points import MemoryEngine, Point, PointStore
+from retrieval.memory import MemoryEngine
+from retrieval.points import Point, PointStore
 from retrieval.scope import INDEXED_KEYS, scope_of, scoped
 from retrieval.terms import Terms, question_terms
 from tests.contract.workbench import Workbench, ids, point, point_id, unit
@@ -103,10 +104,15 @@ def test_the_nearest_and_the_best_by_terms_are_found_at_once_and_alike(bench: Wo
             assert ids(found)[: 10 + number] == ids(near)
             assert {hit.id for hit in found if hit.term_score is not None} <= set(ids(worded))
             assert {hit.term_score for hit in near} == {None}
-            bare = store.query(
-                sought, limit=10 + number, where=where, terms=question, payloads=False
-            )
-            assert bare == [replace(hit, payload={}) for hit in found]
+            bare = store.query(sought, limit=10 + number, where=where, terms=question, bare=True)
+            scores = {hit.id: hit.score for hit in worded}
+            assert ids(bare[: 10 + number]) == ids(near)
+            assert {hit.id for hit in bare} == {*ids(near), *scores}
+            assert {hit.id: hit.term_score for hit in bare if hit.term_score} == scores
+            far = bare[10 + number :]
+            assert all(isnan(hit.score) for hit in far)
+            assert ids(far) == sorted(ids(far), key=lambda name: -scores[name])
+            assert not any(hit.payload for hit in bare)
 
 
 def test_terms_beside_a_vector_find_what_is_far_from_it(bench: Workbench) -> None:

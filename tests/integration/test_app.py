@@ -21,7 +21,8 @@ from chunking.errors import (
     WindowfitError,
 )
 from chunking.tokens import Message
-from retrieval.points import MemoryEngine, Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.memory import MemoryEngine
+from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where
 from retrieval.rebuild import begin_rebuild
 from retrieval.terms import Terms
 from serve.app import create_app
@@ -426,16 +427,16 @@ class FailingStore:
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         self._check()
-        return self.store.query(
-            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
-        )
+        return self.store.query(sought, limit=limit, where=where, ids=ids, terms=terms, bare=bare)
 
-    def scroll(self, *, where: Where, fields: Any = None, vectors: bool = False) -> Iterator[Point]:
+    def scroll(
+        self, *, where: Where, ids: Any = None, fields: Any = None, vectors: bool = False
+    ) -> Iterator[Point]:
         self._check()
-        return self.store.scroll(where=where, fields=fields, vectors=vectors)
+        return self.store.scroll(where=where, ids=ids, fields=fields, vectors=vectors)
 
     def count(self, *, where: Where) -> int:
         self._check()

@@ -15,7 +15,7 @@ from ingest.job import Ingestion, run_ingest
 from ingest.tally import IngestReport
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 

@@ -33,7 +33,8 @@ from ingest.tally import IngestReport
 from ingest.work import record_job
 from retrieval.edge.engine import EdgeEngine
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine
+from retrieval.memory import MemoryEngine
+from retrieval.points import Engine
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter
 from serve.app import create_app

@@ -19,7 +19,7 @@ from chunking.sensitivity import Sensitivity
 from eval.asked import QuestionSet
 from eval.comparing import Wanted
 from eval.kept_cells import CellStore
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.errors import (
     PolicyRefused,
     QueueFull,

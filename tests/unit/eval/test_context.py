@@ -10,7 +10,7 @@ from ingest.job import Ingestion, run_ingest
 from ingest.texts import document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 from serve.profiles import load_profiles

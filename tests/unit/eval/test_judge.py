@@ -17,7 +17,7 @@ from eval.comparing import Comparer, Wanted
 from eval.comparison import Comparison
 from eval.kept_cells import CellStore
 from eval.run import Estimate
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.backends.scripted import Answer as Played
 from serve.backends.scripted import ScriptedBackend
 from serve.errors import UpstreamError

@@ -10,7 +10,7 @@ from ingest.job_store import JobStore
 from ingest.jobs import Job, new_job
 from ingest.tally import IngestReport
 from retrieval.lease import Holder
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 
 AWAY = Holder("away", "elsewhere/pid:[1]", 7, "1")
 

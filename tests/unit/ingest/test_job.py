@@ -21,7 +21,8 @@ from ingest.tally import IngestReport, Progress
 from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Point, Vector, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Engine, Point, Vector, Where
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 

@@ -19,8 +19,9 @@ from retrieval.edge.engine import EdgeEngine
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.ledger import LEDGER
+from retrieval.memory import MemoryEngine
 from retrieval.places import collection_names
-from retrieval.points import Engine, MemoryEngine
+from retrieval.points import Engine
 from tests.unit.ingest.jobs_bench import job_of, recorded
 
 SENT = ({"id": "a", "text": "Peru"}, {"id": "b", "text": "Chad"})

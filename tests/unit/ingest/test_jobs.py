@@ -11,7 +11,7 @@ from ingest.changes import Quarantined
 from ingest.job_store import JobStore
 from ingest.jobs import Counts, Job, JobError, job_payload, read_job, to_resume, to_retry
 from ingest.presence import Presence
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from tests.unit.ingest.jobs_bench import AWAY, died, job_of, report_of
 
 

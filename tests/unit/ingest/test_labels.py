@@ -32,7 +32,8 @@ from ingest.verify import verify
 from ingest.workbench import open_workbench
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, MemoryPointStore, Point, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Point, Where
 from retrieval.providers import fingerprint_of
 from retrieval.settings import IndexSettings, LabelRule
 from retrieval.writer import IndexWriter

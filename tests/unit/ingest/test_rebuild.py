@@ -27,7 +27,8 @@ from ingest.verify import verify
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.ledger import LEDGER
-from retrieval.points import Engine, MemoryEngine, MemoryPointStore, Point, PointStore, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Engine, Point, PointStore, Where
 from retrieval.providers import fingerprint_of
 from retrieval.rebuild import begin_rebuild
 from retrieval.writer import IndexWriter

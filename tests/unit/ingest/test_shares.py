@@ -40,7 +40,7 @@ from ingest.slices import Pending, Slice, name_of
 from ingest.texts import SourceFile, document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of, open_embedder, open_splitter
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter

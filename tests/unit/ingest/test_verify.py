@@ -20,7 +20,8 @@ from retrieval import index as index_module
 from retrieval.audit import Defect
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, MemoryPointStore, Point
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Point
 from retrieval.providers import fingerprint_of
 from retrieval.terms import Terms
 from retrieval.writer import IndexWriter

@@ -32,7 +32,7 @@ from ingest.work import (
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.lease import BEAT_SECONDS
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.settings import IndexSettings
 from retrieval.writer import IndexWriter

@@ -17,7 +17,7 @@ from ingest.jobs import Job
 from ingest.presence import Presence
 from ingest.tally import Progress
 from ingest.worker import ATTEMPTS_LIMIT, JobWorker, Watch
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from tests.unit.ingest.jobs_bench import AWAY, died, recorded
 
 SECONDS = 5

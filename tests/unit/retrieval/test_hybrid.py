@@ -10,7 +10,7 @@ from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.terms import question_terms

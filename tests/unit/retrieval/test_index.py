@@ -14,7 +14,8 @@ from chunking.piece_counts import PieceCount, PieceCounts
 from retrieval.catalog import FILTER_KEYS
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, MemoryPointStore, Point, ScoredPoint, Vector, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Point, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord
 from retrieval.scope import point_id, scoped
 from retrieval.terms import Terms
@@ -58,12 +59,10 @@ class RecordingStore(MemoryPointStore):
         where: Where,
         ids: Sequence[str] | None = None,
         terms: Terms | None = None,
-        payloads: bool = True,
+        bare: bool = False,
     ) -> list[ScoredPoint]:
         self.reads += 1
-        return super().query(
-            sought, limit=limit, where=where, ids=ids, terms=terms, payloads=payloads
-        )
+        return super().query(sought, limit=limit, where=where, ids=ids, terms=terms, bare=bare)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ import retrieval.lease
 from chunking.errors import StoreError, StoreLocked
 from retrieval import lease as lease_module
 from retrieval.lease import BEAT_SECONDS, PATIENCE_SECONDS, Lease, holder_name
-from retrieval.points import MemoryPointStore, Point
+from retrieval.memory import MemoryPointStore
+from retrieval.points import Point
 
 SCOPE = {"kind": "lease", "tenant": "default"}
 POINT_ID = "a" * 32

@@ -15,7 +15,7 @@ from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.llamaindex import WindowfitRetriever
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher

@@ -6,8 +6,8 @@ from chunking.document import Document
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
+from retrieval.memory import MemoryEngine
 from retrieval.mentions import find_mentions
-from retrieval.points import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.writer import IndexWriter
 

@@ -6,6 +6,7 @@ import pytest
 
 from chunking.errors import CollectionChanged, CollectionNotFound, InputError, StoreError
 from retrieval.ledger import LEDGER, open_ledger
+from retrieval.memory import MemoryEngine
 from retrieval.places import (
     Switch,
     collection_names,
@@ -14,7 +15,7 @@ from retrieval.places import (
     open_place,
     other_places,
 )
-from retrieval.points import MemoryEngine, Point
+from retrieval.points import Point
 from retrieval.scope import point_id, scoped
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from chunking.errors import CollectionNotFound
-from retrieval.points import MemoryEngine, Point, collection_not_found
+from retrieval.memory import MemoryEngine
+from retrieval.points import Point, collection_not_found
 
 ONE = Point("01" * 16, {"kind": "chunk", "text": "a"}, np.array([1, 0], dtype=np.float32))
 

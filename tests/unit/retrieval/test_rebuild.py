@@ -22,7 +22,7 @@ from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
 from retrieval.ledger import LEDGER
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.rebuild import Rebuild, begin_rebuild, open_stored
 from retrieval.status import read_status

@@ -10,7 +10,7 @@ from chunking.document import Chunk, Document
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.rerank import QUESTION_LIMIT, RERANKED, Rerankers, WordReranker, rerank

@@ -17,7 +17,8 @@ from retrieval import index, search
 from retrieval.embed import HashEmbedder
 from retrieval.headings import heading_of
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, Vector
+from retrieval.memory import MemoryEngine
+from retrieval.points import Vector
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.search import Searcher

@@ -18,7 +18,8 @@ from ingest.verify import verify
 from retrieval import index as index_module
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, MemoryPointStore, Point, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Point, Where
 from retrieval.providers import fingerprint_of
 from retrieval.scope import point_id
 from retrieval.state import read_state

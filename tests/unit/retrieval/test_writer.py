@@ -17,7 +17,8 @@ from retrieval import index as index_module
 from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, MemoryPointStore, Point, Where
+from retrieval.memory import MemoryEngine, MemoryPointStore
+from retrieval.points import Point, Where
 from retrieval.providers import fingerprint_of
 from retrieval.writer import GRACE_SECONDS, IndexWriter
 

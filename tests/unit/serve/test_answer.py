@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from chunking.errors import CollectionNotFound, ModelNotFound
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.answer import Answer, answer
 from serve.backends.protocol import Completion
 from serve.backends.quote import INTRODUCTION

@@ -24,7 +24,7 @@ from chunking.errors import (
     StoreError,
     WindowfitError,
 )
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest
 from serve.backends.scripted import ScriptedBackend

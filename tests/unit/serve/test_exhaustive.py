@@ -7,7 +7,7 @@ import pytest
 
 from chunking.errors import CallLimitExceeded, ContextLengthExceeded, InputError
 from chunking.tokens import Tool
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.search import Searcher
 from serve.answer import Answer, answer, stream_answer
 from serve.backends.protocol import Completion, CompletionRequest

@@ -6,7 +6,7 @@ import pytest
 
 from chunking.errors import StoreError
 from chunking.sensitivity import Sensitivity
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.search import Searcher
 from serve.context.report import Candidate
 from serve.gather import Gathering, corpus_tokens, share_read

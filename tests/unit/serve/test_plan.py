@@ -7,7 +7,8 @@ import pytest
 from chunking.errors import ContextLengthExceeded, InputError
 from chunking.piece_counts import PieceCounter, whole_piece
 from chunking.tokens import Message, TokenCounter
-from retrieval.points import MemoryEngine, Where
+from retrieval.memory import MemoryEngine
+from retrieval.points import Where
 from retrieval.search import Searcher
 from serve.context.prompt import SYSTEM_TEXT
 from serve.plan import Ask, Mode, Plan, Truncation, make_plan

@@ -11,7 +11,7 @@ import pytest
 from chunking.counters import well_formed
 from chunking.errors import RequestNotFound
 from chunking.tokens import Message, Tool, ToolCall
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from retrieval.writer import IndexWriter
 from serve.answer import Answer, answer
 from serve.backends.scripted import ScriptedBackend

@@ -16,7 +16,7 @@ from chunking.errors import ProfileMismatch, TokenizerUnavailable
 from chunking.tokens import TokenCounter
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
-from retrieval.points import MemoryEngine
+from retrieval.memory import MemoryEngine
 from serve.answer import Answer, answer
 from serve.backends import opening
 from serve.backends.protocol import ChatBackend, ServerFacts

@@ -18,7 +18,8 @@ from ingest.job import Ingestion, run_ingest
 from ingest.texts import document_file
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, Vector
+from retrieval.memory import MemoryEngine
+from retrieval.points import Vector
 from retrieval.providers import fingerprint_of
 from retrieval.search import Searcher
 from retrieval.writer import IndexWriter

@@ -17,7 +17,8 @@ from retrieval.catalog import Catalog
 from retrieval.embed import HashEmbedder
 from retrieval.fingerprint import IndexFingerprint
 from retrieval.index import Index
-from retrieval.points import MemoryEngine, Where
+from retrieval.memory import MemoryEngine
+from retrieval.points import Where
 from retrieval.records import Hit
 from retrieval.search import Searcher
 from serve.citations import check_citations
