@@ -9,7 +9,7 @@ from retrieval.diversity import part_repetitions
 from retrieval.fuse import fuse_scores
 from retrieval.index import Index
 from retrieval.points import Vector, Where
-from retrieval.ranking import Ranked
+from retrieval.ranking import RankedChunk
 from retrieval.records import Hit
 from retrieval.terms import question_terms
 
@@ -59,7 +59,7 @@ def search_hybrid(
         depth *= _DEEPENING
 
 
-def _fused(found: Sequence[Ranked], depth: int) -> list[Ranked]:
+def _fused(found: Sequence[RankedChunk], depth: int) -> list[RankedChunk]:
     """Return the nearest and the best by terms, each so many, in one ranking."""
     by_id = {one.id: one for one in found}
     worded = {one.id: one.term_score for one in found if one.term_score is not None}
@@ -72,7 +72,7 @@ def _fused(found: Sequence[Ranked], depth: int) -> list[Ranked]:
     return [by_id[point] for point in ranked]
 
 
-def _first(ranked: Sequence[Ranked], limit: int, via: str) -> tuple[list[Hit], list[Hit]]:
+def _first(ranked: Sequence[RankedChunk], limit: int, via: str) -> tuple[list[Hit], list[Hit]]:
     """Return the first as hits, as many as hold `limit` texts if there are, and repetitions."""
     for size in (limit + limit // _SPARE_SHARE, 2 * limit, len(ranked)):
         distinct, repeated = part_repetitions([one.hit(via) for one in ranked[:size]])

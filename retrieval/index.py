@@ -15,7 +15,7 @@ from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
 from retrieval.points import Engine, Point, PointStore, Vector, Where
-from retrieval.ranking import Ranked, rank_visible, within
+from retrieval.ranking import RankedChunk, rank_visible, within
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
 from retrieval.scope import scope_of
 from retrieval.state import read_state, token_of
@@ -214,7 +214,7 @@ class Index:
         chunks: Sequence[str] | None = None,
         terms: Terms | None = None,
         catalog: Catalog,
-    ) -> list[Ranked]:
+    ) -> list[RankedChunk]:
         """Return the stored chunks that `search` makes hits of, for who needs only some as hits.
 
         With `terms` beside a vector, the `limit` best by these come as well; see `PointStore`.

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof
 from threading import Lock
 
 from retrieval.points import Vector
 from retrieval.records import Hit
 
 _LIMIT = 32 << 20
-_BESIDE_TEXT = 1280
-"""Bytes of a remembered chunk besides its text and its vector: measured in CPython 3.11."""
+_MANY = 0.1
+_BESIDE_TEXTS = 1024
+"""Bytes of a remembered chunk besides its texts and its vector: measured in CPython 3.11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,18 @@ class Known:
     @property
     def size(self) -> int:
         """The bytes that it takes, about."""
-        text = 0 if self.hit is None else len(self.hit.chunk.text)
-        return _BESIDE_TEXT + text + (0 if self.vector is None else self.vector.nbytes)
+        chunk = None if self.hit is None else self.hit.chunk
+        texts = () if chunk is None else (chunk.text, chunk.title, *chunk.path)
+        vector = 0 if self.vector is None else self.vector.nbytes
+        return _BESIDE_TEXTS + sum(map(getsizeof, texts)) + vector
 
 
 @dataclass(slots=True)
 class KnownChunks:
     """The chunks of one state of a collection that were found last; thread-safe.
 
-    Whatever changes a collection makes another state of it, with a memory of its own: so nothing is
-    remembered that was removed, replaced or repaired.
+    Whatever changes a collection makes another state of it, with a memory of its own: so no search
+    finds here what was removed, replaced or repaired. See `retrieval.state`.
 
     Attributes:
         limit: bytes that are remembered, about; what was found longest ago is forgotten.
@@ -48,13 +52,17 @@ class KnownChunks:
     limit: int = _LIMIT
     _chunks: OrderedDict[str, Known] = field(default_factory=OrderedDict)
     _bytes: int = 0
-    _mostly_unknown: bool = True
+    _many_unknown: bool = True
     _lock: Lock = field(default_factory=Lock)
 
     @property
-    def mostly_unknown(self) -> bool:
-        """Whether most points of the last `recall` were unknown; so it is before the first."""
-        return self._mostly_unknown
+    def many_unknown(self) -> bool:
+        """Whether more than a tenth of the last points were unknown; so it is before the first.
+
+        Then the store had better send all it has of the points that it finds: on a server that is
+        faster than to read by their ids what is new.
+        """
+        return self._many_unknown
 
     def recall(self, points: Iterable[str]) -> tuple[dict[str, Known], list[str]]:
         """Return what is remembered of points, and the points that are unknown."""
@@ -67,7 +75,8 @@ class KnownChunks:
                     self._chunks.move_to_end(point)
                 else:
                     unknown.append(point)
-        self._mostly_unknown = len(unknown) > len(known)
+        if known or unknown:
+            self._many_unknown = len(unknown) > _MANY * (len(unknown) + len(known))
         return known, unknown
 
     def remember(self, chunks: Mapping[str, Known]) -> None:

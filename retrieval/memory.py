@@ -94,8 +94,9 @@ class MemoryPointStore:
         stored = sorted(self.points.values(), key=lambda point: point.id)
         asked = (point for point in stored if ids is None or point.id in ids)
         for point in passing(asked, where, fields):
-            kept_vector, terms = (point.vector, point.terms) if vectors else (None, None)
-            yield Point(point.id, point.payload, _direction(kept_vector), terms)
+            vector = _direction(point.vector) if vectors else None
+            terms = point.terms if vectors and ids is None else None
+            yield Point(point.id, point.payload, vector, terms)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""

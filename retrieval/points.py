@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from typing import Any, Protocol
@@ -93,8 +93,8 @@ class PointStore(Protocol):
         by these are found as well where they have a vector: up to twice `limit` points, all in the
         order of their cosines.
 
-        With `bare`, payloads are empty, and what is found by terms alone has no cosine, whether it
-        has a vector or not: its score is nan, and it stands last, the best by terms first.
+        With `bare`, payloads are empty, and what is found by terms alone may have no cosine, be it
+        with or without a vector: its score is nan, and it stands last, the best by terms first.
         """
 
     def scroll(
@@ -107,8 +107,8 @@ class PointStore(Protocol):
     ) -> Iterator[Point]:
         """Yield every matching point, in the order of ids.
 
-        With `ids`, only these points are looked at. Payloads are cut down to `fields` if given;
-        vectors and terms come only with `vectors`.
+        Payloads are cut down to `fields` if given; vectors and terms come only with `vectors`.
+        With `ids`, only these points are looked at, and no terms come.
         """
 
     def count(self, *, where: Where) -> int:
@@ -145,7 +145,7 @@ def collection_not_found(collection: str, existing: Sequence[str]) -> Collection
     )
 
 
-def matches(payload: Mapping[str, Any], where: Where) -> bool:
+def matches(payload: Mapping[str, Any], where: Mapping[str, Collection[str]]) -> bool:
     """Return whether a payload passes a filter."""
     return all(payload.get(key) in values for key, values in where.items())
 
@@ -156,8 +156,9 @@ def _cut_down(payload: Mapping[str, Any], fields: Sequence[str] | None) -> dict[
 
 def passing(points: Iterable[Point], where: Where, fields: Sequence[str] | None) -> Iterator[Point]:
     """Yield the points whose payload passes a filter, with these fields of it."""
+    allowed = {key: frozenset(values) for key, values in where.items()}
     for point in points:
-        if matches(point.payload, where):
+        if matches(point.payload, allowed):
             yield replace(point, payload=_cut_down(point.payload, fields))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from uuid import uuid4
 
-from chunking.document import Chunk, Document, content_id
+from chunking.document import Chunk, Document
 from chunking.piece_counts import PieceCounts
 from chunking.sensitivity import Sensitivity
 from retrieval.index import LEASE_SECONDS, Index
@@ -31,7 +31,7 @@ from retrieval.records import (
 )
 from retrieval.scope import point_id, scoped
 from retrieval.seals import sealed
-from retrieval.state import state_point
+from retrieval.state import state_point, token_at_rest
 from retrieval.terms import chunk_terms
 from retrieval.write_lease import take_lease
 
@@ -61,7 +61,7 @@ class IndexWriter:
     _begun: bool = field(default=False, init=False)
     _unswept: bool = field(default=False, init=False)
     _labelling: bool = field(default=False, init=False)
-    _discarded: bool = field(default=False, init=False)
+    _generation: str = field(default="", init=False)
     _raised: bool = field(default=False, init=False)
     _stale: dict[str, None] = field(default_factory=dict, init=False)
 
@@ -71,8 +71,9 @@ class IndexWriter:
         self._lease = take_lease(self.index, wait=self.wait)
         try:
             self.records = self.index.records()
-            states = self.index.scroll("state", fields=("swept",))
-            self._unswept = any(state.payload["swept"] == "no" for state in states)
+            for state in self.index.scroll("state", fields=("swept", "generation")):
+                self._unswept = state.payload["swept"] == "no"
+                self._generation = state.payload.get("generation", "")
         except BaseException:
             self.close()
             raise
@@ -209,9 +210,10 @@ class IndexWriter:
         What a record names counts as stored as long as nothing was discarded.
         """
         self._lease.confirm()
-        self.begin()
-        self._unswept = True
-        self._discarded = self._discarded or bool(points)
+        self._unswept = self._begun = True
+        if points:
+            self._generation = uuid4().hex
+        self._publish(swept=False)
         self._points.delete(points)
 
     def distrust(self, documents: Iterable[str]) -> None:
@@ -238,7 +240,7 @@ class IndexWriter:
             self._points.delete([point_id("chunk", name) for name in names])
         self._publish(swept=True)
         self._stale.clear()
-        self._begun = self._unswept = self._raised = self._discarded = False
+        self._begun = self._unswept = self._raised = False
         return len(stale)
 
     def drop_unfinished(self) -> None:
@@ -271,18 +273,11 @@ class IndexWriter:
         self._publish(swept=False)
 
     def _publish(self, *, swept: bool, labelling: bool = False) -> None:
-        # At rest equal collections have equal tokens, but what was wrong is remembered by readers.
-        token = self._state() if swept and not self._discarded else uuid4().hex
-        self._points.upsert([state_point(token, swept=swept, labelling=labelling)])
+        token = token_at_rest(self.records.values()) if swept else uuid4().hex
+        state = state_point(token, swept=swept, labelling=labelling, generation=self._generation)
+        self._points.upsert([state])
         self._labelling = labelling
         self.index.forget()
-
-    def _state(self) -> str:
-        parts = sorted(
-            (one.id, one.version, one.digest, one.sensitivity.value)
-            for one in self.records.values()
-        )
-        return content_id(*(part for four in parts for part in four))
 
     def _forget(self, document: str, *, keep: set[str]) -> None:
         """Note the chunks of the replaced record that the new one does not name."""

@@ -4,14 +4,13 @@
 
 For every question, in turns: (a) the question is embedded and its nearest chunks are asked for by
 the store's own client, with their payload and as many as we want; (b) `Searcher.search`, embedding
-included. All questions are asked four times: a search remembers what it found, texts after the
-first time, vectors after the second, and then what the store keeps on disk is in memory for both.
-Three cases: 10,000 chunks in Qdrant Edge and on a Qdrant server, and as many as `--chunks` says on
-the server with vectors of one byte a dimension in memory and the rest on disk. Chunks are those of
-the World Factbook over and over, see `bench_collection.py`. The server's data stay in
-`.cache/bench-search`, so that a second run measures at once. Prints a table and a last line of
-JSON; exits with 1 where plain questions take more than 1.3 times what (a) does from the third time
-on.
+included. A search remembers what it found, so that matters: other questions are asked first, then
+new ones are measured, and these once more after they were asked again. Three cases: 10,000 chunks
+in Qdrant Edge and on a Qdrant server, and as many as `--chunks` says on the server with vectors of
+one byte a dimension in memory and the rest on disk. Chunks are those of the World Factbook over and
+over, see `bench_collection.py`. The server's data stay in `.cache/bench-search`, so that a second
+run measures at once. Prints a table and a last line of JSON; exits with 1 where plain questions
+take more than 1.3 times what (a) does, new ones or known ones.
 """
 
 from __future__ import annotations
@@ -66,8 +65,8 @@ class Row:
     """The medians over the questions of one kind, in milliseconds, and memory in MiB.
 
     Attributes:
-        ratio: b / a from the third time on; the milliseconds are of these.
-        first, second: b / a when each question is asked for the first and for the second time.
+        ratio: b / a of questions that were asked before; the milliseconds are of these.
+        new: b / a of questions that were not, where as many others were.
     """
 
     store: str
@@ -77,17 +76,20 @@ class Row:
     raw_ms: float
     search_ms: float
     ratio: float
-    first: float
-    second: float
+    new: float
     server_mib: int
     process_mib: int
 
 
 def questions_of(like: Patterns, number: int) -> dict[str, list[str]]:
-    """Return questions that name no document, and questions that name one."""
+    """Return questions that name no document, and questions that name one: twice so many of each.
+
+    Raises:
+        ValueError: there are not as many headings.
+    """
     chance = random.Random(0)
-    headings = chance.sample([name.lower() for name in like.headings], number)
-    titles = chance.sample(like.titles[: FEW // DOCUMENT_CHUNKS], number)
+    headings = chance.sample([name.lower() for name in like.headings], 2 * number)
+    titles = chance.sample(like.titles[: FEW // DOCUMENT_CHUNKS], 2 * number)
     return {
         "plain": [f"What is known about {heading}?" for heading in headings],
         "naming a document": [
@@ -100,11 +102,13 @@ def questions_of(like: Patterns, number: int) -> dict[str, list[str]]:
 def measure(
     searcher: Searcher, raw: Ask, questions: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, list[Times]]]:
-    """Yield the medians for the first time, for the second and for later ones."""
+    """Yield the medians of new questions, and of questions that were asked before."""
     for kind, asked in questions.items():
-        searcher.search("warm up", limit=LIMIT)
-        first, second, *later = (_pass(searcher, raw, asked) for _ in range(_PASSES))
-        yield kind, [_medians(first), _medians(second), _medians([*chain.from_iterable(later)])]
+        others, ours = asked[: len(asked) // 2], asked[len(asked) // 2 :]
+        searcher.index.forget()  # what the questions of another kind have found
+        _pass(searcher, raw, others)
+        new, _, *known = (_pass(searcher, raw, ours) for _ in range(_PASSES))
+        yield kind, [_medians(new), _medians([*chain.from_iterable(known)])]
 
 
 def _pass(searcher: Searcher, raw: Ask, asked: Sequence[str]) -> list[Times]:
@@ -201,9 +205,9 @@ class Bench:
     ) -> Iterator[Row]:
         searcher = Searcher(index, self._embedder)
         for kind, times in measure(searcher, raw, self._questions):
-            first, second, later = (round(search / both, 3) for _, both, search in times)
+            new, known = (round(search / both, 3) for _, both, search in times)
             memory = _resident_mib(pid) if pid else 0, _resident_mib("self")
-            yield Row(store, chunks, kind, *times[-1], later, first, second, *memory)
+            yield Row(store, chunks, kind, *times[-1], known, new, *memory)
 
 
 def _wait_until_indexed(client: QdrantClient, collection: str) -> None:
@@ -226,12 +230,12 @@ def table(rows: Sequence[Row]) -> str:
     """Return what was measured as a Markdown table."""
     lines = [
         "| store | chunks | questions | embedding, ms | (a) with a raw query, ms | (b) search, ms "
-        "| b / a | first time | second | server, MiB | our process, MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| b / a | new questions | server, MiB | our process, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row.store} | {row.chunks:,} | {row.questions} | {row.embed_ms:.1f} | {row.raw_ms:.1f} "
-        f"| {row.search_ms:.1f} | {row.ratio:.2f} | {row.first:.2f} | {row.second:.2f} "
+        f"| {row.search_ms:.1f} | {row.ratio:.2f} | {row.new:.2f} "
         f"| {row.server_mib or ''} | {row.process_mib} |"
         for row in rows
     ]
@@ -242,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table and a last line of JSON; return 1 where the limit does not hold."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--chunks", type=int, default=1_000_000, help="of the large case; 0: none")
-    parser.add_argument("--questions", type=int, default=60, help="of each kind")
+    parser.add_argument("--questions", type=int, default=50, help="of each kind")
     parser.add_argument("--grpc", action="store_true", help="query the server over gRPC, not REST")
     given = parser.parse_args(arguments)
     rows: list[Row] = []
@@ -259,7 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 4
     print(table(rows))
-    held = all(row.ratio <= RATIO_LIMIT for row in rows if row.questions == "plain")
+    plain = [row for row in rows if row.questions == "plain"]
+    held = all(max(row.ratio, row.new) <= RATIO_LIMIT for row in plain)
     found: dict[str, Any] = {"rows": [asdict(row) for row in rows], "held": held}
     print(json.dumps(found))
     return 0 if held else 1

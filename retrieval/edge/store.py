@@ -137,9 +137,11 @@ class EdgePointStore:
     ) -> Iterator[Point]:
         """Yield the points of these ids that pass the filter; a third of the time of a scroll."""
         with self._calls("read points"):
-            wanted: list[edge.PointId] = [UUID(hex=name) for name in sorted(set(ids))]
-            records = self._shard.retrieve(wanted, with_payload=True, with_vector=vectors)
-            found = [_point(record) for record in records]
+            wanted: list[edge.PointId] = [UUID(hex=name) for name in set(ids)]
+            records = self._shard.retrieve(
+                wanted, with_payload=True, with_vector=[VECTOR] if vectors else False
+            )
+            found = sorted(map(_point, records), key=lambda point: point.id)
         yield from passing(found, where, fields)
 
     def count(self, *, where: Where) -> int:

@@ -205,7 +205,7 @@ class TestEngine:
         odd = store.scroll(where={"kind": ["odd"]}, ids=wanted[-5:], fields=["text"], vectors=True)
         [first, second] = odd
         assert (first.id, second.id) == (point_id(7), point_id(21))
-        assert (first.payload, first.terms) == ({"text": "x"}, terms)
+        assert (first.payload, first.terms) == ({"text": "x"}, None)
         assert first.vector is not None
         assert first.vector.tolist() == unit(0).tolist()
         assert list(store.scroll(where={}, ids=[])) == []

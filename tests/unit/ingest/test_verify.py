@@ -57,10 +57,10 @@ def mend(index: Index) -> VerifyReport:
 
 
 def content(store: MemoryPointStore) -> dict[str, object]:
-    """Return all that is stored but the token, which a repair changes."""
+    """Return all that is stored but the generation, which a repair changes."""
     return {
         name: (
-            {key: value for key, value in point.payload.items() if key != "token"},
+            {key: value for key, value in point.payload.items() if key != "generation"},
             None if point.vector is None else point.vector.tolist(),
             point.terms,
         )
@@ -175,8 +175,9 @@ def test_every_breakage_is_named_and_mended(
         assert content(store) == before
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "after later runs"])
 def test_readers_see_what_was_mended_though_the_records_are_as_they_were(
-    index: Index, store: MemoryPointStore, monkeypatch: pytest.MonkeyPatch
+    index: Index, store: MemoryPointStore, monkeypatch: pytest.MonkeyPatch, later: bool
 ) -> None:
     monkeypatch.setattr(index_module, "LEASE_SECONDS", -1.0)
     reader = Index.open(MemoryEngine({"c": store}), "c")
@@ -190,7 +191,31 @@ def test_readers_see_what_was_mended_though_the_records_are_as_they_were(
 
     assert read() == f"{first.payload['text']}!"
     assert mend(index).intact
+    if later:
+        with IndexWriter(index, grace_seconds=0) as writer:
+            writer.write(Document("e", "", "E", "e.txt"), (), EMBEDDER.embed([]))
+        with IndexWriter(index, grace_seconds=0) as writer:
+            writer.remove(["e"])
     assert read() == first.payload["text"]
+
+
+def test_readers_see_what_a_second_repair_mended_after_the_first_died(
+    index: Index, store: MemoryPointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "LEASE_SECONDS", -1.0)
+    reader = Index.open(MemoryEngine({"c": store}), "c")
+    first = points(store, "chunk")[0]
+    [vector] = EMBEDDER.embed([str(first.payload["text"])])
+    rewrite(store, first)
+    altered = {hit.chunk.text for hit in reader.search(vector, limit=100)}
+    writer = IndexWriter(index, grace_seconds=0)
+    writer.discard([first.id])
+    writer.close()
+
+    assert mend(index).intact
+
+    mended = {hit.chunk.text for hit in reader.search(vector, limit=100)}
+    assert altered - mended == {f"{first.payload['text']}!"}
 
 
 def test_a_hundred_corruptions_at_once_are_all_named_and_mended(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from chunking.document import Chunk, Document
@@ -18,6 +19,7 @@ from retrieval.memory import MemoryEngine, MemoryPointStore
 from retrieval.points import Point, ScoredPoint, Vector, Where
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
+from retrieval.scope import point_id
 from retrieval.terms import Terms
 from retrieval.writer import IndexWriter
 
@@ -62,6 +64,7 @@ class CountingStore(MemoryPointStore):
     ) -> Iterator[Point]:
         found = list(super().scroll(where=where, ids=ids, fields=fields, vectors=vectors))
         if ids is not None:
+            assert "tenant" in where
             self.requests += 1
             self.sent += len(found)
         return iter(found)
@@ -160,6 +163,22 @@ def test_a_chunk_that_is_removed_while_it_is_read_is_no_hit(
     assert len(index.search(vector, limit=100)) == COUNT - 1
 
 
+def test_a_version_that_is_swept_meanwhile_costs_no_chunk_its_place(
+    index: Index, store: CountingStore
+) -> None:
+    catalog = index.catalog()
+    visible = {point_id("chunk", one.chunk.id): Known(one) for one in index.read()}
+    catalog.known.remember(visible)
+    catalog.known.recall(visible)
+    staged = [chunk for n in range(100, 115) for chunk in SPLITTER.split(document(n))]
+    [vector] = EMBEDDER.embed(["zebra"])
+    writer = IndexWriter(index, grace_seconds=0)
+    writer.stage(staged, np.tile(vector, (len(staged), 1)))
+    store.vanishing = [point_id("chunk", staged[0].id)]
+    assert len(index.search(vector, limit=50, catalog=catalog)) == 50
+    writer.close()
+
+
 def test_what_is_replaced_or_removed_is_not_remembered(index: Index) -> None:
     question = QUESTIONS[3]
     for _ in range(3):
@@ -181,17 +200,28 @@ def test_what_was_found_longest_ago_is_forgotten() -> None:
     assert (sorted(found), unknown) == (["a", "c", "d"], ["b"])
 
 
+def test_what_is_remembered_again_counts_once_and_a_vector_counts() -> None:
+    vector = np.zeros(1000, dtype=np.float32)
+    one, more = Known(hit("x" * 50)), Known(hit("x" * 50), vector)
+    assert more.size == one.size + 4000
+    assert Known(hit("\u0436" * 50)).size >= one.size + 50  # two bytes a letter
+    known = KnownChunks(limit=3 * more.size)
+    for _ in range(9):
+        known.remember({"a": more, "b": one, "c": one})
+    assert known.recall("abc")[1] == []
+
+
 def test_a_chunk_without_a_record_is_remembered_as_such() -> None:
     known = KnownChunks()
     known.remember({"a": NOTHING})
     assert known.recall("ab") == ({"a": NOTHING}, ["b"])
 
 
-def test_payloads_are_asked_for_at_once_while_most_points_are_new() -> None:
+def test_payloads_are_asked_for_at_once_while_many_points_are_new() -> None:
     known = KnownChunks()
-    told = [known.mostly_unknown]
-    for points in ("abc", "abcde", "", "defa"):
+    told = [known.many_unknown]
+    for points in ("abcdefghi", "abcdefghij", "", "abcdefghijk"):
         known.recall(points)
-        told.append(known.mostly_unknown)
-        known.remember(dict.fromkeys("abc", NOTHING))
+        told.append(known.many_unknown)
+        known.remember(dict.fromkeys("abcdefghi", NOTHING))
     assert told == [True, True, False, False, True]
