@@ -129,10 +129,8 @@ def _with_cosines(
     Engines and this differ in the eighth decimal of a cosine, so equal is what is equal in six. A
     point without a vector stands last.
     """
-    vectors = {
-        one.id: known[one.id].vector for one in found if isnan(one.score) and one.id in known
-    }
-    rows = {name: vector for name, vector in vectors.items() if vector is not None}
+    far = (one.id for one in found if isnan(one.score) and one.id in known)
+    rows = {name: vector for name in far if (vector := known[name].vector) is not None}
     cosines: dict[str, float] = {}
     if rows and not isinstance(sought, Terms):
         direction = sought / (np.linalg.norm(sought) or 1)

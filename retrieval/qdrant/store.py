@@ -115,8 +115,8 @@ class QdrantPointStore:
         missing = scores.keys() - {_hex(hit.id) for hit in found}
         if missing and not open_cosines:
             chosen = _filter(where, sorted(missing))
-            [others] = self._ask([self._ranking(sought, limit=len(missing), chosen=chosen)])
-            found += others
+            ranking = self._ranking(sought, limit=len(missing), chosen=chosen, payloads=not bare)
+            found += self._ask([ranking])[0]
         hits = [
             ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
             for name, hit in ((_hex(hit.id), hit) for hit in found)
