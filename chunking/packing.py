@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 Headings = tuple[str, ...]
 
-FULL_SHARE: Final = 0.5
+FULL_SHARE: Final = 0.6
 """A chunk less full than this share is filled with part of a block that does not fit as a whole."""
 
 

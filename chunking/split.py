@@ -27,7 +27,7 @@ from chunking.words import TextCounts, text_counts
 __all__ = ["Measure", "Splitter", "boundaries"]
 
 _FILLED: Final = 0.9
-_LEAST_TEXT: Final = 64
+_LEAST_TEXT: Final = 96
 """Up to so many tokens a chunk's text may fill all of `size`: shorter ones are found less."""
 
 
@@ -35,7 +35,7 @@ _LEAST_TEXT: Final = 64
 class Splitter:
     """Splits documents so that no chunk, breadcrumb included, is longer than `limit` tokens.
 
-    The text of a chunk fills nine tenths of `size`, or all of a `size` below 72, and the breadcrumb
+    The text of a chunk fills nine tenths of `size`, or all of a `size` up to 96, and the breadcrumb
     comes on top, so that long headings take no text away. docs/retrieval.md has what was measured.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
@@ -65,7 +65,7 @@ class Splitter:
     @property
     def name(self) -> str:
         """What decides the cuts, part of the fingerprint of an index."""
-        return f"filled:{self.size}/{self.limit}"
+        return f"packed:{self.size}/{self.limit}"
 
     def split(self, document: Document) -> tuple[Chunk, ...]:
         """Return the chunks of a document in document order; none for a blank text.

@@ -315,7 +315,7 @@ def test_a_size_that_cannot_hold_a_breadcrumb_or_exceeds_the_limit_is_refused(
 
 
 def test_the_name_tells_size_and_limit() -> None:
-    assert Splitter(words, size=100, limit=120).name == "filled:100/120"
+    assert Splitter(words, size=100, limit=120).name == "packed:100/120"
 
 
 @pytest.mark.factbook
