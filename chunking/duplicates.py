@@ -54,8 +54,11 @@ def find_duplicates(ranked: Sequence[Ranked]) -> dict[int, tuple[int, ...]]:
         if same == place and one.origin:
             same = copied.setdefault((one.origin, chunk.path, known_by), place)
         repeated = [] if same == place else [same]
-        alike = dict.fromkeys(earlier for key in one.sketch for earlier in sketched.get(key, ()))
-        if alike:
+        alike: dict[int, None] = {}
+        if not sketched.keys().isdisjoint(one.sketch):
+            alike = dict.fromkeys(
+                earlier for key in one.sketch for earlier in sketched.get(key, ())
+            )
             wordings[place] = Wording.of(chunk)
         for earlier in alike:
             if earlier not in wordings:

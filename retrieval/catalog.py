@@ -33,12 +33,14 @@ class Catalog:
         records: by document id; ids are ordered with the numbers in them taken as numbers.
         names: what a question may call the documents by.
         token: changes with every change of the collection.
+        swept: whether the last run came to its end, so that a record names every chunk stored.
         known: those of its chunks that searches found last.
     """
 
     records: Mapping[str, DocumentRecord]
     names: NameTable
     token: str = ""
+    swept: bool = False
     known: KnownChunks = field(default_factory=KnownChunks, repr=False, compare=False)
     _places: dict[str, int] = field(default_factory=dict)
     _copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Catalog:
     _labels: dict[str, Sensitivity] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, records: Iterable[DocumentRecord], token: str = "") -> Self:
+    def of(cls, records: Iterable[DocumentRecord], token: str = "", *, swept: bool = False) -> Self:
         """Return the catalog of these records."""
         ordered = sorted(records, key=lambda record: _natural(record.id))
         places = {record.id: place for place, record in enumerate(ordered)}
@@ -61,6 +63,7 @@ class Catalog:
             {one.id: one for one in ordered},
             names,
             token,
+            swept,
             _places=places,
             _copies=dict(copies),
         )

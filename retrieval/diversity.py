@@ -47,7 +47,7 @@ def latest_first(question: str, hits: Sequence[Hit]) -> list[Hit]:
     for place, hit in enumerate(hits):
         groups[_YEAR.sub("", hit.chunk.breadcrumb)].append(place)
     for places in groups.values():
-        if _may_be_editions([hits[place] for place in places]):
+        if len(places) > 1 and _may_be_editions([hits[place] for place in places]):
             for editions in _editions(hits, places):
                 latest = sorted(editions, key=lambda place: -_year(hits[place]))
                 for place, source in zip(editions, latest, strict=True):

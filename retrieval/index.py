@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from threading import RLock
 from typing import TypeVar
@@ -15,7 +16,7 @@ from retrieval.catalog import Catalog
 from retrieval.fingerprint import IndexFingerprint, check_fingerprint, create_place
 from retrieval.places import find_place, open_place
 from retrieval.points import Engine, Point, PointStore, Vector, Where
-from retrieval.ranking import RankedChunk, rank_visible, within
+from retrieval.ranking import Ranker, within
 from retrieval.records import RECORD_FIELDS, DocumentRecord, Hit, read_document, stored_record
 from retrieval.scope import scope_of
 from retrieval.state import read_state, token_of
@@ -95,10 +96,10 @@ class Index:
             now = time.monotonic()
             if self._known is None or now - self._known[0] > LEASE_SECONDS:
                 # The token first: what changes while the records are read changes it afterwards.
-                token = self._token()
+                token, swept = self._state()
                 known = None if self._known is None else self._known[1]
                 if known is None or known.token != token:
-                    known = Catalog.of(self.records().values(), token)
+                    known = Catalog.of(self.records().values(), token, swept=swept)
                 self._known = (now, known)
             return self._known[1]
 
@@ -112,7 +113,7 @@ class Index:
             checked, known = self._known or (-inf, None)
             if known is catalog and time.monotonic() - checked <= LEASE_SECONDS:
                 return
-            token = self._token()
+            token, _ = self._state()
         if token != catalog.token:
             self.forget()
             raise CollectionChanged(f"collection {self.name!r} changed while it was read")
@@ -201,34 +202,21 @@ class Index:
         Raises:
             InputError: the filter names a key that is not allowed.
         """
-        catalog = catalog or self.catalog()
-        ranked = self.rank(sought, limit=limit, where=where, chunks=chunks, catalog=catalog)
-        return [one.hit(via) for one in ranked]
+        with self.ranker(where=where, catalog=catalog) as ranker:
+            return ranker.search(sought, limit=limit, chunks=chunks, via=via)
 
-    def rank(
-        self,
-        sought: Vector | Terms,
-        *,
-        limit: int,
-        where: Where | None = None,
-        chunks: Sequence[str] | None = None,
-        terms: Terms | None = None,
-        catalog: Catalog,
-    ) -> list[RankedChunk]:
-        """Return the stored chunks that `search` makes hits of, for who needs only some as hits.
+    @contextmanager
+    def ranker(
+        self, *, where: Where | None = None, catalog: Catalog | None = None
+    ) -> Iterator[Ranker]:
+        """Yield what ranks the chunks of one state of the collection, the current one if None.
 
-        With `terms` beside a vector, the `limit` best by these come as well; see `PointStore`.
+        Raises:
+            InputError: the filter names a key that is not allowed.
+            CollectionChanged: the collection was moved meanwhile.
         """
         try:
-            return rank_visible(
-                self.points,
-                sought,
-                limit=limit,
-                where=where,
-                chunks=chunks,
-                terms=terms,
-                catalog=catalog,
-            )
+            yield Ranker.of(self.points, catalog or self.catalog(), where)
         except CollectionNotFound as error:
             raise self._changed() from error
 
@@ -271,13 +259,13 @@ class Index:
             self._follow()
             return self.points.count(where=scope_of("chunk"))
 
-    def _token(self) -> str:
-        """Return what changes with every change of the collection, and when it is moved."""
+    def _state(self) -> tuple[str, bool]:
+        """Return what changes with every change and when it is moved, and whether it is swept."""
         state = read_state(self)
         if state.get("moving"):
             self._follow()
             state = read_state(self)
-        return f"{self.place} {token_of(state, self)}"
+        return f"{self.place} {token_of(state, self)}", state.get("swept") == "yes"
 
     def _follow(self) -> None:
         """Go to where the collection lies now.

@@ -65,12 +65,12 @@ class MemoryPointStore:
         if terms is None:
             return ranked[: max(limit, 0)]
         best = {hit.id: hit.score for hit in self._ranked(terms, where, ids)[: max(limit, 0)]}
-        found = [
-            replace(hit, term_score=best.get(hit.id))
-            for place, hit in enumerate(ranked)
-            if place < limit or (hit.id in best and not bare)
-        ]
-        return found + (only_by_terms(best, found) if bare else [])
+        scored = {hit.id: replace(hit, term_score=best.get(hit.id)) for hit in ranked}
+        near = [*scored.values()][: max(limit, 0)]
+        far = only_by_terms(best, near)
+        if not bare:
+            far = [replace(scored[hit.id], far=True) for hit in far if hit.id in scored]
+        return near + far
 
     def _ranked(
         self, sought: Vector | Terms, where: Where, ids: Sequence[str] | None
@@ -96,7 +96,7 @@ class MemoryPointStore:
         for point in passing(asked, where, fields):
             vector = _direction(point.vector) if vectors else None
             terms = point.terms if vectors and ids is None else None
-            yield Point(point.id, point.payload, vector, terms)
+            yield Point(point.id, {**point.payload}, vector, terms)
 
     def count(self, *, where: Where) -> int:
         """See `PointStore.count`."""

@@ -43,12 +43,14 @@ class ScoredPoint:
     Attributes:
         term_score: where a query for a vector had terms beside it, the score by these of a point
             that is among the best by them.
+        far: whether it is found by these alone, and not among the nearest.
     """
 
     id: str
     score: float
     payload: Mapping[str, Any]
     term_score: float | None = None
+    far: bool = False
 
 
 class PointStore(Protocol):
@@ -90,11 +92,11 @@ class PointStore(Protocol):
         was removed may count until the store has tidied up, which it does at a fifth of them).
 
         With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
-        by these are found as well where they have a vector: up to twice `limit` points, all in the
-        order of their cosines.
+        by these are found as well: those not among the nearest stand last, the best by terms first.
 
-        With `bare`, payloads are empty, and what is found by terms alone may have no cosine, be it
-        with or without a vector: its score is nan, and it stands last, the best by terms first.
+        With `bare`, payloads are empty, and what is far may have no cosine, be it with or without a
+        vector: its score is nan. Without, it is left out where it has no vector. A store that reads
+        by ids as fast as it sends may do as with `bare` wherever there are terms beside a vector.
         """
 
     def scroll(
@@ -150,8 +152,8 @@ def matches(payload: Mapping[str, Any], where: Mapping[str, Collection[str]]) ->
     return all(payload.get(key) in values for key, values in where.items())
 
 
-def _cut_down(payload: Mapping[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
-    return {key: value for key, value in payload.items() if fields is None or key in fields}
+def _cut_down(point: Point, fields: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in point.payload.items() if key in fields}
 
 
 def passing(points: Iterable[Point], where: Where, fields: Sequence[str] | None) -> Iterator[Point]:
@@ -159,10 +161,14 @@ def passing(points: Iterable[Point], where: Where, fields: Sequence[str] | None)
     allowed = {key: frozenset(values) for key, values in where.items()}
     for point in points:
         if matches(point.payload, allowed):
-            yield replace(point, payload=_cut_down(point.payload, fields))
+            yield point if fields is None else replace(point, payload=_cut_down(point, fields))
 
 
 def only_by_terms(best: Mapping[str, float], near: Sequence[ScoredPoint]) -> list[ScoredPoint]:
     """Return the best by terms that are not among the nearest, without cosine and payload."""
     known = {hit.id for hit in near}
-    return [ScoredPoint(one, nan, {}, score) for one, score in best.items() if one not in known]
+    return [
+        ScoredPoint(one, nan, {}, score, far=True)
+        for one, score in best.items()
+        if one not in known
+    ]

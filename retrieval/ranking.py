@@ -1,42 +1,199 @@
-"""Ranks the stored chunks that readers see."""
+"""Ranks the chunks of one state of a collection, and reads those of them that are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isnan
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from retrieval.catalog import Catalog
 from retrieval.known import Known
-from retrieval.points import Point, PointStore, ScoredPoint, Vector, Where
+from retrieval.points import PointStore, ScoredPoint, Vector, Where
 from retrieval.records import DocumentRecord, Hit
 from retrieval.scope import point_id, tenant_scope
 from retrieval.terms import Terms
 
 _PLACES = 6
-_NOWHERE = -2.0
-"""Below every cosine."""
+"""Digits of a score: engines, and what is computed here, differ in the eighth."""
 
 
 @dataclass(frozen=True, slots=True)
-class RankedChunk:
-    """A chunk in a ranking; `score` and `term_score` are those of `ScoredPoint`."""
+class Ranking:
+    """Points that a store found for a question, and what was read of them so far, by their ids.
 
-    found: Hit
-    score: float
-    term_score: float | None
+    Attributes:
+        near: the scores of what is nearest to `sought`, best first.
+        worded: the term scores of the best by terms beside a vector, best first.
+        cosines: of what only terms found, as far as they are known.
+        sent: the payloads that came with the scores.
+        known: what was read; nothing of a point that was removed meanwhile.
+    """
+
+    sought: Vector | Terms
+    near: Mapping[str, float] = field(default_factory=dict)
+    worded: Mapping[str, float] = field(default_factory=dict)
+    cosines: dict[str, float] = field(default_factory=dict)
+    sent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sought: Vector | Terms, found: Sequence[ScoredPoint]) -> Self:
+        """Return the ranking of these; of equal scores the lower id is first."""
+        worded = {one.id: one.term_score for one in found if one.term_score is not None}
+        return cls(
+            sought,
+            _best_first({one.id: round(one.score, _PLACES) for one in found if not one.far}),
+            _best_first(worded),
+            {
+                one.id: round(one.score, _PLACES)
+                for one in found
+                if one.far and not isnan(one.score)
+            },
+            {one.id: one.payload for one in found if one.payload},
+        )
 
     @property
-    def id(self) -> str:
-        """The id of the chunk."""
-        return self.found.chunk.id
+    def points(self) -> Collection[str]:
+        """The ids of all points, the nearest first."""
+        return dict.fromkeys((*self.near, *self.worded))
 
-    def hit(self, via: str) -> Hit:
-        """Return the chunk as a hit of this score, brought by this step."""
-        return replace(self.found, score=self.score, via=via)
+    def hit(self, point: str, via: str) -> Hit | None:
+        """Return a point that was read as a hit; None where it is of no chunk to be seen."""
+        known = self.known.get(point)
+        score = self.near.get(point, self.cosines.get(point))
+        if known is None or known.hit is None or score is None:
+            return None
+        return known.hit.again(score=score, via=via)
+
+    def limited(self, points: Collection[str], limit: int) -> Ranking:
+        """Return the ranking of these points alone, so many nearest and so many best by terms."""
+        near = [point for point in self.near if point in points]
+        worded = [point for point in self.worded if point in points][:limit]
+        further = {point: self.near[point] for point in near[limit:]}
+        return replace(
+            self,
+            near={point: self.near[point] for point in near[:limit]},
+            worded={point: self.worded[point] for point in worded},
+            cosines=self.cosines | further,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """Ranks the chunks that one state of a collection names, see `Index.ranker`.
+
+    Attributes:
+        scope: the filter of every request; None where no document passes.
+    """
+
+    points: PointStore
+    catalog: Catalog
+    scope: Where | None
+
+    @classmethod
+    def of(cls, points: PointStore, catalog: Catalog, where: Where | None) -> Self:
+        """Return the ranker of the documents that pass a filter.
+
+        Raises:
+            InputError: the filter names a key that is not allowed.
+        """
+        # Nothing but chunks has vectors and terms, and a condition more takes a third of the time.
+        if not where:
+            return cls(points, catalog, tenant_scope())
+        passing = catalog.passing(where)
+        return cls(points, catalog, {**tenant_scope(), **within(passing)} if passing else None)
+
+    def search(
+        self,
+        sought: Vector | Terms,
+        *,
+        limit: int,
+        chunks: Sequence[str] | None = None,
+        via: str,
+    ) -> list[Hit]:
+        """Return the chunks nearest to a vector, or those that share terms; see `Index.search`."""
+        ranking = self._rank_visible(sought, limit, chunks=chunks)
+        return [hit for point in ranking.near if (hit := ranking.hit(point, via))]
+
+    def rank(self, vector: Vector, terms: Terms, *, limit: int, sure: bool = False) -> Ranking:
+        """Return the nearest points and the best by terms, so many of each.
+
+        Where the last run came to its end, what is stored is visible, and nothing is read yet. A
+        run that has just begun may have stored more: `read` tells. With `sure`, and where the last
+        run did not end, all is read, and what is not visible takes nothing's place.
+        """
+        if sure or not self.catalog.swept:
+            return self._rank_visible(vector, limit, terms=terms)
+        return self._rank(vector, limit, terms=terms)
+
+    def read(self, ranking: Ranking, points: Sequence[str], via: str) -> list[Hit] | None:
+        """Return points of a ranking as hits; None where one of them is of no chunk to be seen."""
+        self._read(ranking, points)
+        hits = [hit for point in points if (hit := ranking.hit(point, via))]
+        return hits if len(hits) == len(points) else None
+
+    def _rank(
+        self,
+        sought: Vector | Terms,
+        limit: int,
+        *,
+        terms: Terms | None = None,
+        chunks: Sequence[str] | None = None,
+    ) -> Ranking:
+        if self.scope is None:
+            return Ranking(sought)
+        ids = None if chunks is None else [point_id("chunk", chunk) for chunk in chunks]
+        bare = not self.catalog.known.many_unknown
+        found = self.points.query(
+            sought, limit=limit, where=self.scope, ids=ids, terms=terms, bare=bare
+        )
+        return Ranking.of(sought, found)
+
+    def _rank_visible(
+        self,
+        sought: Vector | Terms,
+        limit: int,
+        *,
+        terms: Terms | None = None,
+        chunks: Sequence[str] | None = None,
+    ) -> Ranking:
+        asked = limit
+        while True:
+            ranking = self._rank(sought, asked, terms=terms, chunks=chunks)
+            self._read(ranking, [*ranking.points])
+            visible = {point for point in ranking.points if ranking.hit(point, "")}
+            # Versions that are not visible may take some of the places.
+            if all(
+                len(ranked) < asked or len(visible.intersection(ranked)) >= limit
+                for ranked in (ranking.near, ranking.worded)
+            ):
+                return ranking.limited(visible, limit)
+            asked *= 2
+
+    def _read(self, ranking: Ranking, points: Sequence[str]) -> None:
+        """Add to a ranking what is remembered of these points, and of the others what is stored."""
+        if self.scope is None:
+            return
+        wanted = [point for point in points if point not in ranking.known]
+        known, unknown = self.catalog.known.recall(wanted)
+        new = {one: self._known(ranking.sent[one]) for one in unknown if one in ranking.sent}
+        scored = ranking.near.keys() | ranking.cosines.keys()
+        far = [one for one in wanted if one not in scored]
+        lacking = [one for one in far if one in known and known[one].vector is None]
+        lacking += [one for one in unknown if one not in new]
+        if lacking:
+            vectors = not set(lacking).isdisjoint(far)
+            for point in self.points.scroll(where=self.scope, ids=lacking, vectors=vectors):
+                new[point.id] = self._known(point.payload, point.vector)
+        self.catalog.known.remember(new)
+        ranking.known.update(known | new)
+        ranking.cosines.update(_cosines(ranking, far))
+
+    def _known(self, payload: Mapping[str, Any], vector: Vector | None = None) -> Known:
+        return Known(self.catalog.hit(payload, score=0.0, via=""), vector)
 
 
 def within(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
@@ -44,104 +201,15 @@ def within(records: Sequence[DocumentRecord]) -> dict[str, Sequence[str]]:
     return {"document": [record.id for record in records]}
 
 
-def rank_visible(
-    points: PointStore,
-    sought: Vector | Terms,
-    *,
-    limit: int,
-    where: Where | None,
-    chunks: Sequence[str] | None,
-    terms: Terms | None,
-    catalog: Catalog,
-) -> list[RankedChunk]:
-    """Return the stored chunks that a catalog knows, best first; see `Index.rank`."""
-    # Nothing but chunks has vectors and terms, and a condition more takes a third of the time.
-    scope: Mapping[str, Any] = tenant_scope()
-    if where:
-        passing = catalog.passing(where)
-        if not passing:
-            return []
-        scope = {**scope, **within(passing)}
-    ids = None if chunks is None else [point_id("chunk", chunk) for chunk in chunks]
-    asked = limit
-    while True:
-        bare = not catalog.known.many_unknown
-        found = points.query(sought, limit=asked, where=scope, ids=ids, terms=terms, bare=bare)
-        known = _read(points, found, catalog, scope, bare=bare)
-        scored = _with_cosines(found, sought, known)
-        rankings = [scored[:asked]]
-        if terms is not None:
-            worded = [one for one in scored if one.term_score is not None]
-            rankings.append(sorted(worded, key=lambda one: -(one.term_score or 0)))
-        hits = {name: one.hit for name, one in known.items()}
-        seen = [[one for one in ranked if hits.get(one.id)] for ranked in rankings]
-        # Versions that are not visible may take some of the places.
-        if all(
-            len(visible) >= limit or len(ranked) < asked
-            for visible, ranked in zip(seen, rankings, strict=True)
-        ):
-            wanted = {one.id for visible in seen for one in visible[:limit]}
-            return [
-                RankedChunk(hit, one.score, one.term_score)
-                for one in scored
-                if one.id in wanted and one.score > _NOWHERE and (hit := hits[one.id])
-            ]
-        asked *= 2
+def _best_first(scores: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _read(
-    points: PointStore,
-    found: Sequence[ScoredPoint],
-    catalog: Catalog,
-    scope: Where,
-    *,
-    bare: bool,
-) -> Mapping[str, Known]:
-    """Return the chunks of the points found, and the vectors of those that have no cosine.
-
-    While many points are new, the store sent all that is needed at once; else what is not
-    remembered is read by its id. A point that was removed meanwhile is missing.
-    """
-    known, unknown = catalog.known.recall(one.id for one in found)
-    sent: Iterable[ScoredPoint | Point] = (one for one in found if one.id not in known)
-    if bare:
-        far = [one.id for one in found if isnan(one.score)]
-        lacking = [name for name in far if name in known and known[name].vector is None]
-        vectors = bool(lacking) or not set(unknown).isdisjoint(far)
-        wanted = [*unknown, *lacking]
-        sent = points.scroll(where=scope, ids=wanted, vectors=vectors) if wanted else ()
-    new = {
-        one.id: Known(
-            catalog.hit(one.payload, score=0.0, via=""),
-            one.vector if isinstance(one, Point) else None,
-        )
-        for one in sent
-    }
-    catalog.known.remember(new)
-    return known | new
-
-
-def _with_cosines(
-    found: Sequence[ScoredPoint], sought: Vector | Terms, known: Mapping[str, Known]
-) -> list[ScoredPoint]:
-    """Return the points best first, with the cosines that the store left open.
-
-    Engines and this differ in the eighth decimal of a cosine, so equal is what is equal in six. A
-    point without a vector stands last.
-    """
-    far = (one.id for one in found if isnan(one.score) and one.id in known)
-    rows = {name: vector for name in far if (vector := known[name].vector) is not None}
-    cosines: dict[str, float] = {}
-    if rows and not isinstance(sought, Terms):
-        direction = sought / (np.linalg.norm(sought) or 1)
-        cosines = dict(zip(rows, (np.stack([*rows.values()]) @ direction).tolist(), strict=True))
-    settled = [
-        ScoredPoint(
-            one.id,
-            round(cosines.get(one.id, _NOWHERE) if isnan(one.score) else one.score, _PLACES),
-            one.payload,
-            one.term_score,
-        )
-        for one in found
-    ]
-    return sorted(settled, key=lambda one: (-one.score, one.id))
+def _cosines(ranking: Ranking, points: Sequence[str]) -> Mapping[str, float]:
+    """Return the cosines of points whose vectors were read."""
+    sought, read = ranking.sought, ranking.known
+    rows = {one: row for one in points if one in read and (row := read[one].vector) is not None}
+    if not rows or isinstance(sought, Terms):
+        return {}
+    cosines = np.stack([*rows.values()]) @ (sought / (np.linalg.norm(sought) or 1))
+    return dict(zip(rows, [round(cosine, _PLACES) for cosine in cosines.tolist()], strict=True))

@@ -77,6 +77,10 @@ class Hit:
     sketch: Sketch = ()
     origin: str = ""
 
+    def again(self, *, score: float, via: str) -> Hit:
+        """Return the chunk as another search found it."""
+        return Hit(self.chunk, score, via, self.gap, self.sketch, self.origin)
+
 
 def record_of(
     document: Document, chunks: Sequence[Chunk], counts: Mapping[str, PieceCounts]

@@ -10,7 +10,7 @@ from retrieval.points import Point, Where
 from retrieval.records import DocumentRecord
 from retrieval.scope import point_id, scoped
 
-_READ = ("token", "moving", "labelling", "generation")
+_READ = ("token", "swept", "moving", "labelling", "generation")
 
 
 class Stored(Protocol):

@@ -80,19 +80,11 @@ class EdgePointStore:
         if limit < 1:
             return []
         chosen, near = _filter(where, ids), _nearest(sought)
-        asked = [edge.QueryRequest(limit=limit, query=near, filter=chosen, with_payload=not bare)]
+        # Of what is found beside terms, few payloads are needed, and they are quick to read.
+        payloads = not bare and terms is None
+        asked = [edge.QueryRequest(limit=limit, query=near, filter=chosen, with_payload=payloads)]
         if terms is not None:
-            worded = _nearest(terms)
-            if not bare:
-                both = [
-                    edge.Prefetch(limit=limit, query=one, filter=chosen) for one in (near, worded)
-                ]
-                asked = [
-                    edge.QueryRequest(
-                        limit=2 * limit, query=near, prefetches=both, with_payload=True
-                    )
-                ]
-            asked.append(edge.QueryRequest(limit=limit, query=worded, filter=chosen))
+            asked.append(edge.QueryRequest(limit=limit, query=_nearest(terms), filter=chosen))
         with self._calls("search"):
             found, *by_terms = self._shard.query_batch(edge.QueryBatchRequest(asked))
             scores = {_hex(hit.id): hit.score for hit in chain.from_iterable(by_terms)}
@@ -101,7 +93,7 @@ class EdgePointStore:
                 for name, hit in ((_hex(hit.id), hit) for hit in found)
             ]
         ranked = sorted(hits, key=lambda hit: (-hit.score, hit.id))
-        return ranked + (only_by_terms(scores, ranked) if bare else [])
+        return [*ranked, *only_by_terms(scores, ranked)]
 
     def scroll(
         self,
@@ -212,7 +204,8 @@ def _nearest(sought: Vector | Terms) -> edge.Query:
 
 
 def _point(record: edge.Record) -> Point:
-    stored = record.vector if isinstance(record.vector, dict) else {}
+    vectors = record.vector  # made anew from the engine's numbers each time it is asked for
+    stored = vectors if isinstance(vectors, dict) else {}
     dense, sparse = stored.get(VECTOR), stored.get(TERMS)
     vector = None if dense is None else np.asarray(dense, dtype=np.float32)
     terms = None

@@ -13,12 +13,12 @@ import math
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 
 from chunking.errors import ConfigurationError, InputError, StoreError, WindowfitError
 from retrieval.loopback import is_loopback
@@ -140,6 +140,19 @@ class Connection:
         """Return the names of all collections, sorted."""
         found = self.call("list collections", self.client.get_collections)
         return tuple(sorted(collection.name for collection in found.collections))
+
+    def query(
+        self, collection: str, asked: Sequence[models.QueryRequest]
+    ) -> list[list[models.ScoredPoint]]:
+        """Return what each of some queries finds, in one request; for `call` to make."""
+        if self.data is not self.client:
+            return [found.points for found in self.data.query_batch_points(collection, asked)]
+        # The client would copy every number of what is asked first, which is a tenth of a search.
+        batch = models.QueryRequestBatch(searches=[*asked])
+        answer = self.client.http.search_api.query_batch_points(
+            collection_name=collection, query_request_batch=batch
+        )
+        return [found.points for found in answer.result or ()]
 
     def require_conditional_writes(self) -> None:
         """Raise `ConfigurationError` unless the server holds a write against its condition."""

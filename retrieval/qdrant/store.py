@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -101,37 +102,33 @@ class QdrantPointStore:
         if limit < 1:
             return []
         chosen = _filter(where, ids)
-        asked = [self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)]
+        ranking = self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)
+        if terms is None:
+            return _best_first(self._ask([ranking])[0], {})
+        asked = [ranking, self._ranking(terms, limit=limit, chosen=chosen, payloads=False)]
         # Cosines of quantized vectors are the server's alone.
-        open_cosines = bare and not self._coarse
-        if terms is not None:
-            if not open_cosines:
-                both = self._ranking_of_both(sought, terms, limit=limit, chosen=chosen)
-                asked = [both.model_copy(update={"with_payload": not bare})]
-            asked.append(self._ranking(terms, limit=limit, chosen=chosen, payloads=False))
-        found, *worded = self._ask(asked)
-        scores = {_hex(hit.id): hit.score for hit in chain.from_iterable(worded)}
+        closed = not bare or self._coarse
+        if closed:
+            worded = models.Prefetch(query=_sparse(terms), using=TERMS, filter=chosen, limit=limit)
+            asked.append(ranking.model_copy(update={"prefetch": worded, "filter": None}))
+        found, by_terms, *rescored = self._ask(asked)
+        scores = {_hex(hit.id): hit.score for hit in by_terms}
+        near = _best_first(found, scores)
+        far = only_by_terms(scores, near)
+        if not closed:
+            return near + far
+        cosines = {hit.id: hit for hit in _best_first(chain.from_iterable(rescored), scores)}
         # Of several shards, each has its own best by terms, and the nearest of all push them out.
-        missing = scores.keys() - {_hex(hit.id) for hit in found}
-        if missing and not open_cosines:
-            chosen = _filter(where, sorted(missing))
+        missing = sorted({hit.id for hit in far} - cosines.keys())
+        if missing:
+            chosen = _filter(where, missing)
             ranking = self._ranking(sought, limit=len(missing), chosen=chosen, payloads=not bare)
-            found += self._ask([ranking])[0]
-        hits = [
-            ScoredPoint(name, hit.score, hit.payload or {}, scores.get(name))
-            for name, hit in ((_hex(hit.id), hit) for hit in found)
-        ]
-        ranked = sorted(hits, key=lambda hit: (-hit.score, hit.id))
-        if open_cosines:
-            return [*ranked, *only_by_terms(scores, ranked)]
-        return [hit for place, hit in enumerate(ranked) if place < limit or hit.id in scores]
+            cosines |= {hit.id: hit for hit in _best_first(self._ask([ranking])[0], scores)}
+        return near + [replace(cosines[hit.id], far=True) for hit in far if hit.id in cosines]
 
     def _ask(self, asked: Sequence[models.QueryRequest]) -> list[list[models.ScoredPoint]]:
         """Return what each of the queries finds, in one request."""
-        answered = self._call(
-            "search", lambda: self._client.query_batch_points(self._collection, asked)
-        )
-        return [response.points for response in answered]
+        return self._call("search", lambda: self._connection.query(self._collection, asked))
 
     def _ranking(
         self,
@@ -150,17 +147,6 @@ class QdrantPointStore:
             limit=limit,
             with_payload=payloads,
         )
-
-    def _ranking_of_both(
-        self, sought: Vector | Terms, terms: Terms, *, limit: int, chosen: models.Filter | None
-    ) -> models.QueryRequest:
-        """Return what ranks the nearest and the best by terms, each so many, by nearness."""
-        near = models.Prefetch(
-            query=_sought(sought), using=VECTOR, filter=chosen, params=self._search, limit=limit
-        )
-        worded = models.Prefetch(query=_sparse(terms), using=TERMS, filter=chosen, limit=limit)
-        both = self._ranking(sought, limit=2 * limit, chosen=None)
-        return both.model_copy(update={"prefetch": [near, worded]})
 
     def scroll(
         self,
@@ -218,6 +204,16 @@ class QdrantPointStore:
     def _call(self, action: str, request: Callable[[], T]) -> T:
         action = f"{action} in collection {self._collection!r}"
         return self._connection.call(action, request, collection=self._collection)
+
+
+def _best_first(
+    found: Iterable[models.ScoredPoint], term_scores: Mapping[str, float]
+) -> list[ScoredPoint]:
+    hits = (
+        ScoredPoint(name, hit.score, hit.payload or {}, term_scores.get(name))
+        for name, hit in ((_hex(hit.id), hit) for hit in found)
+    )
+    return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 
 def _quantized_search(*, rescore: bool) -> models.SearchParams:

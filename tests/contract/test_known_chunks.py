@@ -13,9 +13,8 @@ from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
 from retrieval.index import Index
 from retrieval.providers import fingerprint_of
-from retrieval.ranking import RankedChunk
 from retrieval.records import Hit
-from retrieval.terms import Terms, question_terms
+from retrieval.terms import question_terms
 from retrieval.writer import IndexWriter
 from tests.contract.workbench import Workbench
 
@@ -26,7 +25,7 @@ DOCUMENTS, ROUNDS = 80, 60
 
 
 @pytest.fixture
-def written(bench: Workbench) -> Index:
+def written(bench: Workbench) -> None:
     """A collection of short texts, each with a direction of its own."""
     rng, directions = random.Random(5), np.random.default_rng(5)
     index = Index.create(bench.engine, bench.collection, fingerprint_of(EMBEDDER, SPLITTER))
@@ -37,11 +36,10 @@ def written(bench: Workbench) -> Index:
             chunks = SPLITTER.split(document)
             shape = (len(chunks), EMBEDDER.dimension)
             writer.write(document, chunks, directions.standard_normal(shape, dtype=np.float32))
-    return index
 
 
 def searches() -> list[dict[str, Any]]:
-    """Return arguments of `Index.rank` of every kind, none twice."""
+    """Return searches of every kind, none twice."""
     rng, directions = random.Random(6), np.random.default_rng(6)
     made: list[dict[str, Any]] = []
     for number in range(ROUNDS):
@@ -61,22 +59,30 @@ def searches() -> list[dict[str, Any]]:
     return made
 
 
-def told(ranked: list[RankedChunk]) -> list[tuple[str, Hit, float | None]]:
-    return [(one.id, one.hit("x"), one.term_score and round(one.term_score, 4)) for one in ranked]
+def ranked(reader: Index, search: dict[str, Any]) -> tuple[list[Hit], list[float]]:
+    """Return all that a search finds, and the term scores of the best by terms."""
+    sought, terms, limit = search["sought"], search["terms"], search["limit"]
+    with reader.ranker(where=search["where"]) as ranker:
+        if terms is None:
+            return ranker.search(sought, limit=limit, via="x"), []
+        ranking = ranker.rank(sought, terms, limit=limit)
+        hits = ranker.read(ranking, [*ranking.points], "x")
+        assert hits is not None
+        return hits, [round(score, 4) for score in ranking.worded.values()]
 
 
 def test_a_reader_that_remembers_ranks_as_one_that_reads_all_anew(
-    bench: Workbench, written: Index
+    bench: Workbench, written: None
 ) -> None:
+    del written
     reader = Index.open(bench.engine, bench.collection)
     far = 0
     for search in searches() * 2:
-        sought, terms, limit = search["sought"], search["terms"], search["limit"]
-        fresh = written.rank(**search, catalog=Index.open(bench.engine, bench.collection).catalog())
-        found = told(reader.rank(**search, catalog=reader.catalog()))
-        scores = {name: hit.score for name, hit, _ in found}
-        assert scores == pytest.approx({one.id: one.score for one in fresh}, abs=2e-6)
-        assert [hit.chunk for _, hit, _ in found] == [one.found.chunk for one in fresh]
-        assert [score for *_, score in found] == [score for *_, score in told(fresh)]
-        far += terms is not None and len(found) > limit and not isinstance(sought, Terms)
+        hits, worded = ranked(reader, search)
+        expected, also = ranked(Index.open(bench.engine, bench.collection), search)
+        scores = [hit.score for hit in expected]
+        assert [hit.score for hit in hits] == pytest.approx(scores, abs=2e-6)
+        assert [hit.chunk for hit in hits] == [hit.chunk for hit in expected]
+        assert worded == also
+        far += len(hits) > search["limit"]
     assert far > ROUNDS / 6

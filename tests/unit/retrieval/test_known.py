@@ -105,6 +105,13 @@ def search(index: Index, question: str) -> list[Hit]:
     return search_hybrid(index, question, vector, limit=8)
 
 
+def remember_most(index: Index) -> None:
+    """Find most chunks twice: how much is known shows after the first time."""
+    [vector] = EMBEDDER.embed([QUESTIONS[0]])
+    for _ in range(2):
+        index.search(vector, limit=COUNT - 5)
+
+
 def unknown_points(index: Index, store: CountingStore) -> list[str]:
     """Return the points of chunks that no search has found yet; there are some, and not many."""
     chunks = [one.id for one in store.points.values() if one.payload["kind"] == "chunk"]
@@ -141,11 +148,41 @@ def test_what_was_found_once_is_not_sent_again(index: Index, store: CountingStor
     assert store.take() == (1, 0)
 
 
+def test_of_a_ranking_only_the_first_are_read(index: Index, store: CountingStore) -> None:
+    known = index.catalog().known
+    known.remember({"x": NOTHING})
+    known.recall("x")
+    assert len(search(index, QUESTIONS[0])) == 8
+    assert store.take() == (2, 8)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["just begun", "seen to have begun"])
+def test_what_a_run_has_stored_takes_nothing_in_a_search(index: Index, begun: bool) -> None:
+    expected = {question: search(index, question) for question in QUESTIONS}
+    catalog = index.catalog()
+    assert catalog.swept
+    writer = IndexWriter(index, grace_seconds=0)
+    for question in QUESTIONS[:4]:
+        again = f"{question} " * 2
+        copies = [Document(f"{n}", again, question, "") for n in range(50)]
+        staged = [chunk for copy in copies for chunk in SPLITTER.split(copy)]
+        writer.stage(staged, np.tile(EMBEDDER.embed([question]), (len(staged), 1)))
+    if begun:
+        catalog = index.catalog()
+        assert not catalog.swept
+    for question, hits in expected.items():
+        [vector] = EMBEDDER.embed([question])
+        assert search_hybrid(index, question, vector, limit=8, catalog=catalog) == hits
+    writer.close()
+    with IndexWriter(index, grace_seconds=0):
+        pass
+    assert index.catalog().swept
+
+
 def test_of_what_is_mostly_known_the_store_sends_the_rest(
     index: Index, store: CountingStore
 ) -> None:
-    search(index, QUESTIONS[0])
-    search(index, QUESTIONS[0])
+    remember_most(index)
     unknown = len(unknown_points(index, store))
     store.take()
     [vector] = EMBEDDER.embed(["zebra"])
@@ -156,8 +193,7 @@ def test_of_what_is_mostly_known_the_store_sends_the_rest(
 def test_a_chunk_that_is_removed_while_it_is_read_is_no_hit(
     index: Index, store: CountingStore
 ) -> None:
-    search(index, QUESTIONS[0])
-    search(index, QUESTIONS[0])
+    remember_most(index)
     store.vanishing = unknown_points(index, store)[:1]
     [vector] = EMBEDDER.embed(["zebra"])
     assert len(index.search(vector, limit=100)) == COUNT - 1
