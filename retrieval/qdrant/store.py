@@ -102,9 +102,12 @@ class QdrantPointStore:
         if limit < 1:
             return []
         chosen = _filter(where, ids)
-        ranking = self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)
         if terms is None:
+            ranking = self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)
             return _best_first(self._ask([ranking])[0], {})
+        # What is quantized is large and lies on disk: the few payloads needed are read by id.
+        bare = bare or self._search is not None
+        ranking = self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)
         asked = [ranking, self._ranking(terms, limit=limit, chosen=chosen, payloads=False)]
         # Cosines of quantized vectors are the server's alone.
         closed = not bare or self._coarse
