@@ -215,8 +215,9 @@ class Index:
             InputError: the filter names a key that is not allowed.
             CollectionChanged: the collection was moved meanwhile.
         """
+        catalog = catalog or self.catalog()
         try:
-            yield Ranker.of(self.points, catalog or self.catalog(), where)
+            yield Ranker.of(self.points, catalog, where)
         except CollectionNotFound as error:
             raise self._changed() from error
 

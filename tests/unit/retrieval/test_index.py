@@ -254,6 +254,16 @@ def test_a_filter_by_any_other_key_is_refused(
     assert store.reads == 0
 
 
+def test_a_search_of_a_dropped_collection_says_that_there_is_none(
+    engine: MemoryEngine, index: Index
+) -> None:
+    write(index, CHAD)
+    index.forget()
+    engine.drop("c")
+    with pytest.raises(CollectionNotFound):
+        texts(index)
+
+
 def test_records_are_never_hits(index: Index) -> None:
     write(index, CHAD)
     assert len(texts(index)) == 2
