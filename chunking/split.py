@@ -35,8 +35,8 @@ _LEAST_TEXT: Final = 96
 class Splitter:
     """Splits documents so that no chunk, breadcrumb included, is longer than `limit` tokens.
 
-    The text of a chunk fills nine tenths of `size`, or all of a `size` up to 96, and the breadcrumb
-    comes on top, so that long headings take no text away. docs/retrieval.md has what was measured.
+    The text of a chunk fills nine tenths of `size`, and 96 tokens or all of `size` at least. The
+    breadcrumb comes on top, so that long headings take no text away; docs/retrieval.md has figures.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
     outermost heading. A longer section is cut between its blocks, see `blocks`, a longer block

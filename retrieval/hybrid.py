@@ -44,6 +44,7 @@ def search_hybrid(
 
     Raises:
         InputError: the filter names a key that is not allowed.
+        CollectionChanged: the collection was moved meanwhile.
     """
     if limit < 1:
         return []
@@ -53,11 +54,11 @@ def search_hybrid(
     with index.ranker(where=where, catalog=catalog) as ranker:
         while True:
             ranking = ranker.rank(vector, terms, limit=depth, sure=sure)
-            first = _first(ranker, ranking, _fused(ranking, depth), limit, via)
-            if first is None:
-                sure = True
+            fused = _fused(ranking, depth)
+            read, distinct, repeated = _first(ranker, ranking, fused, limit, via)
+            if len(distinct) + len(repeated) < read and not sure:
+                sure = True  # a chunk to be seen may stand behind what is none
                 continue
-            distinct, repeated = first
             # Copies of one text may take all places of both rankings; other texts stand below them.
             if 2 * len(distinct) >= limit or len(ranking.points) < depth or depth == deepest:
                 return [*distinct, *repeated][:limit]
@@ -73,16 +74,14 @@ def _fused(ranking: Ranking, depth: int) -> list[str]:
 
 def _first(
     ranker: Ranker, ranking: Ranking, fused: Sequence[str], limit: int, via: str
-) -> tuple[list[Hit], list[Hit]] | None:
-    """Return the first as hits, as many as hold `limit` texts if there are, and repetitions.
+) -> tuple[int, list[Hit], list[Hit]]:
+    """Return how many points were read, their hits, and those hits that repeat a better one.
 
-    None where one of them is of no chunk to be seen.
+    So many are read as hold `limit` texts, if there are.
     """
-    for size in (limit, limit + limit // _SPARE_SHARE, 2 * limit, len(fused)):
-        hits = ranker.read(ranking, fused[:size], via)
-        if hits is None:
-            return None
-        distinct, repeated = part_repetitions(hits)
+    for size in (limit, limit + max(1, limit // _SPARE_SHARE), 2 * limit, len(fused)):
+        first = fused[:size]
+        distinct, repeated = part_repetitions(ranker.read(ranking, first, via))
         if len(distinct) >= limit or size >= len(fused):
             break
-    return distinct, repeated
+    return len(first), distinct, repeated

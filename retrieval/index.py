@@ -201,6 +201,7 @@ class Index:
 
         Raises:
             InputError: the filter names a key that is not allowed.
+            CollectionChanged: the collection was moved meanwhile.
         """
         with self.ranker(where=where, catalog=catalog) as ranker:
             return ranker.search(sought, limit=limit, chunks=chunks, via=via)
@@ -215,7 +216,7 @@ class Index:
             InputError: the filter names a key that is not allowed.
             CollectionChanged: the collection was moved meanwhile.
         """
-        catalog = catalog or self.catalog()
+        catalog = catalog or self.catalog()  # first, as it may find the collection moved
         try:
             yield Ranker.of(self.points, catalog, where)
         except CollectionNotFound as error:

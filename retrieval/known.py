@@ -57,15 +57,21 @@ class KnownChunks:
 
     @property
     def many_unknown(self) -> bool:
-        """Whether more than a tenth of the last points were unknown; so it is before the first.
+        """Whether more than a tenth of the last telling points were unknown, and before the first.
 
         Then the store had better send all it has of the points that it finds: on a server that is
         faster than to read by their ids what is new.
         """
         return self._many_unknown
 
-    def recall(self, points: Iterable[str]) -> tuple[dict[str, Known], list[str]]:
-        """Return what is remembered of points, and the points that are unknown."""
+    def recall(
+        self, points: Iterable[str], *, telling: bool = True
+    ) -> tuple[dict[str, Known], list[str]]:
+        """Return what is remembered of points, and the points that are unknown.
+
+        Args:
+            telling: whether these points decide about `many_unknown`.
+        """
         known: dict[str, Known] = {}
         unknown = []
         with self._lock:
@@ -75,7 +81,7 @@ class KnownChunks:
                     self._chunks.move_to_end(point)
                 else:
                     unknown.append(point)
-        if known or unknown:
+        if telling and (known or unknown):
             self._many_unknown = len(unknown) > _MANY * (len(unknown) + len(known))
         return known, unknown
 

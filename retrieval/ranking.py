@@ -121,19 +121,19 @@ class Ranker:
     def rank(self, vector: Vector, terms: Terms, *, limit: int, sure: bool = False) -> Ranking:
         """Return the nearest points and the best by terms, so many of each.
 
-        Where the last run came to its end, what is stored is visible, and nothing is read yet. A
-        run that has just begun may have stored more: `read` tells. With `sure`, and where the last
-        run did not end, all is read, and what is not visible takes nothing's place.
+        Where the last run came to its end, what is stored is visible, and nothing is read yet. In
+        the seconds until a catalog shows that another run began, that run may have stored more:
+        this may then be among the points, and their order is that of all. With `sure`, and where
+        the last run did not end, all is read, and what is not visible takes nothing's place.
         """
         if sure or not self.catalog.swept:
             return self._rank_visible(vector, limit, terms=terms)
         return self._rank(vector, limit, terms=terms)
 
-    def read(self, ranking: Ranking, points: Sequence[str], via: str) -> list[Hit] | None:
-        """Return points of a ranking as hits; None where one of them is of no chunk to be seen."""
+    def read(self, ranking: Ranking, points: Sequence[str], via: str) -> list[Hit]:
+        """Return points of a ranking as hits, without those that are of no chunk to be seen."""
         self._read(ranking, points)
-        hits = [hit for point in points if (hit := ranking.hit(point, via))]
-        return hits if len(hits) == len(points) else None
+        return [hit for point in points if (hit := ranking.hit(point, via))]
 
     def _rank(
         self,
@@ -178,7 +178,8 @@ class Ranker:
         if self.scope is None:
             return
         wanted = [point for point in points if point not in ranking.known]
-        known, unknown = self.catalog.known.recall(wanted)
+        # What a search reads first says how much is known, and not the few that it reads then.
+        known, unknown = self.catalog.known.recall(wanted, telling=not ranking.known)
         new = {one: self._known(ranking.sent[one]) for one in unknown if one in ranking.sent}
         scored = ranking.near.keys() | ranking.cosines.keys()
         far = [one for one in wanted if one not in scored]

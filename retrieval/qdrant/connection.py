@@ -152,7 +152,9 @@ class Connection:
         answer = self.client.http.search_api.query_batch_points(
             collection_name=collection, query_request_batch=batch
         )
-        return [found.points for found in answer.result or ()]
+        if answer.result is None:
+            raise StoreError(f"Qdrant at {self._host} answered a search with nothing")
+        return [found.points for found in answer.result]
 
     def require_conditional_writes(self) -> None:
         """Raise `ConfigurationError` unless the server holds a write against its condition."""

@@ -67,7 +67,7 @@ def ranked(reader: Index, search: dict[str, Any]) -> tuple[list[Hit], list[float
             return ranker.search(sought, limit=limit, via="x"), []
         ranking = ranker.rank(sought, terms, limit=limit)
         hits = ranker.read(ranking, [*ranking.points], "x")
-        assert hits is not None
+        assert len(hits) == len(ranking.points)
         return hits, [round(score, 4) for score in ranking.worded.values()]
 
 

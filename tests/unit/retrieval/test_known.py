@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from retrieval.points import Point, ScoredPoint, Vector, Where
 from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.scope import point_id
-from retrieval.terms import Terms
+from retrieval.terms import Terms, question_terms
 from retrieval.writer import IndexWriter
 
 EMBEDDER = HashEmbedder(dimension=16)
@@ -179,6 +179,33 @@ def test_what_a_run_has_stored_takes_nothing_in_a_search(index: Index, begun: bo
     assert index.catalog().swept
 
 
+def test_what_a_run_has_stored_takes_no_place_between_what_is_visible(index: Index) -> None:
+    [vector] = EMBEDDER.embed([QUESTIONS[0]])
+    terms = question_terms("river number 7 number 8 number 9")
+    swept = index.catalog()
+    writer = IndexWriter(index, grace_seconds=0)
+    staged = [chunk for n in range(1000, 1300) for chunk in SPLITTER.split(document(n))]
+    writer.stage(staged, EMBEDDER.embed([chunk.embedded_text for chunk in staged]))
+    unseen = {point_id("chunk", chunk.id) for chunk in staged}
+    for catalog, sure in ((swept, True), (index.catalog(), False)):
+        with index.ranker(catalog=catalog) as ranker:
+            ranking = ranker.rank(vector, terms, limit=10, sure=sure)
+            assert len(ranking.near) == len(ranking.worded) == 10
+            assert unseen.isdisjoint(ranking.points)
+            assert not ranking.near.keys() >= ranking.worded.keys()
+            assert len(ranker.read(ranking, [*ranking.points], "x")) == len(ranking.points)
+    with index.ranker(catalog=swept) as ranker:
+        assert not unseen.isdisjoint(ranker.rank(vector, terms, limit=10).points)
+    writer.close()
+
+
+def test_a_hit_of_another_search_differs_in_score_and_step_alone(index: Index) -> None:
+    [first, *_] = search(index, QUESTIONS[0])
+    whole = replace(first, gap=" ", sketch=("a",), origin="d")
+    assert whole.again(score=whole.score, via=whole.via) == whole
+    assert whole.again(score=0.1, via="x") == replace(whole, score=0.1, via="x")
+
+
 def test_of_what_is_mostly_known_the_store_sends_the_rest(
     index: Index, store: CountingStore
 ) -> None:
@@ -259,5 +286,6 @@ def test_payloads_are_asked_for_at_once_while_many_points_are_new() -> None:
     for points in ("abcdefghi", "abcdefghij", "", "abcdefghijk"):
         known.recall(points)
         told.append(known.many_unknown)
+        known.recall("xyz", telling=False)
         known.remember(dict.fromkeys("abcdefghi", NOTHING))
     assert told == [True, True, False, False, True]

@@ -101,6 +101,18 @@ def test_what_is_built_is_seen_after_the_switch_and_not_before(
     assert engine.collections() == ("c@1", LEDGER)
 
 
+@pytest.mark.parametrize("died", [False, True], ids=["gone", "still there"])
+def test_a_search_of_the_current_state_follows_to_the_new_place(
+    engine: MemoryEngine, reader: Index, died: bool
+) -> None:
+    if died:
+        die_after_switch(engine)
+    else:
+        for rebuild in rebuilding(engine):
+            rebuild.switch()
+    assert [hit.chunk.text for hit in reader.search(ANY, limit=9)] == ["It is new."]
+
+
 def test_a_rebuild_without_a_switch_changes_nothing(engine: MemoryEngine, reader: Index) -> None:
     for _ in rebuilding(engine):
         pass
