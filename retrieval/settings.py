@@ -162,8 +162,8 @@ class IndexSettings(TableSettings):
     qdrant_payload_on_disk: bool | None = Field(
         default=None, description="keep the texts of a new collection out of memory"
     )
-    qdrant_rescore: bool = Field(
-        default=True, description="settle searches in packed vectors by the vectors as given"
+    qdrant_rescore: bool | None = Field(
+        default=None, description="settle searches in packed vectors by the vectors as given"
     )
     embedder: str = Field(
         default="sentence-transformers:all-MiniLM-L6-v2",

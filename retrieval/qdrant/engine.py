@@ -41,7 +41,8 @@ class QdrantEngine:
         grpc_port: where points travel over gRPC; None for REST alone.
         ca_file: PEM certificates of the only authorities to trust; None for the public ones.
         layout: how the collections that are created here are laid out.
-        rescore: whether a search in quantized vectors is settled by the vectors as given.
+        rescore: whether a search in quantized vectors is settled by the vectors as given; None:
+            unless they have one byte a dimension and those as given are on disk.
 
     Raises:
         ConfigurationError: the URL is not an HTTP address, or `ca_file` holds no certificate.
@@ -56,7 +57,7 @@ class QdrantEngine:
         grpc_port: int | None = None,
         ca_file: Path | None = None,
         layout: CollectionLayout | None = None,
-        rescore: bool = True,
+        rescore: bool | None = None,
     ) -> None:
         self._connection = Connection(
             url,
@@ -118,7 +119,7 @@ class QdrantEngine:
             self._connection,
             collection,
             dimension=vectors[VECTOR].size,
-            rescore=self._rescore if layout.quantization != "none" else None,
+            rescore=self._rescored(layout),
         )
 
     def drop(self, collection: str) -> None:
@@ -131,6 +132,14 @@ class QdrantEngine:
     def close(self) -> None:
         """See `Engine.close`. Closing twice is allowed."""
         self._connection.close()
+
+    def _rescored(self, layout: CollectionLayout) -> bool | None:
+        if layout.quantization == "none":
+            return None
+        if self._rescore is not None:
+            return self._rescore
+        # A search would read a hundred places of the disk, and finds the same: see docs/store.md.
+        return not (layout.quantization == "int8" and layout.vectors_on_disk)
 
     def _create(self, collection: str, dimension: int) -> None:
         layout = self._layout

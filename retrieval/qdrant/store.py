@@ -52,7 +52,6 @@ class QdrantPointStore:
         self._collection = collection
         self._dimension = dimension
         self._search = None if rescore is None else _quantized_search(rescore=rescore)
-        self._coarse = rescore is False
 
     def upsert(self, points: Sequence[Point], *, only_if: Where | None = None) -> None:
         """See `PointStore.upsert`; in requests of 256 points, each written whole or not at all."""
@@ -109,16 +108,14 @@ class QdrantPointStore:
         bare = bare or self._search is not None
         ranking = self._ranking(sought, limit=limit, chosen=chosen, payloads=not bare)
         asked = [ranking, self._ranking(terms, limit=limit, chosen=chosen, payloads=False)]
-        # Cosines of quantized vectors are the server's alone.
-        closed = not bare or self._coarse
-        if closed:
+        if not bare:
             worded = models.Prefetch(query=_sparse(terms), using=TERMS, filter=chosen, limit=limit)
             asked.append(ranking.model_copy(update={"prefetch": worded, "filter": None}))
         found, by_terms, *rescored = self._ask(asked)
         scores = {_hex(hit.id): hit.score for hit in by_terms}
         near = _best_first(found, scores)
         far = only_by_terms(scores, near)
-        if not closed:
+        if bare:
             return near + far
         cosines = {hit.id: hit for hit in _best_first(chain.from_iterable(rescored), scores)}
         # Of several shards, each has its own best by terms, and the nearest of all push them out.

@@ -349,12 +349,13 @@ class TestLayout:
             CollectionLayout(replication_factor=2, write_consistency_factor=3)
         assert caught.value.param == "qdrant_write_consistency_factor"
 
-    def test_rescoring_makes_the_scores_of_quantized_vectors_exact(
-        self, qdrant_server: Server, collection: str, client: QdrantClient
+    @pytest.mark.parametrize("on_disk", [False, True])
+    def test_scores_of_quantized_vectors_are_exact_where_they_are_rescored(
+        self, qdrant_server: Server, collection: str, client: QdrantClient, *, on_disk: bool
     ) -> None:
         points = random_points(3000, dimension=64)
-        layout = CollectionLayout(quantization="int8", vectors_on_disk=True)
-        engine = QdrantEngine(qdrant_server.url, layout=layout)
+        layout = CollectionLayout(quantization="int8", vectors_on_disk=on_disk)
+        engine = QdrantEngine(qdrant_server.url, layout=layout, rescore=True)
         store = engine.create(collection, dimension=64, indexed=())
         # The server quantizes a segment once it is large; here at once.
         at_once = models.OptimizersConfigDiff(indexing_threshold=1)
@@ -375,8 +376,10 @@ class TestLayout:
         rough = coarse.open(collection)
         wait_until(lambda: largest_error(rough) > 1e-5)
         assert largest_error(store) < 1e-5
-        engine.close()
-        coarse.close()
+        unsaid = QdrantEngine(qdrant_server.url)
+        assert (largest_error(unsaid.open(collection)) > 1e-5) == on_disk
+        for opened in (engine, coarse, unsaid):
+            opened.close()
 
 
 class TestCluster:

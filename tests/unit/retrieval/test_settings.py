@@ -108,7 +108,6 @@ def test_what_is_not_said_of_the_server_is_left_to_it() -> None:
     settings = IndexSettings.load()
     said = [name for name in IndexSettings.model_fields if name.startswith("qdrant_")]
     values = {name: getattr(settings, name) for name in said}
-    assert values.pop("qdrant_rescore") is True
     assert set(values.values()) == {None}
 
 
