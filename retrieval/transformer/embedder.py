@@ -13,7 +13,7 @@ from chunking.measures import Measure
 from retrieval.batches import BatchLimits
 from retrieval.lookahead import Lookahead
 from retrieval.points import Vector
-from retrieval.transformer.encoder import Encoder, limits_of
+from retrieval.transformer.encoder import MANY_TEXTS, Encoder, limits_of
 from retrieval.transformer.loading import available_devices, facts_of, tokenizer_file
 from retrieval.transformer.processes import DeviceProcesses
 from retrieval.transformer.stream import Runner, embed_windows
@@ -57,7 +57,7 @@ class TransformerEmbedder:
         self._named_devices = tuple(devices)
         self._limits = limits
         self._lock = Lock()
-        self._encoder: Encoder | None = None
+        self._encoders: tuple[Encoder, Encoder] | None = None
         facts = read_facts(self._location)
         if facts is None:
             loaded = self.encoder().model
@@ -75,10 +75,8 @@ class TransformerEmbedder:
 
     def encoder(self) -> Encoder:
         """Return the model on the first device, loaded by the first call."""
-        with self._lock:
-            if self._encoder is None:
-                self._encoder = Encoder(self._location, device=self.devices[0])
-            return self._encoder
+        encoder, _ = self._loaded()
+        return encoder
 
     def limits(self) -> BatchLimits:
         """Return how large the batches are that texts are planned into."""
@@ -92,6 +90,9 @@ class TransformerEmbedder:
     def embed(self, texts: Sequence[str]) -> Vector:
         """Return one unit row per text, float32, shape (len(texts), dimension).
 
+        Fewer than 64 texts, such as a question, have the same rows whatever was embedded before:
+        on a CPU only more of them may be computed in bfloat16.
+
         Raises:
             EmbedderUnavailable: the device has no memory for a single text.
         """
@@ -100,8 +101,12 @@ class TransformerEmbedder:
         if len(texts) > FIRST_TEXTS:
             [rows] = self._embedded([texts], processes=False)
             return rows
+        encoder, steady = self._loaded()
+        runner = encoder if len(texts) >= MANY_TEXTS else steady
         windows = prepare([texts], tokens=self.tokens, limits=self.limits)
-        [rows] = embed_windows(windows, self.encoder, dimension=self.dimension, ready=lambda: False)
+        [rows] = embed_windows(
+            windows, lambda: runner, dimension=self.dimension, ready=lambda: False
+        )
         return rows
 
     def embed_stream(self, batches: Iterable[Sequence[str]]) -> Generator[Vector, None, None]:
@@ -115,6 +120,14 @@ class TransformerEmbedder:
             EmbedderUnavailable: a device has no memory for a single text, or its process ended.
         """
         return self._embedded(batches, processes=len(self._named_devices) != 1)
+
+    def _loaded(self) -> tuple[Encoder, Encoder]:
+        """Return the model on the first device, and with the precision that it was loaded in."""
+        with self._lock:
+            if self._encoders is None:
+                encoder = Encoder(self._location, device=self.devices[0])
+                self._encoders = encoder, encoder.steady()
+            return self._encoders
 
     def _embedded(
         self, batches: Iterable[Sequence[str]], *, processes: bool

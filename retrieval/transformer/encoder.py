@@ -28,7 +28,7 @@ Running = Callable[[], Vector]
 """A batch under way: called once, it waits for the batch's rows and returns them."""
 
 _LOG = logging.getLogger(__name__)
-_MANY_TEXTS = 64
+MANY_TEXTS = 64
 """From this many texts on, measuring which precision is faster pays for itself."""
 _SAMPLE_TEXTS, _SAMPLE_RUNS = 4, 3
 _WORTH_NARROWING = 0.8
@@ -79,9 +79,17 @@ class Encoder:
         """The precision of the weights, as torch names it: "float32"."""
         return str(self.model.dtype).removeprefix("torch.")
 
+    def steady(self) -> Encoder:
+        """Return one with the same weights whose precision no window changes; itself on CUDA."""
+        if self._settled:
+            return self
+        twin = copy.copy(self)
+        twin._settled = True
+        return twin
+
     def settle(self, window: Window) -> None:
         """Choose the precision by some texts of the first large window, on a CPU."""
-        if not self._settled and window.count >= _MANY_TEXTS:
+        if not self._settled and window.count >= MANY_TEXTS:
             self._settled = True
             self._choose_precision(window.batches[len(window.batches) // 2])
 

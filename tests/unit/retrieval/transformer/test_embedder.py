@@ -15,6 +15,7 @@ from chunking.errors import EmbedderUnavailable
 from retrieval import embed
 from retrieval.batches import BatchLimits
 from retrieval.transformer import TransformerEmbedder
+from retrieval.transformer import encoder as encoder_module
 from retrieval.transformer.encoder import Encoder
 from retrieval.transformer.windows import FIRST_TEXTS
 
@@ -36,6 +37,20 @@ def embedder(tiny_weights: str) -> TransformerEmbedder:
 
 def texts_of(count: int) -> list[str]:
     return [f"The population of Chad grows by {n} % " * (n % 4) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 63])
+def test_few_texts_have_the_same_rows_before_and_after_many_were_embedded(
+    embedder: TransformerEmbedder, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    seconds = {"torch.float32": 1.0, "torch.bfloat16": 0.5}
+    monkeypatch.setattr(encoder_module, "_seconds", lambda model, _: seconds[str(model.dtype)])
+    texts = texts_of(64)
+    before = embedder.embed(texts[:count])
+    narrow = embedder.embed(texts)
+    assert embedder.encoder().dtype == "bfloat16"
+    np.testing.assert_array_equal(embedder.embed(texts[:count]), before)
+    assert abs(narrow[:count] - before).max() > 0
 
 
 def in_python(code: str, *arguments: str) -> str:
