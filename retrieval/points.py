@@ -89,7 +89,8 @@ class PointStore(Protocol):
         For a vector these are the nearest by cosine. For terms they are those that share a term
         with what is sought, by the sum over these of weight times weight times how rare the term is
         (`rarity`, over all points of the collection that have terms, whatever the filter; one that
-        was removed may count until the store has tidied up, which it does at a fifth of them).
+        was removed may count until the store has tidied up, which it does at a fifth of them, and
+        a server of several shards counts in each of them).
 
         With `ids`, only these points are looked at. With `terms` beside a vector, the `limit` best
         by these are found as well: those not among the nearest stand last, the best by terms first.
