@@ -151,7 +151,8 @@ def significance(
     """Tell for every metric how much the second configuration differs from the first.
 
     Differences are second minus first over the questions that both have, with the 95 % interval of
-    a paired bootstrap, Tango's where both are 0 or 1, and the two-sided p of a permutation test.
+    a paired bootstrap and the two-sided p of a permutation test; where all values are 0 or 1, with
+    Tango's interval for pairs and McNemar's exact test.
     """
     one, other = read_results(first), read_results(second)
     shared = one.keys() & other.keys()

@@ -172,11 +172,21 @@ class Catalog:
 
 
 def check_filter(where: Where | None) -> None:
-    """Raise InputError where a filter names a key that is not allowed."""
-    unknown = sorted(set(where or {}) - FILTER_KEYS)
+    """Raise InputError where a filter names a key or a label that there is not, or is no filter."""
+    where = where or {}
+    unknown = sorted(set(where) - FILTER_KEYS)
     if unknown:
         raise InputError(
             f"cannot filter by {unknown}; allowed keys: {sorted(FILTER_KEYS)}", param="filter"
+        )
+    # A string is a sequence of strings, too: its letters would be taken for values.
+    if single := sorted(key for key, values in where.items() if isinstance(values, str)):
+        raise InputError(
+            f"the values of {single} are one string each, not lists of strings", param="filter"
+        )
+    if labels := sorted(set(where.get("sensitivity", ())) - {*Sensitivity}):
+        raise InputError(
+            f"no labels: {labels}; there are {[*map(str, Sensitivity)]}", param="filter"
         )
 
 

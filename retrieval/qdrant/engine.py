@@ -21,9 +21,8 @@ _TENANT_KEY = "tenant"
 """The payload key by which the server keeps points together that are read together."""
 _INT8 = models.ScalarQuantization(
     scalar=models.ScalarQuantizationConfig(
-        # The outermost hundredth of the values is cut to the ends of the rest.
+        # Without a quantile nothing is cut: embedders with a few large values would lose them.
         type=models.ScalarType.INT8,
-        quantile=0.99,
         always_ram=True,
     )
 )
@@ -119,7 +118,7 @@ class QdrantEngine:
             self._connection,
             collection,
             dimension=vectors[VECTOR].size,
-            rescore=self._rescored(layout),
+            rescore=settles(layout, self._rescore),
         )
 
     def drop(self, collection: str) -> None:
@@ -132,14 +131,6 @@ class QdrantEngine:
     def close(self) -> None:
         """See `Engine.close`. Closing twice is allowed."""
         self._connection.close()
-
-    def _rescored(self, layout: CollectionLayout) -> bool | None:
-        if layout.quantization == "none":
-            return None
-        if self._rescore is not None:
-            return self._rescore
-        # A search would read a hundred places of the disk, and finds the same: see docs/store.md.
-        return not (layout.quantization == "int8" and layout.vectors_on_disk)
 
     def _create(self, collection: str, dimension: int) -> None:
         layout = self._layout
@@ -178,6 +169,16 @@ class QdrantEngine:
                 told,
                 extra={"fields": {"collection": collection, "differences": differences}},
             )
+
+
+def settles(layout: CollectionLayout, asked: bool | None) -> bool | None:
+    """Return whether vectors as given settle a search in quantized ones; None where none are."""
+    if layout.quantization == "none":
+        return None
+    if asked is not None:
+        return asked
+    # A search would read a hundred places of the disk, and finds the same: see docs/store.md.
+    return not (layout.quantization == "int8" and layout.vectors_on_disk)
 
 
 def _read_layout(config: models.CollectionConfig, vector: models.VectorParams) -> CollectionLayout:

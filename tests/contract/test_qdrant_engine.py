@@ -18,7 +18,8 @@ from qdrant_client import grpc as wire
 
 from chunking.errors import ConfigurationError, InputError, StoreError
 from retrieval.qdrant.connection import Connection
-from retrieval.qdrant.engine import QdrantEngine
+from retrieval.qdrant.engine import QdrantEngine, settles
+from retrieval.qdrant.layout import CollectionLayout
 from retrieval.qdrant.store import QdrantPointStore
 from scripts.qdrant_server import free_ports
 from tests.contract.workbench import point
@@ -257,3 +258,15 @@ def answer_once(server: socket.socket, answer: bytes) -> None:
     with connection:
         connection.recv(65536)
         connection.sendall(answer)
+
+
+@pytest.mark.parametrize("asked", [None, True, False])
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("quantization", ["none", "int8", "other"])
+def test_a_search_is_settled_by_vectors_unless_bytes_do_and_these_are_on_disk(
+    quantization: str, *, on_disk: bool, asked: bool | None
+) -> None:
+    layout = CollectionLayout(quantization=quantization, vectors_on_disk=on_disk)
+    unsaid = not (quantization == "int8" and on_disk)
+    expected = None if quantization == "none" else unsaid if asked is None else asked
+    assert settles(layout, asked) is expected

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from chunking.document import Document
 from chunking.errors import InputError
 from chunking.split import Splitter
 from retrieval.embed import HashEmbedder
+from retrieval.fuse import fuse_scores
 from retrieval.hybrid import search_hybrid
 from retrieval.index import Index
 from retrieval.memory import MemoryEngine
@@ -21,16 +24,19 @@ SPLITTER = Splitter(EMBEDDER.count_tokens, size=24, limit=32)
 COUNT = 150
 
 
-@pytest.fixture(scope="module")
-def index() -> Index:
+def made(texts: Iterable[str]) -> Index:
     index = Index.create(MemoryEngine(), "c", fingerprint_of(EMBEDDER, SPLITTER))
     with IndexWriter(index, grace_seconds=0) as writer:
-        for number in range(COUNT):
-            text = f"The river number {number} of many is told about here."
+        for number, text in enumerate(texts):
             document = Document(f"d{number}", text, f"River {number}", f"d{number}.txt")
             chunks = SPLITTER.split(document)
             writer.write(document, chunks, EMBEDDER.embed([c.embedded_text for c in chunks]))
     return index
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return made(f"The river number {number} of many is told about here." for number in range(COUNT))
 
 
 def search(
@@ -48,6 +54,20 @@ def test_what_only_the_words_find_comes_with_its_cosine_similarity(index: Index)
     assert "d149" in [hit.chunk.document for hit in hits[:2]]
     assert [hit.score for hit in hits] == pytest.approx([cosines[hit.chunk.id] for hit in hits])
     assert {hit.via for hit in hits} == {"x"}
+
+
+def test_what_fills_the_ranking_by_words_counts_from_its_least() -> None:
+    # Half of all share a word, so the best fifty by words are no more telling than others below.
+    words = ["delta" if number % 2 else "spring" for number in range(COUNT)]
+    index = made([f"The {word} number {n} is told about." for n, word in enumerate(words)])
+    question, meaning = "delta 148", "The spring number 77 is told about"
+    [vector] = EMBEDDER.embed([meaning])
+    near = {hit.chunk.id: hit.score for hit in index.search(vector, limit=50)}
+    worded = {hit.chunk.id: hit.score for hit in index.search(question_terms(question), limit=50)}
+    floors = 0.0, min(worded.values())
+    unlike, expected = (fuse_scores(near, worded, term_floor=floor)[:40] for floor in floors)
+    hits = search(index, question, meaning, limit=40)
+    assert [hit.chunk.id for hit in hits] == expected != unlike
 
 
 def test_what_only_the_vector_finds_is_found_too(index: Index) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -304,6 +305,27 @@ def test_reading_everything_yields_each_chunk_that_passes_the_filter(index: Inde
     assert {hit.chunk.title for hit in index.read({"title": ("Peru",)})} == {"Peru"}
     with pytest.raises(InputError, match="cannot filter by"):
         list(index.read({"tenant": ("other",)}))
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ({"title": "Peru and Chad"}, "title"),
+        ({"document": "chad"}, "document"),
+        ({"sensitivity": ("secret", "public")}, "secret"),
+        ({"sensitivity": ("PUBLIC",)}, "PUBLIC"),
+    ],
+)
+def test_a_filter_that_would_pass_others_or_nothing_by_mistake_is_refused(
+    index: Index, where: dict[str, Any], named: str
+) -> None:
+    write(index, CHAD)
+    write(index, PERU)
+    with pytest.raises(InputError, match=named) as caught:
+        list(index.read(where))
+    assert caught.value.param == "filter"
+    with pytest.raises(InputError, match=named):
+        index.search(rows((1, 0))[0], limit=3, where=where)
 
 
 def test_a_collection_made_before_there_were_terms_is_refused_with_the_way_out() -> None:

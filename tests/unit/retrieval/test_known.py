@@ -217,6 +217,21 @@ def test_of_what_is_mostly_known_the_store_sends_the_rest(
     assert store.take() == (2, unknown)
 
 
+def test_the_first_read_of_a_search_says_how_much_is_known(
+    index: Index, store: CountingStore
+) -> None:
+    remember_most(index)
+    unknown = set(unknown_points(index, store))
+    catalog = index.catalog()
+    [vector] = EMBEDDER.embed(["zebra"])
+    with index.ranker(catalog=catalog) as ranker:
+        ranking = ranker.rank(vector, question_terms("zebra"), limit=COUNT)
+        ranker.read(ranking, [point for point in ranking.points if point not in unknown], "x")
+        assert not catalog.known.many_unknown
+        assert len(ranker.read(ranking, sorted(unknown), "x")) == len(unknown)
+    assert not catalog.known.many_unknown
+
+
 def test_a_chunk_that_is_removed_while_it_is_read_is_no_hit(
     index: Index, store: CountingStore
 ) -> None:
