@@ -22,7 +22,7 @@ from chunking.errors import UnreadableDocument
 from chunking.measures import Measure
 from chunking.packing import Headings, Unit, pack
 from chunking.programs import SOURCE_CODE
-from chunking.words import TextCounts, text_counts
+from chunking.words import MOST_BYTES, BoundedTexts, TextCounts, byte_length, text_counts
 
 __all__ = ["Measure", "Splitter", "boundaries"]
 
@@ -37,6 +37,7 @@ class Splitter:
 
     The text of a chunk fills nine tenths of `size`, and 96 tokens or all of `size` at least. The
     breadcrumb comes on top, so that long headings take no text away; docs/retrieval.md has figures.
+    A token has eight bytes of text at most, whatever the measure says: see `BoundedTexts`.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
     outermost heading. A longer section is cut between its blocks, see `blocks`, a longer block
@@ -60,7 +61,7 @@ class Splitter:
     def __post_init__(self) -> None:
         if not 16 <= self.size <= self.limit:  # noqa: PLR2004 - a breadcrumb alone may need 16
             raise ValueError(f"size {self.size} is not between 16 and limit {self.limit}")
-        object.__setattr__(self, "_counts", text_counts(self.measure))
+        object.__setattr__(self, "_counts", BoundedTexts(text_counts(self.measure)))
 
     @property
     def name(self) -> str:
@@ -170,18 +171,25 @@ class Splitter:
         unsure = [
             chunk.embedded_text for chunk, sure in zip(chunks, within, strict=True) if not sure
         ]
-        counts = iter(self.measure(unsure) if unsure else ())
+        fits = iter(self._fit(unsure))
         for chunk, units, sure in zip(chunks, packed, within, strict=True):
-            if sure or next(counts) <= self.limit:
+            if sure or next(fits):
                 yield chunk
             else:
                 yield from self._halved(document, units)
+
+    def _fit(self, texts: Sequence[str]) -> list[bool]:
+        """Return of each text whether it is within the limit."""
+        return [tokens + self._counts.special <= self.limit for tokens in self._counts.count(texts)]
 
     def _surely_within(self, text: str, chunk: Chunk, units: Sequence[Unit]) -> bool:
         """Return whether sums alone show that a chunk is within the limit."""
         spans = [(unit.start, unit.end) for unit in units]
         more = self._counts.joined(chunk.breadcrumb, text, spans)
-        return more is not None and sum([unit.tokens for unit in units]) + more <= self.limit
+        if more is None or sum([unit.tokens for unit in units]) + more > self.limit:
+            return False
+        # White space between units counts nothing by any measure that parts words there.
+        return byte_length(chunk.embedded_text) <= MOST_BYTES * self.limit
 
     def _halved(self, document: Document, units: Sequence[Unit]) -> Iterator[Chunk]:
         """Yield the chunks of two halves, halving each until its own count is within the limit.
@@ -190,7 +198,7 @@ class Splitter:
         """
         for half in _in_two(units):
             chunk = _chunk(document, half, 0)
-            if self.measure([chunk.embedded_text])[0] <= self.limit:
+            if all(self._fit([chunk.embedded_text])):
                 yield chunk
             else:
                 yield from self._halved(document, half)

@@ -40,6 +40,36 @@ class TextCounts(Protocol):
         """
 
 
+MOST_BYTES: Final = 8
+"""Most bytes of a text for each of its tokens, as texts are split."""
+
+
+class BoundedTexts:
+    """Counts as other counts do, and no text as less than a token for every `MOST_BYTES` of it.
+
+    Some measures hardly count what they cannot read: to BERT a word of unknown letters is one token
+    however long it is, and so is one of over 100 letters. By such counts a page of Thai, of Khmer
+    or of hexadecimal digits is a handful of tokens, and would be a single chunk that no prompt has
+    room for. Text that a measure reads has more tokens than this: English about two in eight bytes.
+    """
+
+    def __init__(self, counts: TextCounts) -> None:
+        """Take the counts to hold to."""
+        self._counts: Final = counts
+        self.special: Final = counts.special
+        self.joined: Final = counts.joined
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """See `TextCounts.count`."""
+        counted = zip(self._counts.count(texts), texts, strict=True)
+        return [max(tokens, byte_length(text) // MOST_BYTES) for tokens, text in counted]
+
+
+def byte_length(text: str) -> int:
+    """Return the bytes of a text in UTF-8; of a lone surrogate three."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 def text_counts(measure: Measure) -> TextCounts:
     """Return the quickest counts that are those of a measure; they remember words, so keep them."""
     if isinstance(measure, SeamedMeasure) and measure.seams is not None:
@@ -160,8 +190,7 @@ class SpacedWords(_SummedTexts):
         begin = end
         while begin and not (text[begin - 1].isalnum() or text[begin - 1].isspace()):
             begin -= 1
-        changed = text[begin:start]
-        return len(changed) if changed.isascii() else len(changed.encode("utf-8", "surrogatepass"))
+        return byte_length(text[begin:start])
 
 
 _GAPS: Final = frozenset({"\n", "\n\n"})

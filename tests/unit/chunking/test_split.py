@@ -50,7 +50,14 @@ def growing(texts: Sequence[str]) -> list[int]:
 
 
 SEAMED = list(seamed_measures().values())
-MEASURES: list[Measure] = [words, characters, data_bytes, runs, growing, *SEAMED]
+
+
+def nothing(texts: Sequence[str]) -> list[int]:
+    """Count a text that is unreadable as a whole, as tokenizers with an unknown token may."""
+    return [SPECIAL] * len(texts)
+
+
+MEASURES: list[Measure] = [words, characters, data_bytes, runs, growing, nothing, *SEAMED]
 SIZES = st.integers(16, 80).flatmap(lambda size: st.tuples(st.just(size), st.integers(size, 100)))
 SPLITTERS = st.builds(
     lambda measure, sizes: Splitter(measure, size=sizes[0], limit=sizes[1]),
@@ -99,6 +106,10 @@ def documents(draw: st.DrawFn) -> Document:
     return Document("id", text, title, "source", sections=sections)
 
 
+def embedded_bytes(chunk: Chunk) -> int:
+    return len(chunk.embedded_text.encode("utf-8", "surrogatepass"))
+
+
 def covered(document: Document, chunks: Sequence[Chunk]) -> bool:
     """Return whether the chunks hold every visible character of the document's sections."""
     inside = {place for chunk in chunks for place in range(chunk.start, chunk.end)}
@@ -135,6 +146,14 @@ class TestLaws:
         chunks = splitter.split(document)
         counts = splitter.measure([chunk.embedded_text for chunk in chunks])
         assert max(counts, default=0) <= splitter.limit
+
+    @given(document=documents(), splitter=SPLITTERS)
+    def test_no_chunk_has_more_than_eight_bytes_for_each_token_of_the_limit(
+        self, document: Document, splitter: Splitter
+    ) -> None:
+        [special] = splitter.measure([""])
+        longest = 8 * (splitter.limit - special) + 7
+        assert max(map(embedded_bytes, splitter.split(document)), default=0) <= longest
 
     @given(document=documents(), splitter=SPLITTERS)
     def test_ids_are_unique_and_the_same_each_time(
@@ -200,6 +219,30 @@ def test_a_word_longer_than_the_limit_is_cut_into_pieces_near_the_size() -> None
     chunks = split("x" * 1000, measure=characters, size=100)
     assert "".join(chunk.text for chunk in chunks) == "x" * 1000
     assert len(chunks) <= 1000 / 40
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f0e1d2c3b4a59687" * 1000,
+        "ประเทศไทยมีประชากรประมาณเจ็ดสิบล้านคน" * 100,
+        "ប្រទេសកម្ពុជា មានប្រជាជន " * 200,
+        "🎉" * 4000,
+        "one" + "\n" * 9000 + "two",
+        "one" + " " * 9000 + "two",
+        "\u200b" * 9000,
+    ],
+)
+def test_what_the_embedder_cannot_read_is_cut_into_chunks_that_prompts_have_room_for(
+    text: str,
+) -> None:
+    """Real word pieces: [UNK], one token, is each of these words, and white space is nothing."""
+    embedder = real_embedder()
+    document = Document("id", text, text, "source", sections=())
+    chunks = Splitter(embedder.count_tokens).split(document)
+    assert max(map(embedded_bytes, chunks)) <= 8 * 256
+    assert len(chunks[0].title.encode()) <= 8 * 100
+    assert covered(document, chunks)
 
 
 def test_a_text_without_spaces_is_cut() -> None:
