@@ -11,7 +11,7 @@ from typing import Self
 
 from retrieval.aspects import EMPTY_WORDS
 from retrieval.records import DocumentRecord
-from retrieval.spelling import folded, spelled, unmarked
+from retrieval.spelling import folded, parted, spelled, unmarked
 from retrieval.terms import STOP_WORDS
 
 _SHORTEST_NAME = 2
@@ -103,11 +103,11 @@ class NameTable:
         last = 0
         for start, letter in enumerate(plain):
             lengths = self.lengths.get(letter, ())
-            if not lengths or start < last or (start and _in_word(plain[start - 1])):
+            if not lengths or start < last or not parted(plain, start):
                 continue
             for length in lengths:
                 end = start + length
-                if plain[start:end] in self.documents and not _in_word(plain[end : end + 1]):
+                if plain[start:end] in self.documents and parted(plain, end):
                     yield start, end
                     last = end
                     break
@@ -125,10 +125,6 @@ class NameTable:
 def _has_capitals(question: str) -> bool:
     """Return whether a question uses capitals at all: its first word has one in any case."""
     return any(word[0].isupper() and word != "I" for word in re.findall(r"\w+", question)[1:])
-
-
-def _in_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def _forms(name: str) -> Iterator[str]:

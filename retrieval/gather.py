@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from retrieval.aspects import EMPTY_WORDS, find_aspects, find_phrases, strip_phrase
 from retrieval.entities import NameTable
 from retrieval.records import Hit
-from retrieval.spelling import spelled
+from retrieval.spelling import spelled, stands
 
 NAMED_LIMIT = 8
 """Most documents that one question may name for a search of their own."""
@@ -166,7 +166,7 @@ def _opens_name(words: Sequence[re.Match[str]], place: int) -> bool:
 
 def holds(text: str, name: str) -> bool:
     """Return whether a text has a name in it, word for word."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", spelled(text)) is not None
+    return stands(name, spelled(text))
 
 
 def find_passages(

@@ -15,15 +15,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from snowballstemmer.english_stemmer import EnglishStemmer
+from snowballstemmer.greek_stemmer import GreekStemmer
+from snowballstemmer.russian_stemmer import RussianStemmer
 
 from chunking.document import Chunk
-from retrieval.spelling import unmarked
+from retrieval.spelling import MARKS, UNSPACED, unmarked
 
-TERMS_SCHEME = "bm25f:1"
+TERMS_SCHEME = "bm25f:2"
 """Names how terms are made, in the fingerprint of an index: another one for every change here."""
 
 _SATURATION = 1.2
@@ -32,14 +34,15 @@ _LENGTH_SHARE = 0.75
 _USUAL_LENGTH = 100
 """Words, stop words left out, of a field that is taken as it is: those of a chunk of 200 tokens."""
 _WORDS_REMEMBERED = 1 << 17
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_SPACED = rf"(?![\x00-\x7f{UNSPACED}])"
+_LETTERS = rf"(?:[a-zA-Z0-9]|{_SPACED}\w)(?:[a-zA-Z0-9]+|{_SPACED}[\w{MARKS}])*+"
 _WORD = re.compile(
-    rf"(?P<unspaced>[{_UNSPACED}]+)"
-    r"|(?P<number>\d+(?:[.,]\d+)+)"
-    rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_])+(?:_+(?:(?![{_UNSPACED}])[^\W_])+)*)(?:['\u2019]s\b)?"
+    r"(?P<number>\d+(?:[.,]\d+)+)"
+    rf"|(?P<word>{_LETTERS}(?:_+{_LETTERS})*)(?:['\u2019]s\b)?"
+    rf"|(?P<unspaced>(?=\w)(?:(?=[\w{MARKS}])[{UNSPACED}])+)"
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_PART = re.compile(r"[^\W_]+")
+_PART = re.compile(r"[^_.,]+")
 STOP_WORDS = frozenset(
     # Lucene's list.
     "a an and are as at be but by for if in into is it no not of on or such that the their then "
@@ -98,6 +101,7 @@ def split_words(text: str) -> Iterator[str]:
     Case, accents and compatibility forms do not count. What digits and marks or underscores make of
     several parts is a word as it is written and each part is one, too: "1,284,000" is found by
     "1284000" and by "284". Scripts without spaces between words are cut into pairs of characters.
+    Latin letters are stemmed as English, Cyrillic ones as Russian, Greek ones as Greek.
     """
     for found in _WORD.finditer(unmarked(text.casefold())):
         if unspaced := found["unspaced"]:
@@ -118,7 +122,15 @@ def _written(word: str) -> Iterator[str]:
 @lru_cache(_WORDS_REMEMBERED)
 def _stem(word: str) -> str:
     # A stemmer of its own for every new word: one that is shared among threads mixes words up.
-    stem: str = EnglishStemmer().stemWord(word)
+    if word[0] < "\u0370":
+        stemmer: Any = EnglishStemmer()
+    elif word[0] < "\u0400":
+        stemmer = GreekStemmer()
+    elif word[0] < "\u0530":
+        stemmer = RussianStemmer()
+    else:
+        return word
+    stem: str = stemmer.stemWord(word)
     return stem
 
 

@@ -7,14 +7,11 @@ import unicodedata
 from collections.abc import Sequence
 
 from eval.scoring.negation import denied
+from retrieval.spelling import UNSPACED
 
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-)
-"""Thai to Khmer, kana and Han: written without spaces, so that each letter is a word."""
-_IN_WORD = rf"[^\W{_UNSPACED}]"
+_IN_WORD = rf"[^\W{UNSPACED}]"
 _WORD = re.compile(
-    rf"(?<!\w)\.{_IN_WORD}+|[{_UNSPACED}]"
+    rf"(?<!\w)\.{_IN_WORD}+|[{UNSPACED}]"
     rf"|{_IN_WORD}+(?:[-.'/]{_IN_WORD}+)*(?:\+{{1,2}}|\#)?(?!{_IN_WORD})|[%$€£]"
 )
 _ODD = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "\u2010": "-", "\u2011": "-"})
@@ -29,7 +26,10 @@ _CONCLUDING = re.compile(
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a text, folded; "semi-official" is one, and so is ".fk"."""
+    """Return the words of a text, folded; "semi-official" is one, and so is ".fk".
+
+    Where words are written without spaces, each letter is one.
+    """
     decomposed = unicodedata.normalize("NFKD", text.translate(_ODD))
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return tuple(_WORD.findall(_GROUPED.sub("", plain.casefold())))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from chunking.document import Chunk
+from retrieval.spelling import UNSPACED, stands
 
 PASSAGE_LIMIT = 8
 """Most passages of an answer."""
@@ -22,6 +23,7 @@ _EMPTY_WORDS = frozenset(
     "tell than that the their them then there these they this those to two us was we were what "
     "when where which who whom whose why will with would you your".split()
 )
+_WORD = re.compile(rf"(?P<unspaced>[{UNSPACED}]+)|(?:(?![{UNSPACED}])[^\W_])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _in_rounds(scored: Sequence[tuple[_Line, float]]) -> list[Passage]:
 
 
 def _names(question: str, title: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(title)}(?!\w)", question, re.IGNORECASE) is not None
+    return bool(title) and stands(title.lower(), question.lower())
 
 
 def _terms(text: str) -> list[str]:
@@ -121,9 +123,17 @@ def _terms(text: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Return the telling words of a text in lower case, plural endings removed."""
-    words = re.findall(r"[^\W_]+", text.lower())
-    return [_singular(word) for word in words if word not in _EMPTY_WORDS]
+    """Return the telling words of a text in lower case, plural endings removed.
+
+    Where words are written without spaces, every pair of letters is one.
+    """
+    words: list[str] = []
+    for found in _WORD.finditer(text.lower()):
+        if (unspaced := found["unspaced"]) and len(unspaced) > 1:
+            words += map("".join, pairwise(unspaced))
+        elif found[0] not in _EMPTY_WORDS:
+            words.append(_singular(found[0]))
+    return words
 
 
 def _singular(word: str) -> str:

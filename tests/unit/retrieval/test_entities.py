@@ -53,6 +53,27 @@ def test_a_question_names_documents_in_its_order(question: str, named: list[str]
     assert list(TABLE.find(question)) == expected
 
 
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("東京都の人口はどのくらいですか", ["東京都"]),
+        ("大阪と東京都ではどちらが大きい?", ["大阪", "東京都"]),
+        ("NHKは東京都にあるか", ["東京都"]),
+        ("Chadと大阪", ["Chad", "大阪"]),
+        ("ประชากรของประเทศไทยมีกี่คน", ["ประเทศไทย"]),
+        ("भारत की राजधानी क्या है?", ["भारत"]),
+        ("भारतीय", []),
+        ("भारता", []),
+        ("Chadian", []),
+    ],
+)
+def test_names_are_found_in_scripts_without_spaces_and_with_marks(
+    question: str, named: list[str]
+) -> None:
+    titles = ("東京都", "大阪", "ประเทศไทย", "भारत", "Chad")
+    assert list(NameTable.of(map(record, titles)).find(question)) == named
+
+
 def test_the_longest_name_wins() -> None:
     assert TABLE.find("Is Papua New Guinea near Equatorial Guinea?") == (
         "Papua New Guinea",

@@ -59,6 +59,17 @@ def test_a_comparison_quotes_both_documents() -> None:
     assert set(answer) == {("Area: 1,285,216 sq km", 1), ("Area: 1,284,000 sq km", 2)}
 
 
+def test_a_question_in_a_script_without_spaces_is_answered() -> None:
+    tokyo = chunk("面積: 2,194平方キロメートル\n人口: 1,400万人", title="東京都")
+    osaka = chunk("面積: 1,905平方キロメートル\n人口: 880万人", title="大阪府")
+
+    assert quoted(complete("東京都の人口はどのくらいですか", osaka, tokyo))[0] == (
+        "人口: 1,400万人",
+        2,
+    )
+    assert quoted(complete("人口が880万人なのはどこ", osaka, tokyo))[0] == ("人口: 880万人", 1)
+
+
 def test_every_document_speaks_before_any_speaks_twice() -> None:
     better = chunk("Area: 1,285,216 sq km\nArea: 1,279,996 sq km of land", title="Peru")
     worse = chunk("Area, both land and water: 1,284,000 sq km", title="Chad")
