@@ -30,6 +30,8 @@ _WEIGHED, _WEIGHED_AT_MOST = 50, 200
 """First hits that are looked at, and with what else the prompt holds; more take too long."""
 _PREFIX = 2
 """Characters that a word has in common with its stem, nearly always: "dry" becomes "dri"."""
+_LETTERS = re.compile(r"[^\W\d_]+")
+_LAST_LATIN = "\u024f"
 _PARTS_REMEMBERED = 1 << 12
 _YEAR = re.compile(r"(?<![\d.,])(?:1[5-9]|20)\d\d(?![\d]|[.,]\d)")
 _DEGREE_ASKED = re.compile(rf"\bhow (?:far|many|much|often|{'|'.join(DEGREES)})\b", re.IGNORECASE)
@@ -71,7 +73,7 @@ def measure_support(
     hits: Sequence[Found],
     *,
     kept: Collection[str] | None = None,
-) -> float:
+) -> float | None:
     """Return how far the kept chunks bear out that the question can be answered, from 0 to 1.
 
     It is the share of the question's words, weighted by how rare they are among the hits, that one
@@ -79,6 +81,9 @@ def measure_support(
     theirs with every year asked for, and the share is of what the best line of any document has;
     else it is the first hit. It is no probability: it puts questions in order, and below
     `SUFFICIENT` few have an answer. It means the same whatever the embedder.
+
+    Words tell only of one language, and which of them say nothing is known of English. So it is
+    None where the question or the first kept chunk is not in Latin letters.
 
     Args:
         names: what the collection's documents may be called.
@@ -90,6 +95,8 @@ def measure_support(
     held = [hit for hit in weighed if kept is None or hit.chunk.id in kept]
     if not held:
         return 0.0
+    if not (_latin(question) and _latin(held[0].chunk.text)):
+        return None
     asked = _asked(question, names)
     lines = list(_lines(weighed, asked))
     weights = _weights(asked.words, lines, sum(hit.chunk.text.count("\n") + 1 for hit in weighed))
@@ -99,6 +106,12 @@ def measure_support(
     else:
         share = _share_of_first(held, lines, asked, weights)
     return min(1.0, share)
+
+
+def _latin(text: str) -> bool:
+    """Return whether at least half of a text's letters are Latin ones, as in a text without any."""
+    letters = "" if text.isascii() else "".join(_LETTERS.findall(text))
+    return 2 * sum(letter > _LAST_LATIN for letter in letters) <= len(letters)
 
 
 def _asked(question: str, names: NameTable) -> _Asked:

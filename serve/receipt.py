@@ -67,6 +67,8 @@ def with_support(
     kept = {entry.chunk for entry in report.entries if entry.marker is not None}
     shown = list(_as_shown(candidates, report.entries))
     support = measure_support(question, catalog.names, shown, kept=kept)
+    if support is None:
+        return report
     return replace(report, support=round(support, 4), insufficient_evidence=support < SUFFICIENT)
 
 
@@ -102,6 +104,7 @@ def _coverage(
         kept_tokens=sum(entry.tokens for entry in kept),
         percent=share_read(kept, records),
         unread=tuple(unread),
+        passing_documents=len(catalog.passing_ids(where)) if where else None,
     )
 
 

@@ -67,7 +67,7 @@ class QuestionResult:
     type: str
     answerable: bool
     metrics: Mapping[str, float]
-    support: float
+    support: float | None
     search_ms: float
     embedding_ms: float
     documents: tuple[str, ...]
@@ -125,12 +125,13 @@ class Measurement:
             metrics[f"{context_metric(question)}@{budget}"] = float(gold_in_context(question, kept))
         if self.layout == "beir":
             hits = self._deepened(question.question, hits, depth)
+        support = measure_support(question.question, self.searcher.catalog().names, hits)
         return QuestionResult(
             question.id,
             question.type,
             question.answerable,
             metrics,
-            round(measure_support(question.question, self.searcher.catalog().names, hits), 6),
+            None if support is None else round(support, 6),
             round(seconds * 1000, 3),
             round(embedding * 1000, 3),
             rank_documents(hits)[: max(self.limits)],

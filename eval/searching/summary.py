@@ -55,8 +55,9 @@ def summarize_metrics(results: Sequence[QuestionResult], *, seed: int) -> dict[s
         for name, value in result.metrics.items():
             values.setdefault(name, []).append(value)
     means = {name: summarize(sample, seed=seed) for name, sample in values.items()}
-    positive = [result.support for result in results if result.answerable]
-    negative = [result.support for result in results if not result.answerable]
+    told = [(r.support, r.answerable) for r in results if r.support is not None]
+    positive = [support for support, answerable in told if answerable]
+    negative = [support for support, answerable in told if not answerable]
     if positive and negative:
         means[ABSTENTION] = summarize_auroc(positive, negative)
     return means

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,8 @@ def test_questions_with_evidence_are_measured_by_texts_and_the_others_by_their_s
     means = summarize_metrics(found, seed=0)
     assert means["abstention-auroc"].mean == 1.0
     assert means["abstention-auroc"].questions == 2
+    told_by_nothing = [*found, replace(nobody, support=None)]
+    assert summarize_metrics(told_by_nothing, seed=0)["abstention-auroc"].questions == 2
     assert set(means) == set(metric_names([KEYS, NOBODY], "questions", (1, 2), (100,)))
     assert set(summarize_types(found, seed=0)) == {"plain", "unanswerable"}
     assert summarize_types(found[:1], seed=0) == {}
