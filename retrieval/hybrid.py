@@ -36,7 +36,8 @@ def search_hybrid(
     """Return the chunks that bear on a question by its vector and by its terms, best first.
 
     Those that repeat a better one stand behind all others. The score of every hit is its cosine
-    similarity, so scores need not fall from hit to hit.
+    similarity, so scores need not fall from hit to hit; of the nearest ones it is that of their
+    quantized vectors where these settle a search, see `QdrantEngine`.
 
     Args:
         vector: a unit row of `Embedder.embed`, of the question.

@@ -209,6 +209,8 @@ def _fates(report: Json) -> Text:
     coverage = report["coverage"]
     fates = Counter((entry["fate"], entry["reason"]) for entry in report["entries"])
     corpus = f"corpus: {coverage['corpus_documents']:,} documents"
+    if (passing := coverage.get("passing_documents")) is not None:
+        corpus += f", {passing:,} of them pass the filter"
     if coverage["corpus_tokens"]:
         corpus += f", {coverage['corpus_tokens']:,} tokens"
     text = Text(f"{corpus}; {coverage['percent']:.2f} % of it in the prompt\n")

@@ -122,7 +122,7 @@ class QdrantPointStore:
         missing = sorted({hit.id for hit in far} - cosines.keys())
         if missing:
             chosen = _filter(where, missing)
-            ranking = self._ranking(sought, limit=len(missing), chosen=chosen, payloads=not bare)
+            ranking = self._ranking(sought, limit=len(missing), chosen=chosen)
             cosines |= {hit.id: hit for hit in _best_first(self._ask([ranking])[0], scores)}
         return near + [replace(cosines[hit.id], far=True) for hit in far if hit.id in cosines]
 

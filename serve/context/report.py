@@ -106,6 +106,7 @@ class Coverage:
         candidate_tokens: sum of all entries' tokens; `kept_tokens`: sum of those in the prompt.
         percent: characters of the corpus that stand in the prompt, in percent, rounded down.
         unread: in mode `full`, the documents that are not in the prompt, in corpus order.
+        passing_documents: documents that the filter passes; None without one.
     """
 
     corpus_documents: int
@@ -116,6 +117,7 @@ class Coverage:
     kept_tokens: int
     percent: float
     unread: tuple[str, ...] = ()
+    passing_documents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,9 @@ class ContextReport:
         exhaustive: in mode `exhaustive`, the calls; the numbers above are those of the longest
             shard's prompt.
         support: in mode `retrieve`, how far the prompt bears out that it can be answered, from 0 to
-            1; see `retrieval.support`.
+            1; None where question or prompt are not in Latin letters, see `retrieval.support`.
         insufficient_evidence: whether that is so low that few such questions have an answer in the
-            corpus; None where nothing was searched for.
+            corpus; None where `support` is.
         removed_citations: citations of the answer that named nothing in the prompt.
         upstream: None where no server was called, or it did not say what it read.
     """

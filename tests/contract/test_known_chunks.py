@@ -8,34 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunking.document import Document
-from chunking.split import Splitter
-from retrieval.embed import HashEmbedder
 from retrieval.index import Index
-from retrieval.providers import fingerprint_of
 from retrieval.records import Hit
 from retrieval.terms import question_terms
-from retrieval.writer import IndexWriter
+from tests.contract.short_texts import EMBEDDER, WORDS, write_short_texts
 from tests.contract.workbench import Workbench
 
-EMBEDDER = HashEmbedder(dimension=32)
-SPLITTER = Splitter(EMBEDDER.count_tokens, size=24, limit=32)
-WORDS = "river lake mountain valley harbour bridge forest meadow island glacier".split()
 DOCUMENTS, ROUNDS = 80, 60
 
 
 @pytest.fixture
 def written(bench: Workbench) -> None:
     """A collection of short texts, each with a direction of its own."""
-    rng, directions = random.Random(5), np.random.default_rng(5)
-    index = Index.create(bench.engine, bench.collection, fingerprint_of(EMBEDDER, SPLITTER))
-    with IndexWriter(index, grace_seconds=0) as writer:
-        for number in range(DOCUMENTS):
-            text = f"{number}: " + " ".join(rng.choices(WORDS, k=6))
-            document = Document(f"d{number}", text, f"Title {number}", f"d{number}.txt")
-            chunks = SPLITTER.split(document)
-            shape = (len(chunks), EMBEDDER.dimension)
-            writer.write(document, chunks, directions.standard_normal(shape, dtype=np.float32))
+    write_short_texts(bench.engine, bench.collection, documents=DOCUMENTS)
 
 
 def searches() -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ import trustme
 from qdrant_client import QdrantClient, models
 
 from chunking.errors import CollectionNotFound, ConfigurationError, StoreError
+from retrieval.hybrid import search_hybrid
+from retrieval.index import Index
 from retrieval.memory import MemoryEngine
 from retrieval.points import PointStore
 from retrieval.qdrant.connection import Connection
@@ -31,6 +33,7 @@ from retrieval.qdrant.store import QdrantPointStore
 from retrieval.terms import Terms
 from scripts.qdrant_server import Server, free_ports
 from tests.contract.engine_kinds import real_server
+from tests.contract.short_texts import EMBEDDER, WORDS, write_short_texts
 from tests.contract.workbench import ids, payloads, point, random_points, unit
 
 pytestmark = [pytest.mark.qdrant, pytest.mark.network]
@@ -357,9 +360,7 @@ class TestLayout:
         layout = CollectionLayout(quantization="int8", vectors_on_disk=on_disk)
         engine = QdrantEngine(qdrant_server.url, layout=layout, rescore=True)
         store = engine.create(collection, dimension=64, indexed=())
-        # The server quantizes a segment once it is large; here at once.
-        at_once = models.OptimizersConfigDiff(indexing_threshold=1)
-        client.update_collection(collection, optimizers_config=at_once)
+        quantize_at_once(client, collection)
         store.upsert(points)
         exact = MemoryEngine().create("exact", dimension=64, indexed=())
         exact.upsert(points)
@@ -379,6 +380,45 @@ class TestLayout:
         unsaid = QdrantEngine(qdrant_server.url)
         assert (largest_error(unsaid.open(collection)) > 1e-5) == on_disk
         for opened in (engine, coarse, unsaid):
+            opened.close()
+
+    @pytest.mark.parametrize("on_disk", [False, True])
+    def test_a_hybrid_search_of_quantized_vectors_finds_what_one_of_all_digits_does(
+        self, qdrant_server: Server, collection: str, client: QdrantClient, *, on_disk: bool
+    ) -> None:
+        layout = CollectionLayout(quantization="int8", vectors_on_disk=on_disk)
+        engine = QdrantEngine(qdrant_server.url, layout=layout)
+        write_short_texts(engine, collection, documents=400)
+        quantize_at_once(client, collection)
+        index = Index.open(engine, collection)
+        exact = write_short_texts(MemoryEngine(), "exact", documents=400)
+        rng, directions = random.Random(9), np.random.default_rng(9)
+        vectors = directions.standard_normal((20, EMBEDDER.dimension), dtype=np.float32)
+        questions = [(" ".join(rng.sample(WORDS, 3)), vector) for vector in vectors]
+
+        def search(searched: Index, *, limit: int) -> list[dict[str, float]]:
+            """Return the chunks that each question finds, with their scores."""
+            found = [search_hybrid(searched, *asked, limit=limit) for asked in questions]
+            return [{hit.chunk.id: hit.score for hit in hits} for hits in found]
+
+        cosines = search(exact, limit=10_000)
+
+        def largest_error(searched: Index) -> float:
+            return max(
+                abs(score - every[chunk])
+                for found, every in zip(search(searched, limit=10), cosines, strict=True)
+                for chunk, score in found.items()
+            )
+
+        coarse = QdrantEngine(qdrant_server.url, rescore=False)
+        wait_until(lambda: largest_error(Index.open(coarse, collection)) > 1e-5)
+        assert largest_error(index) < (0.02 if on_disk else 1e-5)
+        shared = [
+            len(found.keys() & best.keys())
+            for found, best in zip(search(index, limit=10), search(exact, limit=10), strict=True)
+        ]
+        assert sum(shared) >= (0.95 if on_disk else 1) * 10 * len(questions)
+        for opened in (engine, coarse):
             opened.close()
 
 
@@ -478,6 +518,12 @@ def cluster(folder: Path) -> Iterator[list[Server]]:
         running.callback(client.close)
         wait_until(lambda: len(getattr(client.cluster_status(), "peers", ())) == len(uris))
         yield servers
+
+
+def quantize_at_once(client: QdrantClient, collection: str) -> None:
+    """Have the server quantize every segment, which it does with large ones alone."""
+    at_once = models.OptimizersConfigDiff(indexing_threshold=1)
+    client.update_collection(collection, optimizers_config=at_once)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:

@@ -104,6 +104,16 @@ def test_a_part_takes_its_share_of_the_bar() -> None:
     assert abs(drawn.count("░") - 18) <= 1
 
 
+def test_a_filter_says_what_it_passes() -> None:
+    filtered = report([])
+    filtered["coverage"]["passing_documents"] = 0
+
+    assert (
+        "256 documents, 0 of them pass the filter, 2,687,784 tokens" in draw_window(filtered).plain
+    )
+    assert "filter" not in draw_window(report([])).plain
+
+
 def test_insufficient_evidence_is_said_and_sufficient_is_not() -> None:
     weak = {**report([]), "support": 0.12, "insufficient_evidence": True}
     strong = {**report([]), "support": 0.71, "insufficient_evidence": False}

@@ -120,6 +120,13 @@ def test_of_documents_that_were_not_searched_no_evidence_is_said() -> None:
     assert (report.support, report.insufficient_evidence) == (None, None)
 
 
+def test_of_a_question_in_other_letters_no_evidence_is_said() -> None:
+    report = plan("Какова площадь Перу?").report
+
+    assert report.entries
+    assert (report.support, report.insufficient_evidence) == (None, None)
+
+
 def test_before_an_answer_nothing_was_called_or_paid() -> None:
     report = plan().report
 
@@ -307,11 +314,14 @@ def test_a_filter_of_several_values_takes_any_of_them() -> None:
     planned = plan(where={"title": ("Chad", "Bolivia")})
 
     assert {entry.document for entry in planned.report.entries} == {"chad", "bolivia"}
+    assert planned.report.coverage.passing_documents == 2
+    assert plan().report.coverage.passing_documents is None
 
 
 def test_a_filter_that_matches_nothing_leaves_the_bare_question() -> None:
     planned = plan(where={"document": ("atlantis",)})
 
+    assert planned.report.coverage.passing_documents == 0
     assert planned.report.entries == ()
     assert not planned.report.truncated
     assert planned.context.messages[-1].content == QUESTION
