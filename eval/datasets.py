@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -40,13 +40,13 @@ class RetrievalSet:
     questions: tuple[Question, ...]
 
     def collection_name(self, fingerprint: IndexFingerprint) -> str:
-        """Return the name of the set's own collection: one for each content, embedder and splitter.
+        """Return the name of the set's own collection: another for each content and fingerprint.
 
         So that a second run finds what the first one embedded, and two configurations lie side by
         side to be compared.
         """
         versions = sorted(f"{one.id} {one.version}" for one in self.documents or ())
-        made_by = (fingerprint.embedder, str(fingerprint.dimension), fingerprint.splitter)
+        made_by = tuple(map(str, astuple(fingerprint)))
         digest = content_id(*made_by, *versions)[:_DIGEST_DIGITS]
         name = re.sub(r"[^A-Za-z0-9-]+", "-", self.name)[:_NAME_LIMIT].strip("-")
         return f"eval-{name}-{digest}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chunking.document import Document
 from eval.datasets import RetrievalSet, resolve_gold
 from eval.questions import Evidence, Question, Span
@@ -25,6 +27,7 @@ def test_a_collection_is_named_by_the_content_and_by_what_embeds_it() -> None:
     assert name != dataset("one", "two").collection_name(
         IndexFingerprint("hash:64", 64, "splitter/2")
     )
+    assert name != dataset("one", "two").collection_name(replace(MADE_BY, terms="bm25f:0"))
 
 
 def test_gold_is_found_under_folders_that_a_collection_puts_before_it() -> None:
