@@ -122,13 +122,22 @@ class Chunk:
 
     @property
     def breadcrumb(self) -> str:
-        """The title and headings above the chunk, as in "India > Communications"."""
-        return BREADCRUMB_SEPARATOR.join((self.title, *self.path))
+        """The title and headings above the chunk, see `join_headings`."""
+        return join_headings(self.title, self.path)
 
     @property
     def embedded_text(self) -> str:
         """What the embedder sees: the breadcrumb on a line of its own, then the text."""
         return f"{self.breadcrumb}\n{self.text}"
+
+
+def join_headings(title: str, path: Sequence[str]) -> str:
+    """Return the breadcrumb of these, as in "India > Communications".
+
+    An outermost heading that is the title, as in most Markdown, stands once.
+    """
+    below = path[1:] if path and path[0] == title else path
+    return BREADCRUMB_SEPARATOR.join((title, *below))
 
 
 def identified(chunks: Iterable[Chunk], *, splitter: str) -> tuple[Chunk, ...]:

@@ -11,12 +11,12 @@ from typing import Final
 from chunking.blocks import lines_of
 from chunking.cuts import CUTS, Span, boundaries, visible_spans
 from chunking.document import (
-    BREADCRUMB_SEPARATOR,
     Chunk,
     Document,
     Section,
     common_path,
     identified,
+    join_headings,
 )
 from chunking.errors import UnreadableDocument
 from chunking.measures import Measure
@@ -25,6 +25,9 @@ from chunking.programs import SOURCE_CODE
 from chunking.words import MOST_BYTES, BoundedTexts, TextCounts, byte_length, text_counts
 
 __all__ = ["Measure", "Splitter", "boundaries"]
+
+SCHEME: Final = "packed:2"
+"""Names how documents are cut, in ids and fingerprints: another one for every change of a cut."""
 
 _FILLED: Final = 0.9
 _LEAST_TEXT: Final = 96
@@ -40,8 +43,9 @@ class Splitter:
     A token has eight bytes of text at most, whatever the measure says: see `BoundedTexts`.
 
     Fields and short sections stay whole and share a chunk with their neighbours under the same
-    outermost heading. A longer section is cut between its blocks, see `blocks`, a longer block
-    between its lines, and a longer line at sentences first, then at clauses, words and characters.
+    outermost heading, the first ones with what stands before it. A longer section is cut between
+    its blocks, see `blocks`, a longer block between its lines, and a longer line at sentences
+    first, then at clauses, words and characters.
     A chunk of a table's rows without the names of their columns has these behind the headings of
     its path. A title or heading that would take more than half of a chunk (a
     paragraph that Markdown reads as a heading, say) stands shortened in the chunks' breadcrumbs.
@@ -66,7 +70,7 @@ class Splitter:
     @property
     def name(self) -> str:
         """What decides the cuts, part of the fingerprint of an index."""
-        return f"packed:{self.size}/{self.limit}"
+        return f"{SCHEME}:{self.size}/{self.limit}"
 
     def split(self, document: Document) -> tuple[Chunk, ...]:
         """Return the chunks of a document in document order; none for a blank text.
@@ -106,7 +110,7 @@ class Splitter:
     def _header_tokens(self, document: Document) -> Mapping[Headings, int]:
         """Return the tokens of the breadcrumb of each path, and of none."""
         paths = list({(): None} | dict.fromkeys(section.path for section in document.sections))
-        lines = [BREADCRUMB_SEPARATOR.join((document.title, *path)) for path in paths]
+        lines = [join_headings(document.title, path) for path in paths]
         counts = (tokens + self._counts.special for tokens in self._counts.count(lines))
         return dict(zip(paths, counts, strict=True))
 
@@ -118,8 +122,7 @@ class Splitter:
     def _units(self, document: Document, headers: Mapping[Headings, int]) -> Iterator[Unit]:
         """Yield the lines of all sections, and the parts of those that are too long."""
         text = document.text
-        groups = groupby(_sections(document), key=lambda section: section.path[:1])
-        places = [(section, group) for group, (_, run) in enumerate(groups) for section in run]
+        places = list(_grouped(_sections(document)))
         program = document.media_type == SOURCE_CODE
         lines = [lines_of(text, s.start, s.end, program=program) for s, _ in places]
         counts = iter(self._counts.count([text[ln.start : ln.end] for of in lines for ln in of]))
@@ -144,7 +147,7 @@ class Splitter:
         """Return the names of columns, shortened if need be, and what they add to a breadcrumb."""
         most = max(self.size // 2 - header, self.size // 4)
         while names:
-            line = BREADCRUMB_SEPARATOR.join((document.title, *path, names))
+            line = join_headings(document.title, (*path, names))
             above = self._counts.count([line])[0] + self._counts.special - header
             if above <= most:
                 return names, max(above, 0)
@@ -248,6 +251,21 @@ def _shortened(headings: Sequence[str], length: int) -> Headings:
     """Return the headings cut to `length` characters, an ellipsis for the rest."""
     cut = (h if len(h) <= length else f"{h[: length - 1].rstrip()}…" for h in headings)
     return tuple(cut) if length else ()
+
+
+def _grouped(sections: Iterator[Section]) -> Iterator[tuple[Section, int]]:
+    """Yield the sections with the ordinal of their run under one outermost heading.
+
+    What stands before the first heading belongs to the run behind it: front matter, an introduction
+    of a sentence. In a chunk of its own it would be found for its title, and say nothing.
+    """
+    group = 0
+    outermost: Headings = ()
+    for section in sections:
+        if outermost and section.path[:1] != outermost:
+            group += 1
+        outermost = section.path[:1]
+        yield section, group
 
 
 def _sections(document: Document) -> Iterator[Section]:

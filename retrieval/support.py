@@ -79,8 +79,9 @@ def measure_support(
     It is the share of the question's words, weighted by how rare they are among the hits, that one
     place has. Where the question names documents, or a name led to one, that place is a line of
     theirs with every year asked for, and the share is of what the best line of any document has;
-    else it is the first hit. It is no probability: it puts questions in order, and below
-    `SUFFICIENT` few have an answer. It means the same whatever the embedder.
+    else it is the first hit, or the first that bears the year asked for. It is no probability: it
+    puts questions in order, and below `SUFFICIENT` few have an answer. It means the same whatever
+    the embedder.
 
     Words tell only of one language, and which of them say nothing is known of English. So it is
     None where the question or the first kept chunk is not in Latin letters.
@@ -176,11 +177,27 @@ def _share_of_best_line(
 def _share_of_first(
     held: Sequence[Found], lines: Sequence[_Line], asked: _Asked, weights: Mapping[str, float]
 ) -> float:
-    """Return what the first kept hit and its headings have of the question."""
-    first = held[0].chunk
-    own = [line for line in lines if line.chunk == first.id]
-    if not all(any(year in line.years for line in own) for year in asked.years):
+    """Return what the first kept hit and its headings have of the question.
+
+    Of years asked for, it is the first hit that bears the year; the least share of all counts.
+    """
+    years = {hit.chunk.id: set[str]() for hit in held}
+    for line in lines:
+        if line.chunk in years:
+            years[line.chunk] |= line.years
+    bearing = [
+        next((hit.chunk for hit in held if year in years[hit.chunk.id]), None)
+        for year in asked.years
+    ]
+    return min(_share(chunk, lines, asked, weights) for chunk in bearing or [held[0].chunk])
+
+
+def _share(
+    chunk: Chunk | None, lines: Sequence[_Line], asked: _Asked, weights: Mapping[str, float]
+) -> float:
+    """Return what the lines and headings of a chunk have of the question."""
+    if chunk is None:
         return 0.0
-    heading = frozenset(split_words(first.breadcrumb)).intersection(asked.words)
-    words = heading.union(*(line.words for line in own))
+    heading = frozenset(split_words(chunk.breadcrumb)).intersection(asked.words)
+    words = heading.union(*(line.words for line in lines if line.chunk == chunk.id))
     return sum(weights.get(word, 0.0) for word in words)

@@ -51,7 +51,8 @@ SETTINGS = ServeSettings(collection="small", model="scripted")
 def country(name: str, *, capital: str, area: str, wording: str = "landlocked") -> Document:
     """Return a document of two headings, its id in lower case."""
     text = (
-        f"# {name}\n\n## Government\nCapital: {capital}\nLegislature: {wording} {name} assembly.\n"
+        f"# On {name}\n\n"
+        f"## Government\nCapital: {capital}\nLegislature: {wording} {name} assembly.\n"
         f"\n## Geography\nArea: {area} sq km\nTerrain: {wording} mountains of {name} and plains.\n"
     )
     sections = markdown_sections(text)

@@ -425,7 +425,7 @@ def test_an_answer_is_drawn_with_its_sources_and_its_window(
 
     assert ended.code == 0
     assert "Capital: Lima" in ended.out
-    assert "[1] Peru >" in ended.out
+    assert "[1] Peru  (" in ended.out
     assert "files/peru.md characters" in ended.out
     assert "▕" in ended.out
     assert "reserved 512" in ended.out

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunking.document import Chunk, Document, Section, common_path, content_id, identified
+from chunking.document import (
+    Chunk,
+    Document,
+    Section,
+    common_path,
+    content_id,
+    identified,
+    join_headings,
+)
 
 DOCUMENT = Document(
     "india.json",
@@ -66,6 +74,13 @@ def test_a_chunk_is_a_span_under_a_breadcrumb() -> None:
     assert chunk.breadcrumb == "India > Communications"
     assert chunk.embedded_text == "India > Communications\nInternet users: 56%"
     assert (chunk.document, chunk.title) == ("india.json", "India")
+
+
+def test_an_outermost_heading_that_is_the_title_stands_once() -> None:
+    assert join_headings("India", ()) == "India"
+    assert join_headings("India", ("India",)) == "India"
+    assert join_headings("India", ("India", "India", "Area")) == "India > India > Area"
+    assert join_headings("India", ("Area", "India")) == "India > Area > India"
 
 
 def test_equal_texts_at_two_places_are_two_chunks() -> None:

@@ -291,4 +291,4 @@ def test_a_pipeline_runs_the_parser_and_tells_parsers_apart(parser: FieldNodePar
     assert texts_of(nodes) == [chunk.text for chunk in SPLITTER.split(DOCUMENT)]
     other = FieldNodeParser(splitter=Splitter(words, size=24, limit=24))
     assert parser.to_dict() != other.to_dict()
-    assert parser.to_dict()["splitter"] == "packed:20/24"
+    assert parser.to_dict()["splitter"] == "packed:2:20/24"

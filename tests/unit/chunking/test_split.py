@@ -263,6 +263,15 @@ def test_neighbours_under_one_outermost_heading_share_a_chunk() -> None:
     assert "two" in chunk.text
 
 
+def test_what_stands_before_the_first_heading_shares_a_chunk_with_what_follows() -> None:
+    [chunk] = split("An introduction.\n\n# A\none\n## B\ntwo\n# C\nthree", size=40)[:1]
+    assert chunk.path == ()
+    assert chunk.text.startswith("An introduction.")
+    assert chunk.text.endswith("two")
+    [before, behind] = split(f"An introduction of six words.\n# A\n{'word ' * 30}\n", size=40)
+    assert (before.path, behind.path) == ((), ("A",))
+
+
 def table(rows: int, *, columns: str = "Country | Area") -> str:
     underline = "|".join("-" for _ in columns.split("|"))
     lines = (f"| Country{number} | {number} |" for number in range(rows))
@@ -358,7 +367,7 @@ def test_a_size_that_cannot_hold_a_breadcrumb_or_exceeds_the_limit_is_refused(
 
 
 def test_the_name_tells_size_and_limit() -> None:
-    assert Splitter(words, size=100, limit=120).name == "packed:100/120"
+    assert Splitter(words, size=100, limit=120).name == "packed:2:100/120"
 
 
 @pytest.mark.factbook

@@ -138,7 +138,7 @@ def test_chunks_are_no_longer_than_what_the_embedder_reads(
 def test_the_fingerprint_names_all_that_vectors_depend_on(settings: IndexSettings) -> None:
     embedder = HashEmbedder(32)
     fingerprint = fingerprint_of(embedder, open_splitter(settings, embedder))
-    assert fingerprint == IndexFingerprint("hash:32", 32, "packed:200/256")
+    assert fingerprint == IndexFingerprint("hash:32", 32, "packed:2:200/256")
 
 
 class TestRerankers:

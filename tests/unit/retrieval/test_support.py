@@ -126,6 +126,19 @@ def test_a_question_that_names_nothing_is_supported_by_the_words_of_the_first_hi
     assert part < SUFFICIENT < whole
 
 
+def test_years_asked_for_without_a_name_may_stand_in_a_hit_each() -> None:
+    texts = {
+        year: f"Allowance {year}\nThe home allowance changed to {year - 1400}."
+        for year in (2023, 2025)
+    }
+    hits = [hit(f"d{year}", text) for year, text in texts.items()]
+    question = "How has the home allowance changed from {} to {}?"
+
+    assert supported(question.format(2023, 2025), NAMES, hits) > SUFFICIENT
+    assert supported("What is the home allowance in 2025?", NAMES, hits) > SUFFICIENT
+    assert supported(question.format(2023, 2024), NAMES, hits) == 0
+
+
 def test_headings_of_the_first_hit_count_and_words_of_other_scripts_are_read() -> None:
     hits = [hit("Perú", "Superficie: 1.285.216 km²\nLa población es de 34 millones")]
 
