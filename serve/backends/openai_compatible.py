@@ -7,8 +7,8 @@ the cause kept and no word of the server's text, see `openai_failures`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from serve.backends.openai_address import (
     sendable_key,
     server_name,
 )
+from serve.backends.openai_events import LATE, LOST, ErrorInStream, read_events
 from serve.backends.openai_facts import inspect_server
 from serve.backends.openai_failures import ROOT_HINT, Refusals, retry_after_seconds
 from serve.backends.openai_stream import StreamChunk, StreamedAnswer
@@ -55,7 +56,7 @@ class _Refused(openai.OpenAIError):
         super().__init__(error.message)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _looking(request: CompletionRequest) -> Iterator[None]:
     token = _BEFORE_TRY.set(request.before_try)
     try:
@@ -71,6 +72,16 @@ async def _look(_: object) -> None:
             await look()
     except WindowfitError as error:
         raise _Refused(error) from error
+
+
+async def _chunk(events: AsyncGenerator[bytes]) -> StreamChunk | None:
+    event = await anext(events, None)
+    if event is None:
+        return None
+    chunk = StreamChunk.model_validate_json(event)
+    if chunk.error:
+        raise ErrorInStream(chunk.error)
+    return chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +190,15 @@ class OpenAICompatibleBackend:
             stream_cls=openai.AsyncStream[object],
         )
         with _looking(request):
-            events = await self._until(deadline, opening, output_tokens=room)
+            response = (await self._until(deadline, opening, output_tokens=room)).response
         answer = StreamedAnswer()
         try:
-            while chunk := await self._next_chunk(events, deadline, output_tokens=room):
-                if piece := answer.add(chunk):
-                    yield piece
+            async with contextlib.aclosing(read_events(response)) as events:
+                while chunk := await self._next_chunk(events, deadline, output_tokens=room):
+                    if piece := answer.add(chunk):
+                        yield piece
         finally:
-            await events.close()
+            await response.aclose()
         if answer.withheld:
             raise self._withheld()
         if answer.finish_reason is None:
@@ -219,12 +231,11 @@ class OpenAICompatibleBackend:
         )
 
     async def _next_chunk(
-        self, events: openai.AsyncStream[object], deadline: _Deadline, *, output_tokens: int
+        self, events: AsyncGenerator[bytes], deadline: _Deadline, *, output_tokens: int
     ) -> StreamChunk | None:
         try:
-            event = await self._until(deadline, anext(events, None), output_tokens=output_tokens)
-            return None if event is None else StreamChunk.model_validate(event)
-        except ValueError as error:  # no UTF-8, no JSON, or JSON of another shape
+            return await self._until(deadline, _chunk(events), output_tokens=output_tokens)
+        except ValidationError as error:  # no UTF-8, no JSON, or JSON of another shape
             raise UpstreamError(
                 f"{self._server} sent a stream that is no chat completion", hint=ROOT_HINT
             ) from error
@@ -259,7 +270,7 @@ class OpenAICompatibleBackend:
         try:
             async with asyncio.timeout_at(deadline.at):
                 return await sending
-        except (TimeoutError, openai.APITimeoutError) as error:
+        except (TimeoutError, LATE, openai.APITimeoutError) as error:
             raise UpstreamTimeout(
                 f"{self._server} gave no whole answer within {deadline.seconds:g} seconds"
             ) from error
@@ -272,11 +283,11 @@ class OpenAICompatibleBackend:
                 headers=error.response.headers,
                 output_tokens=output_tokens,
             ) from error
-        except openai.APIConnectionError as error:
+        except (*LOST, openai.APIConnectionError) as error:
             raise UpstreamError(
                 f"{self._server} cannot be reached or closed the connection"
             ) from error
-        except openai.APIError as error:
+        except ErrorInStream as error:
             raise self._refusals.error_in_stream(error.body, output_tokens=output_tokens) from error
         except openai.OpenAIError as error:
             raise UpstreamError(f"{self._server}: the SDK raised {type(error).__name__}") from error

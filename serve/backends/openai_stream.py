@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -24,10 +25,15 @@ class _StreamChoice(BaseModel):
 
 
 class StreamChunk(BaseModel):
-    """One event of a stream; the last ones hold no choice but usage, or nothing we read."""
+    """One event of a stream; the last ones hold no choice but usage, or nothing we read.
+
+    Attributes:
+        error: what went wrong in the middle of the answer, in whatever form; empty where nothing.
+    """
 
     choices: list[_StreamChoice] = []
     usage: WireUsage | None = None
+    error: Any = None
 
 
 @dataclass(slots=True)

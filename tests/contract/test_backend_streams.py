@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -248,6 +250,19 @@ class TestDeadlines:
         assert 0.3 < time.monotonic() - started < 3
 
 
+async def assert_nothing_is_read() -> None:
+    """Assert that no generator of a response waits for its next part; errors may be kept."""
+    await asyncio.sleep(0.1)  # what was let go of closes in tasks of its own
+    left = [
+        found.__qualname__
+        for found in gc.get_objects()
+        if isinstance(found, types.AsyncGeneratorType)
+        and found.ag_frame is not None
+        and "/http" in found.ag_code.co_filename  # the client's, not the SDK's, which never begins
+    ]
+    assert left == []
+
+
 class TestLeaving:
     """The server sees the connection close while the backend itself stays open."""
 
@@ -297,6 +312,32 @@ class TestLeaving:
                 await waiting
 
         self.leave(reply, after_pieces=after_pieces, by=cancel)
+
+    @pytest.mark.parametrize("bad", [b"data: 7\n\n", {"error": {"message": "echo"}}])
+    def test_a_failure_leaves_no_reading_to_the_garbage_collector(self, bad: Any) -> None:
+        async def scenario(backend: OpenAICompatibleBackend, _: OpenAIServer) -> None:
+            with pytest.raises(UpstreamError) as kept:
+                await pieces_of(backend, ask())
+            await assert_nothing_is_read()
+            assert kept.value.__traceback__ is not None
+
+        run_against(Reply.stream(event("a"), bad, hang_seconds=30), scenario=scenario)
+
+    def test_being_cancelled_while_it_closes_leaves_none_either(self) -> None:
+        async def scenario(backend: OpenAICompatibleBackend, _: OpenAIServer) -> None:
+            for steps in range(8):
+                stream = backend.stream(ask())
+                assert await anext(stream) == "a"
+                closing = asyncio.create_task(stream.aclose())
+                for _step in range(steps):
+                    await asyncio.sleep(0)
+                closing.cancel()
+                kept = await asyncio.gather(closing, return_exceptions=True)
+                await assert_nothing_is_read()
+                assert len(kept) == 1
+
+        endless = Reply.stream(event("a"), hang_seconds=30)
+        run_against(*[endless] * 8, scenario=scenario)
 
     def test_a_backend_that_was_left_still_answers(self) -> None:
         async def scenario(backend: OpenAICompatibleBackend, _: OpenAIServer) -> Completion:
